@@ -1,0 +1,20 @@
+"""Serve multi-stage inference pipelines on mixed hardware: latency SLOs met with the least energy.
+
+What a pipeline file needs is here; the rest lives in the folders named after what they do.
+"""
+
+from heterosis.pipeline import Image, Pipeline, Sample, Stage, Tensor, gather, load_pipeline, pipeline, stage
+from heterosis.terms import Slo
+
+__all__ = [
+    "Image",
+    "Pipeline",
+    "Sample",
+    "Slo",
+    "Stage",
+    "Tensor",
+    "gather",
+    "load_pipeline",
+    "pipeline",
+    "stage",
+]

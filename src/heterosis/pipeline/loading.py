@@ -1,0 +1,43 @@
+"""Loading pipelines from the files they are written in."""
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+
+from heterosis.pipeline.function import Pipeline
+from heterosis.terms.errors import UsageError
+
+
+def load_pipeline(target: str | Path) -> Pipeline:
+    """Load a pipeline from ``FILE`` or ``FILE:NAME``; the file may import its neighbours."""
+    file, _, name = str(target).partition(".py:")
+    path = Path(file if not name else f"{file}.py").resolve()
+    if not path.is_file():
+        raise UsageError(f"no pipeline file {path}; give the path of a Python file that defines a @heterosis.pipeline")
+    module_name = f"heterosis_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    module = sys.modules.get(module_name)
+    if module is None:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        assert spec is not None  # noqa: S101
+        assert spec.loader is not None  # noqa: S101
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        if str(path.parent) not in sys.path:
+            sys.path.insert(0, str(path.parent))
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[module_name]
+            raise
+    found = {value.name: value for value in vars(module).values() if isinstance(value, Pipeline)}
+    if name:
+        if name not in found:
+            raise UsageError(f"{path} defines no pipeline {name!r}; it defines: {', '.join(found) or 'none'}")
+        return found[name]
+    if len(found) != 1:
+        raise UsageError(
+            f"{path} defines {len(found)} pipelines ({', '.join(found) or 'none'})"
+            + ("; say which with FILE:NAME" if found else "; decorate an async function with @heterosis.pipeline")
+        )
+    return next(iter(found.values()))

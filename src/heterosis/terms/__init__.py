@@ -1,0 +1,44 @@
+"""The vocabulary: frozen value types, no behaviour beyond arithmetic. Every other folder speaks in these words."""
+
+from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
+from heterosis.terms.energy import UNKNOWN, Energy, Quality
+from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
+from heterosis.terms.plan import Option, Placement, Plan, Prediction, StagePlan
+from heterosis.terms.profile import Configuration, Latency, OperatingPoint, Profile
+from heterosis.terms.request import DEFAULT_CLASS, Call, Request
+from heterosis.terms.slo import Slo
+from heterosis.terms.tensor import DYNAMIC, TensorSpec
+from heterosis.terms.variant import Exclusion, Variant, VariantSet
+
+__all__ = [
+    "DEFAULT_CLASS",
+    "DYNAMIC",
+    "UNKNOWN",
+    "Call",
+    "Configuration",
+    "Device",
+    "DeviceType",
+    "Energy",
+    "Exclusion",
+    "FanOut",
+    "Fleet",
+    "Latency",
+    "Node",
+    "OperatingPoint",
+    "Option",
+    "PipelineGraph",
+    "Placement",
+    "Plan",
+    "PowerMode",
+    "Prediction",
+    "Profile",
+    "Quality",
+    "Request",
+    "Slo",
+    "StagePlan",
+    "TensorSpec",
+    "TracedCall",
+    "TracedRequest",
+    "Variant",
+    "VariantSet",
+]

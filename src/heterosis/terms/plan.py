@@ -1,0 +1,82 @@
+"""Plans: which instances, where, and why."""
+
+import msgspec
+
+from heterosis.terms.energy import UNKNOWN, Energy
+from heterosis.terms.profile import Configuration, OperatingPoint
+from heterosis.terms.slo import Slo
+from heterosis.terms.variant import Variant
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """One instance that the plan asks for.
+
+    ``slots`` are the slots of ``device`` that it occupies while it runs a batch (cores, for a CPU); two instances may
+    name the same slot, and then take turns. An empty tuple leaves sharing to the operating system.
+    """
+
+    instance: str
+    configuration: Configuration
+    max_batch: int
+    node: str
+    device: str
+    slots: tuple[int, ...]
+
+
+class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What the plan chose for one stage.
+
+    ``budget_ms`` is the stage's share of the SLO, ``tail_ms`` the time that must be left for what follows it.
+    """
+
+    stage: str
+    variant: Variant
+    budget_ms: float
+    tail_ms: float
+    demand_per_s: float
+    utilisation: float
+
+
+class Prediction(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner expects of the plan at its rate."""
+
+    latency_ms: float
+    """At the SLO's percentile."""
+    accuracy: float | None = None
+    utilisation: float = 0.0
+    dynamic_energy_per_request: Energy = UNKNOWN
+    power: Energy = UNKNOWN
+    """Joules per second of the whole fleet, idle power included."""
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One option that the planner weighed for a stage, and why it was or was not taken."""
+
+    stage: str
+    configuration: Configuration
+    batch: int
+    chosen: bool
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Which instances, where, with which latency budget per stage, and why.
+
+    ``points`` are the operating points of the planned configurations at every measured batch size: what the scheduler
+    estimates from.
+    """
+
+    pipeline: str
+    slo: Slo
+    rate_rps: float
+    policy: str
+    stages: tuple[StagePlan, ...]
+    placements: tuple[Placement, ...]
+    points: tuple[OperatingPoint, ...]
+    predicted: Prediction
+    options: tuple[Option, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def stage(self, name: str) -> StagePlan:
+        """Return what was chosen for a stage."""
+        return next(stage for stage in self.stages if stage.stage == name)

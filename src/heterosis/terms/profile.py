@@ -1,0 +1,66 @@
+"""Profiles: what was measured of each configuration."""
+
+import msgspec
+
+from heterosis.terms.energy import UNKNOWN, Energy
+
+
+class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model can run somewhere: a variant, on a device type, in a power mode, with so many threads.
+
+    ``threads`` 0 means whatever the engine takes by itself.
+    """
+
+    stage: str
+    variant: str
+    device_type: str
+    power_mode: str = "default"
+    threads: int = 1
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """Measured time of one batch, hooks of the stage included, in milliseconds."""
+
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration at a batch size, as measured."""
+
+    configuration: Configuration
+    batch: int
+    latency: Latency
+    cpu_ms: float
+    """CPU time of one batch, over all threads."""
+    dynamic_energy: Energy = UNKNOWN
+    """Energy of one batch above the device's idle power."""
+    load_ms: float = 0.0
+    warm_up_ms: float = 0.0
+    memory_bytes: int = 0
+    samples: int = 0
+    outliers: int = 0
+    interval_ratio: float = 0.0
+    """Half-width of the 95 % confidence interval of the median, as a share of the median."""
+
+    @property
+    def throughput_per_s(self) -> float:
+        """Items per second of one instance that always has a full batch."""
+        return self.batch / self.latency.mean_ms * 1e3
+
+    @property
+    def energy_per_item(self) -> Energy:
+        """Dynamic energy of one item."""
+        return self.dynamic_energy * (1 / self.batch)
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """All operating points of a pipeline's variants on the machine named, SynergAI's "configuration dictionary"."""
+
+    pipeline: str
+    machine: str
+    measured_at: str
+    versions: dict[str, str]
+    points: tuple[OperatingPoint, ...]
