@@ -1,5 +1,9 @@
-"""Inference engines, one a file, behind `Engine`."""
+"""Inference engines, one a file, behind `Engine`. Importing them loads none of their libraries."""
 
-from heterosis.engines.engine import Engine
+from heterosis.engines.emulated import EmulatedEngine
+from heterosis.engines.engine import Engine, Session, Tensors
+from heterosis.engines.onnxruntime import OnnxruntimeEngine
 
-ENGINES: dict[str, Engine] = {}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (OnnxruntimeEngine(), EmulatedEngine())}
+
+__all__ = ["ENGINES", "Engine", "Session", "Tensors"]

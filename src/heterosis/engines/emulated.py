@@ -1,0 +1,136 @@
+"""A device that is not here, rehearsed: sleeps the measured time of an operating point and tells its measured joules.
+
+An artifact is a JSON file: what the model takes and gives, and for each batch size measured quantiles of the latency.
+Outputs are zeros of the right shape. Nothing is computed, and the name and the repr say so.
+"""
+
+import bisect
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from heterosis.engines.checking import check_file, check_inputs
+from heterosis.engines.engine import Tensors
+from heterosis.terms import DYNAMIC, UNKNOWN, Energy, TensorSpec
+from heterosis.terms.errors import EngineError
+
+
+class EmulatedPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One batch size, as measured or published."""
+
+    batch: int
+    latency_ms: tuple[tuple[float, float], ...]
+    """Quantiles: (percent, milliseconds), both ascending; one is enough where no more is known."""
+    energy: Energy = UNKNOWN
+    """Energy of one batch above the device's idle power."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no distribution."""
+        percents, times = zip(*self.latency_ms, strict=True) if self.latency_ms else ((), ())
+        if self.batch < 1 or not times or times[0] < 0 or list(percents) != sorted(percents):
+            raise ValueError(
+                f"batch {self.batch}: needs ascending (percent, milliseconds) pairs, got {self.latency_ms}"
+            )
+        if list(times) != sorted(times) or not 0 <= percents[0] <= percents[-1] <= 100:  # noqa: PLR2004
+            raise ValueError(f"batch {self.batch}: latencies must ascend with percents in 0..100: {self.latency_ms}")
+
+    def draw_ms(self, uniform: float) -> float:
+        """Return the latency at a position of the distribution (0..1), interpolated between the quantiles."""
+        percents, times = zip(*self.latency_ms, strict=True)
+        return float(np.interp(uniform * 100, percents, times))
+
+
+class EmulatedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The content of an artifact. A dynamic axis of an output takes the batch's length if first, else 1."""
+
+    device: str
+    source: str
+    """Where the figures come from."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    points: tuple[EmulatedPoint, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a model without points, or with points out of order."""
+        batches = [point.batch for point in self.points]
+        if not batches or batches != sorted(set(batches)):
+            raise ValueError(f"needs operating points of ascending batch sizes, got batches {batches}")
+
+    def write(self, path: Path) -> None:
+        """Write the artifact."""
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+
+
+class EmulatedEngine:
+    """Loads operating points instead of models."""
+
+    name = "emulated"
+
+    def load(self, artifact: Path, threads: int) -> "EmulatedSession":  # noqa: ARG002 - its points are of one count
+        """Load operating points; see `Engine.load`."""
+        check_file(artifact)
+        try:
+            model = msgspec.json.decode(artifact.read_bytes(), type=EmulatedModel)
+        except (msgspec.DecodeError, ValueError) as error:
+            raise EngineError(f"{artifact} holds no operating points to emulate: {error}") from error
+        return EmulatedSession(artifact, model)
+
+
+class EmulatedSession:
+    """An emulated model. ``energy`` is what the batches so far would have drawn above idle."""
+
+    def __init__(self, artifact: Path, model: EmulatedModel, seed: int | None = None) -> None:
+        """Start; ``seed`` makes the drawn latencies repeatable."""
+        self.artifact = artifact
+        self.model = model
+        self.inputs = model.inputs
+        self.outputs = model.outputs
+        self.energy = (
+            Energy(0.0, model.points[0].energy.quality) if model.points[0].energy.joules is not None else UNKNOWN
+        )
+        self._random = random.Random(seed)  # noqa: S311 - not for secrets
+        self._closed = False
+
+    def run(self, inputs: Tensors) -> dict[str, np.ndarray[Any, Any]]:
+        """Sleep as long as the batch would have taken; see `Session.run`. Give zeros."""
+        if self._closed:
+            raise EngineError(f"{self.artifact}: the session is closed")
+        started = time.perf_counter()
+        check_inputs(inputs, self.inputs, self.artifact)
+        batch = len(inputs[self.inputs[0].name]) if self.inputs else 1
+        seconds = self._draw_ms(batch) / 1e3
+        outputs = {spec.name: _zeros(spec, batch) for spec in self.outputs}
+        time.sleep(max(0.0, started + seconds - time.perf_counter()))
+        return outputs
+
+    def close(self) -> None:
+        """Refuse to run from now on."""
+        self._closed = True
+
+    def __repr__(self) -> str:
+        """Say that nothing is computed here."""
+        return f"<emulated {self.model.device} from {self.model.source}, {self.artifact.name}>"
+
+    def _draw_ms(self, batch: int) -> float:
+        """Draw the time of a batch; a batch past the largest measured one runs in several."""
+        points = self.model.points
+        at = bisect.bisect_left([point.batch for point in points], batch)
+        if at == len(points):
+            largest = points[-1]
+            self.energy = self.energy + largest.energy
+            rest = batch - largest.batch
+            return largest.draw_ms(self._random.random()) + (self._draw_ms(rest) if rest else 0.0)
+        self.energy = self.energy + points[at].energy
+        return points[at].draw_ms(self._random.random())
+
+
+def _zeros(spec: TensorSpec, batch: int) -> np.ndarray[Any, Any]:
+    if not spec.shape:
+        return np.zeros((), spec.dtype)
+    first, *rest = spec.shape
+    shape = (batch if first == DYNAMIC else first, *(1 if length == DYNAMIC else length for length in rest))
+    return np.zeros(shape, spec.dtype)
