@@ -1,0 +1,299 @@
+"""The scheduling core: an event in, effects out.
+
+Rules
+-----
+1. A request is admitted or refused when it arrives. An admitted request opens calls until it ends.
+2. A call waits centrally until the policy assigns it, in a batch, to an instance of its stage that can take one.
+3. An instance is idle when it is ready, holds no batch, and none of its slots is taken. It may hold more than one
+   batch only up to its depth (see `Capacity.depth`).
+4. When an instance goes down, its calls wait again, and it is restarted, after a growing pause where it keeps failing.
+   A call that saw `MAX_DEATHS` instances go down is poison and is dropped.
+5. When a request ends, its waiting calls are dropped; those in a batch run on, and nobody hears of them.
+6. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch.
+
+The core reads no clock, does no I/O and draws no randomness: the same events give the same effects, in the server, in
+the simulator and in a replay.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from heterosis.scheduling.capacity import Capacity
+from heterosis.scheduling.effects import (
+    DropCall,
+    Effect,
+    Refusal,
+    RefuseRequest,
+    RunBatch,
+    SetTimer,
+    StartInstance,
+    StopInstance,
+)
+from heterosis.scheduling.estimates import Estimates
+from heterosis.scheduling.events import (
+    BatchDone,
+    CallReady,
+    Event,
+    InstanceDown,
+    InstanceReady,
+    PlanChanged,
+    RequestArrived,
+    RequestEnded,
+    TimerFired,
+)
+from heterosis.scheduling.policies import POLICIES
+from heterosis.scheduling.policy import Dispatch, Drop, Wake
+from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Pools, Queue, RequestRecord
+from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
+from heterosis.scheduling.view import View
+from heterosis.terms import Plan
+
+MAX_DEATHS = 3
+RESTART_PAUSE_S = 0.5
+MAX_RESTART_PAUSE_S = 30.0
+
+
+class Scheduler:
+    """Decides everything that happens to requests and instances under a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Know a plan's figures; its instances start with the first `PlanChanged`."""
+        self.requests: dict[str, RequestRecord] = {}
+        self.instances: dict[str, InstanceRecord] = {}
+        self.batches: dict[int, InstanceRecord] = {}
+        self.queues: dict[str, Queue] = defaultdict(Queue)
+        self.pools = Pools()
+        self.backlog = 0.0
+        self.estimates = Estimates(())
+        self._batch_count = 0
+        self._wake_at: float | None = None
+        self._now = 0.0
+        self._effects: list[Effect] = []
+        self._view = View(self)
+        self._adopt(plan)
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            RequestArrived: self._request_arrived,
+            RequestEnded: self._request_ended,
+            CallReady: self._call_ready,
+            BatchDone: self._batch_done,
+            InstanceReady: self._instance_ready,
+            InstanceDown: self._instance_down,
+            PlanChanged: self._plan_changed,
+            TimerFired: self._timer_fired,
+        }
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event, at a time (monotonic seconds) that never runs backwards; return what to do, in order."""
+        if now < self._now:
+            raise IllegalTransitionError(f"time ran backwards, from {self._now} to {now}")
+        self._now = self._view.now = now
+        effects: list[Effect] = []
+        self._effects = effects
+        self._handlers[type(event)](event)
+        for decision in self._policy.decide(self._view):
+            match decision:
+                case Dispatch():
+                    self._dispatch(decision)
+                case Drop():
+                    self._drop(decision.call, decision.kind, decision.reason)
+                case Wake():
+                    self._wake(decision)
+        return effects
+
+    # --- requests and calls
+
+    def _request_arrived(self, event: RequestArrived) -> None:
+        request = event.request
+        no = self._policy.admit(self._view, request)
+        if no is not None:
+            self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
+            return
+        work = self.capacity.work_per_request
+        self.requests[request.id] = RequestRecord(request, work_left_s=work)
+        self.backlog += work
+
+    def _request_ended(self, event: RequestEnded) -> None:
+        record = self.requests.pop(event.request)
+        self.backlog = self.backlog - record.work_left_s if self.requests else 0.0
+        for call in record.calls.values():
+            if call.state is CallState.WAITING:
+                call.move(CallState.DROPPED)
+                self.queues[call.call.stage].left()
+
+    def _call_ready(self, event: CallReady) -> None:
+        call = event.call
+        owner = self.requests[call.request]
+        record = CallRecord(call, owner.request, self._policy.priority(self._view, call, owner.request))
+        owner.calls[call.id] = record
+        self.queues[call.stage].push(record)
+        if call.stage not in self.capacity.configurations:
+            self._drop(record, Refusal.UNAVAILABLE, f"the plan has no instance for stage {call.stage!r}")
+
+    def _drop(self, record: CallRecord, kind: Refusal, reason: str) -> None:
+        record.move(CallState.DROPPED)
+        self.queues[record.call.stage].left()
+        self._forget(record)
+        self._do(DropCall(call=record.call.id, request=record.call.request, kind=kind, reason=reason))
+
+    def _forget(self, record: CallRecord) -> None:
+        owner = self.requests.get(record.call.request)
+        if owner is not None:
+            del owner.calls[record.call.id]
+
+    # --- batches
+
+    def _dispatch(self, decision: Dispatch) -> None:
+        instance, records = decision.instance, tuple(decision.calls)
+        if not self.pools.can_take(instance):
+            raise IllegalTransitionError(f"policy {self.plan.policy!r} chose {instance.name}, which can take no batch")
+        for record in records:
+            record.move(CallState.ASSIGNED)
+            self.queues[record.call.stage].left()
+        self._batch_count += 1
+        begin = instance.batches[-1].expected_end if instance.batches else self._now
+        end = max(begin, self._now) + self.estimates.mean(instance.configuration, len(records))
+        instance.batches.append(BatchRecord(self._batch_count, records, end))
+        self.batches[self._batch_count] = instance
+        self.pools.occupy(instance)
+        self._do(
+            RunBatch(
+                batch=self._batch_count,
+                instance=instance.name,
+                calls=tuple(record.call.id for record in records),
+                reason=decision.reason,
+            )
+        )
+
+    def _batch_done(self, event: BatchDone) -> None:
+        instance = self.batches[event.batch]
+        batch = next(batch for batch in instance.batches if batch.id == event.batch)
+        self.estimates.observe(instance.configuration, len(batch.calls), event.run_ms / 1e3)
+        instance.failures = 0
+        work = self.capacity.work_per_call.get(instance.configuration.stage, 0.0)
+        for record in batch.calls:
+            record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
+            owner = self.requests.get(record.call.request)
+            if owner is not None:
+                done = min(work, owner.work_left_s)
+                owner.work_left_s -= done
+                self.backlog -= done
+                del owner.calls[record.call.id]
+        self._take_off(instance, batch)
+        if instance.state is InstanceState.DRAINING and not instance.batches:
+            self._stop(instance)
+
+    def _take_off(self, instance: InstanceRecord, batch: BatchRecord) -> None:
+        instance.batches.remove(batch)
+        del self.batches[batch.id]
+        if instance.batches:
+            self.pools.refresh(instance)
+        else:
+            self.pools.release(instance)
+
+    # --- instances
+
+    def _instance_ready(self, event: InstanceReady) -> None:
+        instance = self.instances[event.instance]
+        if instance.state is not InstanceState.STOPPING:  # told to stop while it was loading
+            instance.move(InstanceState.READY)
+            self.pools.refresh(instance)
+
+    def _instance_down(self, event: InstanceDown) -> None:
+        instance = self.instances[event.instance]
+        wanted = instance.state in {InstanceState.STARTING, InstanceState.READY}
+        instance.move(InstanceState.DOWN)
+        self.pools.refresh(instance)
+        for batch in list(instance.batches):
+            self._take_off(instance, batch)
+            for record in batch.calls:
+                self._return(record, event.reason)
+        if not wanted:
+            self._remove(instance)
+            return
+        instance.failures += 1
+        if instance.failures == 1:
+            self._start(instance, f"restart: {event.reason}")
+        else:
+            pause = min(MAX_RESTART_PAUSE_S, RESTART_PAUSE_S * 2 ** (instance.failures - 2))
+            why = f"went down {instance.failures} times without finishing a batch; last: {event.reason}"
+            self._do(SetTimer(at=self._now + pause, key=f"restart:{instance.name}", reason=why))
+
+    def _return(self, record: CallRecord, reason: str) -> None:
+        """Let a call of an instance that went down wait again, unless nobody wants it or it is to blame."""
+        record.deaths += 1
+        if record.call.request not in self.requests:
+            record.move(CallState.DROPPED)
+            return
+        record.move(CallState.WAITING)
+        self.queues[record.call.stage].push(record)
+        if record.deaths >= MAX_DEATHS:
+            self._drop(record, Refusal.POISON, f"{record.deaths} instances went down while running it: {reason}")
+
+    def _start(self, instance: InstanceRecord, reason: str) -> None:
+        instance.move(InstanceState.STARTING)
+        self._do(StartInstance(placement=instance.placement, reason=reason))
+
+    def _stop(self, instance: InstanceRecord) -> None:
+        instance.move(InstanceState.STOPPING)
+        self.pools.refresh(instance)
+        self._do(StopInstance(instance=instance.name, reason="no longer planned"))
+
+    def _remove(self, instance: InstanceRecord) -> None:
+        self.pools.remove(instance)
+        del self.instances[instance.name]
+
+    def _timer_fired(self, event: TimerFired) -> None:
+        kind, _, name = event.key.partition(":")
+        if kind == "wake":
+            self._wake_at = None
+            return
+        instance = self.instances.get(name)
+        if instance is not None and instance.state is InstanceState.DOWN:
+            self._start(instance, "restart after a pause")
+
+    def _wake(self, decision: Wake) -> None:
+        if self._wake_at is None or decision.at < self._wake_at:
+            self._wake_at = decision.at
+            self._do(SetTimer(at=decision.at, key="wake", reason=decision.reason))
+
+    # --- plans
+
+    def _plan_changed(self, event: PlanChanged) -> None:
+        self._adopt(event.plan)
+        wanted = {placement.instance: placement for placement in event.plan.placements}
+        for name, instance in list(self.instances.items()):
+            if name not in wanted:
+                self._retire(instance)
+        for name, placement in wanted.items():
+            known = self.instances.get(name)
+            if known is None:
+                instance = self.instances[name] = InstanceRecord(placement, self.capacity.depth(placement))
+                self.pools.add(instance)
+                self._do(StartInstance(placement=placement, reason="planned"))
+            elif known.placement != placement or known.state is InstanceState.STOPPING:
+                raise IllegalTransitionError(f"instance {name} exists with another placement; plan it by a new name")
+            elif known.state is InstanceState.DRAINING:
+                known.move(InstanceState.READY)
+                self.pools.refresh(known)
+
+    def _retire(self, instance: InstanceRecord) -> None:
+        match instance.state:
+            case InstanceState.DOWN:
+                self._remove(instance)
+            case InstanceState.READY if instance.batches:
+                instance.move(InstanceState.DRAINING)
+                self.pools.refresh(instance)
+            case InstanceState.READY | InstanceState.STARTING:
+                self._stop(instance)
+            case InstanceState.DRAINING | InstanceState.STOPPING:
+                pass
+
+    def _adopt(self, plan: Plan) -> None:
+        self.plan = plan
+        self.capacity = Capacity(plan)
+        self.estimates = Estimates(plan.points, drift=self.estimates.drift)
+        self._policy = POLICIES[plan.policy]()
+
+    def _do(self, effect: Effect) -> None:
+        self._effects.append(effect)

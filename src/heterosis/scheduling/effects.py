@@ -1,0 +1,68 @@
+"""What the scheduler wants done, each with its reason. The driver does it; what comes of it is the next event."""
+
+from enum import StrEnum
+
+import msgspec
+
+from heterosis.terms import Placement
+
+
+class Refusal(StrEnum):
+    """Why a request or a call is not served."""
+
+    OVERLOAD = "overload"  # the load is beyond what can be answered in time
+    LATE = "late"  # the deadline can no longer be met
+    UNAVAILABLE = "unavailable"  # nothing can run it
+    POISON = "poison"  # it killed every instance that it ran on
+
+
+class RunBatch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Send these calls, as one batch, to an instance."""
+
+    batch: int
+    instance: str
+    calls: tuple[str, ...]
+    reason: str
+
+
+class RefuseRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Answer a request that just arrived with an error, at once."""
+
+    request: str
+    kind: Refusal
+    reason: str
+    retry_after_s: float = 0.0
+
+
+class DropCall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Raise an error where the pipeline function awaits this call."""
+
+    call: str
+    request: str
+    kind: Refusal
+    reason: str
+
+
+class StartInstance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Start a worker for this placement."""
+
+    placement: Placement
+    reason: str
+
+
+class StopInstance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Stop a worker; it holds no batch."""
+
+    instance: str
+    reason: str
+
+
+class SetTimer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Send `TimerFired` with this key at this time."""
+
+    at: float
+    key: str
+    reason: str
+
+
+Effect = RunBatch | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer

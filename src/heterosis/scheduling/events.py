@@ -1,0 +1,62 @@
+"""What happens to the scheduler. Every event is a value with ids; its time is handed in beside it."""
+
+import msgspec
+
+from heterosis.terms import Call, Plan, Request
+
+
+class RequestArrived(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A client's request, decoded and valid."""
+
+    request: Request
+
+
+class RequestEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The pipeline function returned or raised, or the client went away; calls of it that still wait are moot."""
+
+    request: str
+    outcome: str
+    """``answered``, ``failed`` or ``cancelled``."""
+
+
+class CallReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The pipeline function called a stage; the call's arguments are at hand."""
+
+    call: Call
+
+
+class BatchDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An instance finished a batch. ``failed`` are the calls whose own code or input made the stage raise."""
+
+    batch: int
+    run_ms: float
+    failed: tuple[str, ...] = ()
+
+
+class InstanceReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An instance has loaded and warmed up."""
+
+    instance: str
+    load_ms: float = 0.0
+
+
+class InstanceDown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """An instance's process ended, unasked or as it was told."""
+
+    instance: str
+    reason: str
+
+
+class PlanChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From now on this plan holds."""
+
+    plan: Plan
+
+
+class TimerFired(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A timer that was set by `SetTimer` is due."""
+
+    key: str
+
+
+Event = RequestArrived | RequestEnded | CallReady | BatchDone | InstanceReady | InstanceDown | PlanChanged | TimerFired

@@ -1,0 +1,69 @@
+"""What a policy is asked, what it may see, and what it may answer."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from heterosis.scheduling.effects import Refusal
+from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
+from heterosis.scheduling.view import View
+from heterosis.terms import Call, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Run these waiting calls as one batch on a free instance."""
+
+    instance: InstanceRecord
+    calls: Sequence[CallRecord]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Give up a waiting call."""
+
+    call: CallRecord
+    kind: Refusal
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Ask again at this time, if nothing happens before."""
+
+    at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Turn a request away at its arrival."""
+
+    kind: Refusal
+    reason: str
+    retry_after_s: float = 0.0
+
+
+Decision = Dispatch | Drop | Wake
+
+
+class Policy(Protocol):
+    """Decides order, assignment, batching and dropping of calls.
+
+    A policy is asked after every event and must answer in time that grows with stages and configurations, not with
+    instances times queue. What it keeps between questions must depend on those questions alone: a log is replayed
+    through it.
+    """
+
+    def admit(self, view: View, request: Request) -> Refuse | None:
+        """Whether to turn an arriving request away."""
+        ...
+
+    def priority(self, view: View, call: Call, request: Request) -> Priority:
+        """Where a call stands in its stage's queue; the smallest goes first."""
+        ...
+
+    def decide(self, view: View) -> Iterator[Decision]:
+        """Yield decisions; each takes effect before the next is asked for."""
+        ...

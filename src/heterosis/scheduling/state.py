@@ -1,0 +1,190 @@
+"""The scheduler's own records: requests in progress, calls, instances, queues, pools. Only `core` changes them."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from heterosis.scheduling.capacity import Place, places
+from heterosis.scheduling.states import CallState, InstanceState, check_call, check_instance
+from heterosis.terms import Call, Configuration, Placement, Request
+
+Priority = tuple[float, ...]
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """A call of a request in progress."""
+
+    call: Call
+    request: Request
+    priority: Priority
+    state: CallState = CallState.WAITING
+    entry: int = -1
+    """Its number in the queue, a new one each time that it waits."""
+    deaths: int = 0
+    """Instances that went down while they ran it."""
+
+    def move(self, to: CallState) -> None:
+        """Change state, legally."""
+        check_call(self.call.id, self.state, to)
+        self.state = to
+
+
+@dataclass(slots=True)
+class RequestRecord:
+    """A request in progress, with its open calls."""
+
+    request: Request
+    work_left_s: float
+    """Slot time that it is still expected to need."""
+    calls: dict[str, CallRecord] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class BatchRecord:
+    """A batch on an instance."""
+
+    id: int
+    calls: tuple[CallRecord, ...]
+    expected_end: float
+
+
+@dataclass(slots=True)
+class InstanceRecord:
+    """A planned instance, with the batches that it holds: the one it runs first, then at most one more."""
+
+    placement: Placement
+    depth: int
+    state: InstanceState = InstanceState.STARTING
+    batches: list[BatchRecord] = field(default_factory=list)
+    failures: int = 0
+    """Times it went down without finishing a batch in between."""
+
+    @property
+    def name(self) -> str:
+        """The instance's id."""
+        return self.placement.instance
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it runs."""
+        return self.placement.configuration
+
+    def move(self, to: InstanceState) -> None:
+        """Change state, legally."""
+        check_instance(self.name, self.state, to)
+        self.state = to
+
+
+class Queue:
+    """The calls of one stage that wait, by priority, then in order of arrival. Removal is lazy."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._heap: list[tuple[Priority, int, CallRecord]] = []
+        self._sequence = 0
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Calls that wait."""
+        return self._waiting
+
+    def push(self, record: CallRecord) -> None:
+        """Add a waiting call."""
+        record.entry = self._sequence
+        heapq.heappush(self._heap, (record.priority, record.entry, record))
+        self._sequence += 1
+        self._waiting += 1
+
+    def left(self) -> None:
+        """Note that one call in the queue waits no more; its entry is skipped from now on."""
+        self._waiting -= 1
+
+    def head(self) -> CallRecord | None:
+        """The first call that waits."""
+        heap = self._heap
+        while heap and not _waits(heap[0]):
+            heapq.heappop(heap)
+        return heap[0][2] if heap else None
+
+    def first(self, count: int) -> list[CallRecord]:
+        """The first calls that wait, in order, at most ``count``."""
+        taken: list[tuple[Priority, int, CallRecord]] = []
+        while len(taken) < count and self.head() is not None:
+            taken.append(heapq.heappop(self._heap))
+        for entry in taken:
+            heapq.heappush(self._heap, entry)
+        return [record for _, _, record in taken]
+
+    def __iter__(self) -> Iterator[CallRecord]:
+        """All calls that wait, in no particular order."""
+        return (entry[2] for entry in self._heap if _waits(entry))
+
+
+def _waits(entry: tuple[Priority, int, CallRecord]) -> bool:
+    _, number, record = entry
+    return record.state is CallState.WAITING and record.entry == number
+
+
+class Pools:
+    """Which instances can take a batch now, kept up to date slot by slot."""
+
+    def __init__(self) -> None:
+        """Start without instances."""
+        self.idle: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
+        self.spare: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
+        self.taken: dict[Place, str] = {}
+        """The instance that occupies each taken slot."""
+        self._sharers: dict[Place, dict[str, InstanceRecord]] = defaultdict(dict)
+
+    def add(self, instance: InstanceRecord) -> None:
+        """Know a new instance."""
+        for place in places(instance.placement):
+            self._sharers[place][instance.name] = instance
+        self.refresh(instance)
+
+    def remove(self, instance: InstanceRecord) -> None:
+        """Forget an instance that holds no batch."""
+        for place in places(instance.placement):
+            del self._sharers[place][instance.name]
+        self.idle[instance.configuration].pop(instance.name, None)
+        self.spare[instance.configuration].pop(instance.name, None)
+
+    def can_take(self, instance: InstanceRecord) -> bool:
+        """Whether an instance can take a batch now."""
+        return any(instance.name in pool[instance.configuration] for pool in (self.idle, self.spare))
+
+    def occupy(self, instance: InstanceRecord) -> None:
+        """Give an instance its slots."""
+        for place in places(instance.placement):
+            self.taken[place] = instance.name
+        self.refresh_sharers(instance)
+
+    def release(self, instance: InstanceRecord) -> None:
+        """Take an instance off its slots."""
+        for place in places(instance.placement):
+            del self.taken[place]
+        self.refresh_sharers(instance)
+
+    def refresh_sharers(self, instance: InstanceRecord) -> None:
+        """Bring an instance, and all that share a slot with it, up to date."""
+        self.refresh(instance)
+        for place in places(instance.placement):
+            for sharer in self._sharers[place].values():
+                self.refresh(sharer)
+
+    def refresh(self, instance: InstanceRecord) -> None:
+        """Bring one instance up to date."""
+        ready = instance.state is InstanceState.READY
+        held = len(instance.batches)
+        free = ready and not any(self.taken.get(place) for place in places(instance.placement))
+        _keep(self.idle[instance.configuration], instance, wanted=free and not held)
+        _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
+
+
+def _keep(pool: dict[str, InstanceRecord], instance: InstanceRecord, *, wanted: bool) -> None:
+    if wanted:
+        pool.setdefault(instance.name, instance)
+    else:
+        pool.pop(instance.name, None)

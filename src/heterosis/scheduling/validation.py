@@ -1,0 +1,43 @@
+"""The scheduler's invariants, asserted after every test: nothing lost, run twice, or on a dead instance."""
+
+from heterosis.scheduling.capacity import places
+from heterosis.scheduling.core import Scheduler
+from heterosis.scheduling.states import CallState, InstanceState
+
+ROUNDING = 1e-6
+
+
+def validate(scheduler: Scheduler) -> None:
+    """Raise AssertionError where the records contradict each other."""
+    waiting = {record.call.id for queue in scheduler.queues.values() for record in queue}
+    open_calls = {record.call.id: record for owner in scheduler.requests.values() for record in owner.calls.values()}
+    _require({i for i, record in open_calls.items() if record.state is CallState.WAITING} == waiting, "a call is lost")
+    for stage, queue in scheduler.queues.items():
+        listed = [record.call.id for record in queue]
+        _require(len(listed) == len(set(listed)) == len(queue), f"the queue of {stage} miscounts")
+    running: list[str] = []
+    occupied = {}
+    for instance in scheduler.instances.values():
+        _require(len(instance.batches) <= instance.depth, f"{instance.name} holds too many batches")
+        if instance.batches:
+            alive = instance.state in {InstanceState.READY, InstanceState.DRAINING}
+            _require(alive, f"{instance.name} is {instance.state.value} and holds a batch")
+            for place in places(instance.placement):
+                _require(place not in occupied, f"two instances run on slot {place}")
+                occupied[place] = instance.name
+        for batch in instance.batches:
+            _require(scheduler.batches.get(batch.id) is instance, f"batch {batch.id} is not where it should be")
+            _require(bool(batch.calls), f"batch {batch.id} is empty")
+            running += [record.call.id for record in batch.calls]
+            _require(all(r.state is CallState.ASSIGNED for r in batch.calls), f"batch {batch.id} has a stray call")
+    _require(len(running) == len(set(running)), "a call runs twice")
+    _require(occupied == scheduler.pools.taken, "slots are taken by nobody, or by another")
+    assigned = {i for i, record in open_calls.items() if record.state is CallState.ASSIGNED}
+    _require(assigned <= set(running), "an assigned call is in no batch")
+    _require(sum(len(i.batches) for i in scheduler.instances.values()) == len(scheduler.batches), "a batch is lost")
+    _require(scheduler.backlog >= -ROUNDING, "the backlog is negative")
+
+
+def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001
+    if not holds:
+        raise AssertionError(otherwise)
