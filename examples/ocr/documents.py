@@ -3,13 +3,11 @@
 `python documents.py FOLDER` writes the pages as PNG files, and what they say beside them, for people to look at.
 """
 
-from __future__ import annotations
-
 import io
 import sys
 import tomllib
 from collections.abc import Iterator
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 import msgspec
@@ -35,11 +33,11 @@ class Sheet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     font: str
     size_px: int
+    ink: int
+    paper: int
+    blur_px: float
+    noise: float
     text: str
-    ink: int = 40
-    paper: int = 240
-    blur_px: float = 0.0
-    noise: float = 0.0
     shade: float = 0.0
     lean_degrees: float = 0.0
     quarter_turns: int = 0
@@ -71,8 +69,8 @@ def print_out(sheet: Sheet) -> NDArray[np.uint8]:
     """Draw the text of a sheet on a clean page (H, W of grey), its lines spread over the height."""
     from PIL import Image, ImageDraw, ImageFont
 
-    fonts = package_folder("matplotlib") / "mpl-data" / "fonts" / "ttf"
-    # Drawn at twice the size and scaled down: a printer is finer than a scanner. The basic layout is the same everywhere.
+    fonts = Path(str(distribution("matplotlib").locate_file("matplotlib/mpl-data/fonts/ttf")))
+    # Twice the size, to be scaled down: a printer is finer than a scanner. The basic layout is the same everywhere.
     font = ImageFont.truetype(fonts / f"{sheet.font}.ttf", 2 * sheet.size_px, layout_engine=ImageFont.Layout.BASIC)
     page = Image.new("L", (2 * WIDTH_PX, 2 * HEIGHT_PX), sheet.paper)
     draw = ImageDraw.Draw(page)
@@ -97,14 +95,12 @@ def scan(page: NDArray[np.uint8], sheet: Sheet, seed: int) -> NDArray[np.uint8]:
 
     height, width = page.shape
     lean = cv2.getRotationMatrix2D((width / 2, height / 2), -sheet.lean_degrees, 1)
-    seen = cv2.warpAffine(page, lean, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    seen = seen.astype(np.float32)
-    if sheet.blur_px:
-        seen = cv2.GaussianBlur(seen, (0, 0), sheet.blur_px)
-    seen -= sheet.shade * np.linspace(0, 1, width) * np.linspace(0, 1, height)[:, None]
-    seen += np.random.default_rng(seed).normal(0, sheet.noise, seen.shape)
+    leaning = cv2.warpAffine(page, lean, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(leaning.astype(np.float64), (0, 0), sheet.blur_px)
+    shade = sheet.shade * np.linspace(0, 1, width) * np.linspace(0, 1, height)[:, None]
+    noise = np.random.default_rng(seed).normal(0, sheet.noise, page.shape)
+    grey = np.rot90(np.clip(blurred - shade + noise, 0, 255).astype(np.uint8), sheet.quarter_turns)
     file = io.BytesIO()
-    grey = np.rot90(np.clip(seen, 0, 255).astype(np.uint8), sheet.quarter_turns)
     Image.fromarray(np.ascontiguousarray(grey)).save(file, "JPEG", quality=sheet.jpeg)
     return np.asarray(Image.open(file).convert("RGB"))
 
@@ -113,17 +109,9 @@ def photograph() -> Document:
     """Return scikit-image's photograph of a page of its own manual: curved, unevenly lit, in two typefaces."""
     from PIL import Image
 
-    image = np.asarray(Image.open(package_folder("skimage") / "data" / "page.png").convert("RGB"))
+    file = Path(str(distribution("scikit-image").locate_file("skimage/data/page.png")))
+    image = np.asarray(Image.open(file).convert("RGB"))
     return Document(name="photograph", image=image[:PHOTOGRAPH_ROWS], lines=list(PHOTOGRAPH_LINES))
-
-
-def package_folder(package: str) -> Path:
-    """Return the folder of an installed package without importing it."""
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        message = f"the package {package} is not installed; pip install 'heterosis[examples]'"
-        raise FileNotFoundError(message)
-    return Path(spec.submodule_search_locations[0])
 
 
 def main(folder: str) -> None:

