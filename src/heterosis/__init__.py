@@ -3,8 +3,12 @@
 What a pipeline file needs is here; the rest lives in the folders named after what they do.
 """
 
+from importlib.metadata import version
+
 from heterosis.pipeline import Image, Pipeline, Sample, Stage, Tensor, gather, load_pipeline, pipeline, stage
 from heterosis.terms import Slo
+
+__version__ = version("heterosis")
 
 __all__ = [
     "Image",

@@ -39,6 +39,11 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         output = _edge(OUTPUT, declared.return_annotation, ())
         return cls(inputs=tuple(inputs), output=output or edges.JsonEdge(spec=_bytes_spec(OUTPUT)))
 
+    @property
+    def slow_to_decode(self) -> bool:
+        """Whether decoding a request takes so long that an event loop should leave it to a thread."""
+        return any(isinstance(edge, edges.ImageEdge) for edge in self.inputs)
+
     def load(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Bring a sample's values into the form that the function takes (an image's path becomes its pixels)."""
         wanted = {edge.spec.name for edge in self.inputs}

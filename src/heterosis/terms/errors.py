@@ -35,6 +35,7 @@ class RefusedError(HeterosisError):
     """A request that was refused because the load is beyond what can be answered in time."""
 
     status = 429
+    retry_after_s = 0.0
 
 
 class DeadlineError(HeterosisError):

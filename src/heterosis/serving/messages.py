@@ -1,0 +1,56 @@
+"""What routers and workers say to each other: a header, then the frames of the values that it carries."""
+
+import msgspec
+
+from heterosis.terms import Variant
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Worker: I am the process that was started as this instance; the token proves it."""
+
+    instance: str
+    token: str
+    pid: int
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Router: load this. The frames hold one value: a list of batches of calls' arguments to warm up on."""
+
+    pipeline: str
+    stage: str
+    variant: Variant
+    threads: int
+    cores: tuple[int, ...]
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Worker: loaded and warm."""
+
+    load_ms: float
+    warm_up_ms: float
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Router: run this batch. ``sizes`` are the numbers of frames that hold the arguments of each call."""
+
+    batch: int
+    sizes: tuple[int, ...]
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Worker: the batch is run. ``sizes`` are as in `Run`, of the results; a failed call has 0 and its error."""
+
+    batch: int
+    run_ms: float
+    sizes: tuple[int, ...]
+    errors: dict[int, str]
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Worker: I cannot load, for this reason, and end."""
+
+    reason: str
+
+
+FromWorker = Hello | Ready | Done | Failed
+FromRouter = Assignment | Run

@@ -1,0 +1,90 @@
+"""What a server tells Prometheus: requests by outcome, latency, queues, instances, and joules with their quality."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from heterosis.serving.router import Router
+from heterosis.terms import Energy
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
+
+
+class Meter(Protocol):
+    """What is asked of an energy meter here (`heterosis.profiling.meters`)."""
+
+    def read(self) -> Mapping[str, Energy]:
+        """Joules so far, by domain."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, of the server and all its workers."""
+        ...
+
+
+class Metrics(Collector):
+    """Measures requests as they pass, and reads the rest off the router and the meter when it is asked."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, router: Router, meter: Meter) -> None:
+        """Watch this router and this meter."""
+        self._router = router
+        self._meter = meter
+        self._registry = CollectorRegistry()
+        self._latency = Histogram(
+            "heterosis_request_seconds",
+            "Time from the last byte of a request to the answer, refusals included",
+            registry=self._registry,
+            buckets=BUCKETS_S,
+        )
+        self._registry.register(self)
+
+    @contextmanager
+    def request(self) -> Iterator[None]:
+        """Time one request."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._latency.observe(time.perf_counter() - started)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Read router and meter."""
+        scheduler = self._router.scheduler
+        requests = CounterMetricFamily("heterosis_requests", "Requests by how they ended", labels=["outcome"])
+        for outcome, count in self._router.outcomes.items():
+            requests.add_metric([outcome], count)
+        yield requests
+        queued = GaugeMetricFamily("heterosis_waiting_calls", "Calls that wait for an instance", labels=["stage"])
+        for stage, queue in scheduler.queues.items():
+            queued.add_metric([stage], len(queue))
+        yield queued
+        instances = GaugeMetricFamily("heterosis_instances", "Instances", labels=["stage", "variant", "state"])
+        counts: dict[tuple[str, str, str], int] = {}
+        for instance in scheduler.instances.values():
+            key = (instance.configuration.stage, instance.configuration.variant, instance.state.value)
+            counts[key] = counts.get(key, 0) + 1
+        for labels, count in counts.items():
+            instances.add_metric(list(labels), count)
+        yield instances
+        yield CounterMetricFamily(
+            "heterosis_cpu_seconds", "CPU time of the server and its workers", value=self._meter.cpu_seconds()
+        )
+        energy = CounterMetricFamily(
+            "heterosis_energy_joules", "Energy by domain; absent where unknown", labels=["domain", "quality"]
+        )
+        for domain, amount in self._meter.read().items():
+            if amount.joules is not None:
+                energy.add_metric([domain, amount.quality.value], amount.joules)
+        yield energy
