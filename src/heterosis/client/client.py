@@ -10,32 +10,18 @@ import aiohttp
 import msgspec
 import numpy as np
 
+from heterosis.client.errors import UnreachableError, error_of
 from heterosis.serving.protocol import (
     HEADER_LENGTH,
     InferRequest,
     InferResponse,
     ModelMetadata,
     ServerMetadata,
-    decode_error,
     decode_response,
     encode_request,
 )
 from heterosis.serving.protocol_parameters import TIMEOUT_HEADER
-from heterosis.terms.errors import (
-    DeadlineError,
-    HeterosisError,
-    InvalidInputError,
-    NotFoundError,
-    RefusedError,
-    TooLargeError,
-    UnavailableError,
-)
-
-ERRORS: dict[int, type[HeterosisError]] = {
-    error.status: error
-    for error in (InvalidInputError, NotFoundError, TooLargeError, RefusedError, UnavailableError, DeadlineError)
-}
-"""What each status of an answer is raised as; HeterosisError for any other."""
+from heterosis.terms.errors import DeadlineError, HeterosisError, InvalidInputError, NotFoundError, UnavailableError
 
 CONNECT_SECONDS = 10.0
 KEEPALIVE_SECONDS = 4.0
@@ -52,7 +38,7 @@ class Client:
     """A client of the server at ``url``: ``async with Client(url) as client: ...``.
 
     ``connections`` limits the requests that are under way at one time (0: no limit). Every method raises
-    UnavailableError where the server cannot be reached, and otherwise the error that `ERRORS` has for the status.
+    UnreachableError where the server cannot be reached, and otherwise the error that the answer stands for.
     """
 
     def __init__(self, url: str, *, connections: int = 0) -> None:
@@ -146,13 +132,10 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise DeadlineError(f"no answer from {self.url} within {patience_s} s") from None
-            raise UnavailableError(f"cannot reach {self.url}: {error or type(error).__name__}") from None
+            raise UnreachableError(f"cannot reach {self.url}: {error or type(error).__name__}") from None
         if response.ok:
             return answer, response.headers.get(HEADER_LENGTH)
-        message = decode_error(answer)
-        if response.status in ERRORS:
-            raise ERRORS[response.status](message)
-        raise HeterosisError(f"{self.url} answered with status {response.status}: {message}")
+        raise error_of(response.status, answer)
 
 
 def _parse(body: bytes, type_: type[T]) -> T:

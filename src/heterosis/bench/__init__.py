@@ -1,0 +1,22 @@
+"""Open-loop load on a running server, and an honest account of how it did."""
+
+from heterosis.bench.arrivals import poisson, read_trace, rescaled
+from heterosis.bench.load import Outcome, offer
+from heterosis.bench.metrics import Readings, parse_readings
+from heterosis.bench.report import Report, make_report
+from heterosis.bench.shots import Shot, accuracy_of, make_shots
+
+__all__ = [
+    "Outcome",
+    "Readings",
+    "Report",
+    "Shot",
+    "accuracy_of",
+    "make_report",
+    "make_shots",
+    "offer",
+    "parse_readings",
+    "poisson",
+    "read_trace",
+    "rescaled",
+]

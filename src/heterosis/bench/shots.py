@@ -1,0 +1,73 @@
+"""What is sent, and what the answers are worth: a pipeline's samples at its edge."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from heterosis.pipeline import Pipeline
+from heterosis.serving.protocol import InferRequest, encode_request
+from heterosis.serving.protocol_tensors import to_binary
+from heterosis.terms.errors import InvalidInputError, UsageError
+
+Array = np.ndarray[Any, Any]
+
+
+class Shot(msgspec.Struct, frozen=True, kw_only=True):
+    """One sample, encoded once: ``body`` as it is sent, the first ``header_length`` bytes of it JSON."""
+
+    sample: int
+    body: bytes
+    header_length: int | None
+
+
+def make_shots(pipeline: Pipeline) -> list[Shot]:
+    """Encode every sample of a pipeline, in the binary form."""
+    samples = pipeline.load_samples()
+    if not samples:
+        raise UsageError(
+            f"pipeline {pipeline.name!r} has no samples to send: give it some with @{pipeline.name}.samples"
+        )
+    shots = []
+    for position, sample in enumerate(samples):
+        inputs = {edge.spec.name: edge.encode(sample.inputs[edge.spec.name]) for edge in pipeline.signature.inputs}
+        length, parts = encode_request(InferRequest(inputs=inputs, binary_output=True))
+        shots.append(Shot(sample=position, body=b"".join(parts), header_length=length))
+    return shots
+
+
+def in_turn(shots: Sequence[Shot], seed: int) -> Iterator[Shot]:
+    """Go round the samples for ever, each as often as any other, in a new order each time."""
+    random = np.random.default_rng(seed)
+    while True:
+        for position in random.permutation(len(shots)):
+            yield shots[position]
+
+
+def accuracy_of(pipeline: Pipeline, answers: Sequence[tuple[int, Mapping[str, Array]]]) -> tuple[float | None, int]:
+    """Mean accuracy (0..1) of ``(sample, outputs)`` answers, and how many had a truth to judge by; None without any.
+
+    An answer that is not what the pipeline's signature promises scores 0.
+    """
+    samples = pipeline.load_samples()
+    known: dict[tuple[Any, ...], float] = {}
+    scores = []
+    for position, outputs in answers:
+        if samples[position].truth is None:
+            continue
+        key = (position, *(part for name in sorted(outputs) for part in (name, bytes(to_binary(outputs[name])))))
+        if key not in known:
+            known[key] = _score(pipeline, outputs, samples[position].truth)
+        scores.append(known[key])
+    return (float(np.mean(scores)) if scores else None), len(scores)
+
+
+def _score(pipeline: Pipeline, outputs: Mapping[str, Array], truth: Any) -> float:
+    edge = pipeline.signature.output
+    if edge.spec.name not in outputs:
+        return 0.0
+    try:
+        return pipeline.score(edge.decode(outputs[edge.spec.name]), truth)
+    except InvalidInputError:
+        return 0.0
