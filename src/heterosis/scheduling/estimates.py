@@ -32,9 +32,9 @@ class Estimates:
         """Mean run time of a batch; 0 where nothing is known."""
         return self._at(configuration, batch, "mean_ms")
 
-    def tail(self, configuration: Configuration, batch: int) -> float:
-        """95th percentile of the run time of a batch; 0 where nothing is known."""
-        return self._at(configuration, batch, "p95_ms")
+    def quantile(self, configuration: Configuration, batch: int, percent: int) -> float:
+        """50th, 95th or 99th percentile of the run time of a batch; 0 where nothing is known."""
+        return self._at(configuration, batch, f"p{percent}_ms")
 
     def joules(self, configuration: Configuration, batch: int) -> float | None:
         """Dynamic energy of each item of a batch; None where unknown."""

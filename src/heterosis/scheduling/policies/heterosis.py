@@ -22,6 +22,9 @@ from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.view import View
 from heterosis.terms import Call, Configuration, Request
 
+SAFE_PERCENT = 95
+"""The percentile of a run time that has to fit before a deadline."""
+
 
 class Heterosis:
     """Earliest feasible deadline first, on the configuration of least energy that meets it."""
@@ -87,7 +90,7 @@ class Heterosis:
     def _choose(self, view: View, stage: str, head: CallRecord) -> tuple[Configuration, bool]:
         candidates = self._open(view, stage)
         left = head.priority[0] - view.now
-        fitting = [each for each in candidates if view.estimates.tail(each, 1) <= left]
+        fitting = [each for each in candidates if view.estimates.quantile(each, 1, SAFE_PERCENT) <= left]
         if not fitting:
             return min(candidates, key=lambda each: view.estimates.mean(each, 1)), False
         return min(fitting, key=lambda each: (_joules(view, each), view.estimates.mean(each, 1))), True
@@ -96,7 +99,7 @@ class Heterosis:
     def _batch(view: View, instance: InstanceRecord, head: CallRecord, *, waiting: int, idle: int) -> int:
         largest = min(instance.placement.max_batch, -(-waiting // max(idle, 1)))
         left = head.priority[0] - view.now
-        while largest > 1 and view.estimates.tail(instance.configuration, largest) > left:
+        while largest > 1 and view.estimates.quantile(instance.configuration, largest, SAFE_PERCENT) > left:
             largest -= 1
         return largest
 
