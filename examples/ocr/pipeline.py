@@ -29,9 +29,8 @@ class Detect:
 
     def after(self, text_map: np.ndarray, page: hs.Image) -> list[np.ndarray]:
         """Turn the map of where text is into images of lines."""
-        return [
-            text_detection.cut(page, box) for box in text_detection.boxes(text_map[0], text_detection.scale_of(page))
-        ]
+        boxes = text_detection.boxes(text_map[0], text_detection.scale_of(page))
+        return [text_detection.cut(page, box) for box in boxes]
 
 
 class Orient:
