@@ -1,0 +1,97 @@
+"""Small plans and graphs, made from a line or two."""
+
+from collections.abc import Mapping, Sequence
+
+from heterosis.terms import (
+    Configuration,
+    Energy,
+    Latency,
+    OperatingPoint,
+    PipelineGraph,
+    Placement,
+    Plan,
+    Prediction,
+    Quality,
+    Slo,
+    StagePlan,
+    TracedCall,
+    TracedRequest,
+    Variant,
+)
+
+PER_ITEM_SHARE = 0.5
+"""Share of a batch's time that grows with its items; the rest is paid once a batch."""
+
+
+def make_plan(
+    stages: Mapping[str, float],
+    *,
+    slots: int = 2,
+    max_batch: int = 4,
+    slo_ms: float = 100.0,
+    rate_rps: float = 10.0,
+    policy: str = "heterosis",
+) -> Plan:
+    """Plan stages, in a chain, one after the other, with an instance of each on every slot of one device.
+
+    ``stages`` maps names to the median time of one item in milliseconds, the first stage first.
+    """
+    planned, placements, points = [], [], []
+    tail_ms = 0.0
+    for name, base_ms in reversed(list(stages.items())):
+        variant = Variant(stage=name, model="m", engine="emulated", precision="any", artifact="", digest=name)
+        configuration = Configuration(stage=name, variant=variant.name, device_type="toy")
+        planned.append(
+            StagePlan(
+                stage=name,
+                variant=variant,
+                budget_ms=slo_ms / len(stages),
+                tail_ms=tail_ms,
+                demand_per_s=rate_rps,
+                utilisation=0.0,
+            )
+        )
+        tail_ms += 1.2 * base_ms
+        placements += [
+            Placement(
+                instance=f"{name}-{slot}",
+                configuration=configuration,
+                max_batch=max_batch,
+                node="here",
+                device="toy",
+                slots=(slot,),
+            )
+            for slot in range(slots)
+        ]
+        points += [_point(configuration, batch, base_ms) for batch in {1, max_batch}]
+    return Plan(
+        pipeline="toy",
+        slo=Slo(latency_ms=slo_ms),
+        rate_rps=rate_rps,
+        policy=policy,
+        stages=tuple(reversed(planned)),
+        placements=tuple(placements),
+        points=tuple(points),
+        predicted=Prediction(latency_ms=0.0),
+    )
+
+
+def graph_of(*requests: Sequence[tuple[str, Sequence[int]]]) -> PipelineGraph:
+    """Make a graph of sample requests, each a list of calls: a stage, and the positions of the calls it waits for."""
+    traced = tuple(
+        TracedRequest(calls=tuple(TracedCall(stage=stage, parents=tuple(parents)) for stage, parents in calls))
+        for calls in requests
+    )
+    stages = dict.fromkeys(call.stage for request in traced for call in request.calls)
+    return PipelineGraph(pipeline="toy", stages=tuple(stages), requests=traced)
+
+
+def _point(configuration: Configuration, batch: int, base_ms: float) -> OperatingPoint:
+    median = base_ms * (1 + PER_ITEM_SHARE * (batch - 1))
+    return OperatingPoint(
+        configuration=configuration,
+        batch=batch,
+        latency=Latency(mean_ms=median, p50_ms=median, p95_ms=1.2 * median, p99_ms=1.3 * median),
+        cpu_ms=median,
+        dynamic_energy=Energy(median / 1e3, Quality.MODELLED),
+    )

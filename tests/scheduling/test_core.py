@@ -1,0 +1,258 @@
+"""The core, event by event: no loop, no clock, no sleep."""
+
+import pytest
+
+from heterosis.scheduling import (
+    BatchDone,
+    CallReady,
+    DropCall,
+    InstanceDown,
+    InstanceReady,
+    PlanChanged,
+    Refusal,
+    RefuseRequest,
+    RequestArrived,
+    RequestEnded,
+    RunBatch,
+    Scheduler,
+    SetTimer,
+    StartInstance,
+    StopInstance,
+    TimerFired,
+    validate,
+)
+from heterosis.scheduling.core import MAX_DEATHS
+from heterosis.scheduling.states import IllegalTransitionError
+from heterosis.terms import Call, Plan, Request
+from heterosis.testing import make_plan
+
+
+class Driver:
+    """Feeds a scheduler and keeps it honest."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Start every planned instance."""
+        self.plan = plan
+        self.scheduler = Scheduler(plan)
+        self.now = 0.0
+        started = self(PlanChanged(plan=plan))
+        assert all(isinstance(effect, StartInstance) for effect in started)
+        for placement in plan.placements:
+            self(InstanceReady(instance=placement.instance))
+
+    def __call__(self, event: object, after: float = 0.0) -> list[object]:
+        """Handle an event some seconds later; return the effects."""
+        self.now += after
+        effects = self.scheduler.handle(event, self.now)  # type: ignore[arg-type]
+        validate(self.scheduler)
+        return list(effects)
+
+    def arrive(self, name: str, *, deadline: float = 0.1) -> list[object]:
+        """Let a request arrive."""
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
+        return self(RequestArrived(request=request))
+
+    def call(self, request: str, stage: str, number: int = 0) -> list[object]:
+        """Open a call."""
+        return self(CallReady(call=Call(id=f"{request}/{number}", request=request, stage=stage)))
+
+
+def test_a_call_goes_to_an_idle_instance_at_once() -> None:
+    """A call that finds an instance idle is sent to it."""
+    driver = Driver(make_plan({"a": 10}))
+    assert driver.arrive("r1") == []
+    (run,) = driver.call("r1", "a")
+    assert isinstance(run, RunBatch)
+    assert run.calls == ("r1/0",)
+
+
+def test_instances_of_two_stages_on_one_slot_take_turns() -> None:
+    """While one stage's instance runs on a slot, no other stage's instance on that slot is given a batch."""
+    driver = Driver(make_plan({"a": 10, "b": 10}, slots=1))
+    driver.arrive("r1")
+    driver.arrive("r2")
+    (run,) = driver.call("r1", "a")
+    assert isinstance(run, RunBatch)
+    assert driver.call("r2", "b") == []
+    (follow,) = driver(BatchDone(batch=run.batch, run_ms=10), after=0.01)
+    assert isinstance(follow, RunBatch)
+    assert follow.instance == "b-0"
+
+
+def test_calls_that_wait_are_batched_and_the_earliest_deadline_goes_first() -> None:
+    """When an instance gets free, waiting calls form one batch, the most urgent first."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=2))
+    driver.arrive("r0")
+    (run,) = driver.call("r0", "a")
+    assert isinstance(run, RunBatch)
+    for name, deadline in (("late", 0.9), ("soon", 0.5), ("later", 1.0)):
+        driver.arrive(name, deadline=deadline)
+        assert driver.call(name, "a") == []
+    (batch,) = driver(BatchDone(batch=run.batch, run_ms=10), after=0.01)
+    assert isinstance(batch, RunBatch)
+    assert batch.calls == ("soon/0", "late/0")
+
+
+def test_a_batch_is_no_larger_than_its_most_urgent_call_can_bear() -> None:
+    """A call whose deadline leaves time for a batch of one only is run alone."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=4))
+    driver.arrive("r0")
+    (run,) = driver.call("r0", "a")
+    assert isinstance(run, RunBatch)
+    driver.arrive("urgent", deadline=0.01 + 0.015)
+    driver.call("urgent", "a")
+    driver.arrive("calm", deadline=1.0)
+    driver.call("calm", "a")
+    (batch,) = driver(BatchDone(batch=run.batch, run_ms=10), after=0.01)
+    assert isinstance(batch, RunBatch)
+    assert batch.calls == ("urgent/0",)
+
+
+def test_a_hopeless_call_is_dropped_before_it_costs_anything() -> None:
+    """A call that not even an immediate start would save is dropped, as late."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    driver.arrive("r0")
+    (run,) = driver.call("r0", "a")
+    assert isinstance(run, RunBatch)
+    driver.arrive("r1", deadline=0.015)
+    assert driver.call("r1", "a") == []
+    (drop,) = driver(BatchDone(batch=run.batch, run_ms=10), after=0.01)
+    assert isinstance(drop, DropCall)
+    assert (drop.call, drop.kind) == ("r1/0", Refusal.LATE)
+
+
+def test_requests_beyond_capacity_are_refused_at_their_arrival() -> None:
+    """Once the admitted work fills the time until the deadline, a request is told when to try again."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1))
+    answers = [driver.arrive(f"r{number}", deadline=0.1) for number in range(12)]
+    assert answers[:10] == [[]] * 10
+    (refusal,) = answers[-1]
+    assert isinstance(refusal, RefuseRequest)
+    assert refusal.kind is Refusal.OVERLOAD
+    assert refusal.retry_after_s > 0
+
+
+def test_calls_of_a_dead_instance_run_elsewhere_and_it_is_restarted() -> None:
+    """An instance that dies gives its calls back; they go to another at once."""
+    driver = Driver(make_plan({"a": 10}, slots=2))
+    driver.arrive("r1")
+    (run,) = driver.call("r1", "a")
+    assert isinstance(run, RunBatch)
+    restart, again = driver(InstanceDown(instance=run.instance, reason="was killed"))
+    assert isinstance(restart, StartInstance)
+    assert isinstance(again, RunBatch)
+    assert again.calls == run.calls
+    assert again.instance != run.instance
+
+
+def test_a_call_that_kills_every_instance_is_poison() -> None:
+    """A call that saw several instances die is dropped, so that it cannot take down the rest."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    driver.arrive("r1", deadline=100.0)
+    effects = driver.call("r1", "a")
+    for _ in range(MAX_DEATHS):
+        (run,) = [effect for effect in effects if isinstance(effect, RunBatch)]
+        effects = driver(InstanceDown(instance="a-0", reason="was killed"))
+        for timer in [effect for effect in effects if isinstance(effect, SetTimer)]:
+            driver(TimerFired(key=timer.key), after=timer.at - driver.now)
+        if not any(isinstance(effect, DropCall) for effect in effects):
+            effects = driver(InstanceReady(instance="a-0"))
+    assert [effect.kind for effect in effects if isinstance(effect, DropCall)] == [Refusal.POISON]
+    assert run.calls == ("r1/0",)
+
+
+def test_an_instance_that_keeps_failing_is_restarted_ever_more_slowly() -> None:
+    """The first restart is immediate, the pauses after that double."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    (first,) = driver(InstanceDown(instance="a-0", reason="x"))
+    assert isinstance(first, StartInstance)
+    pauses = []
+    for _ in range(3):
+        (timer,) = driver(InstanceDown(instance="a-0", reason="x"))
+        assert isinstance(timer, SetTimer)
+        pauses.append(timer.at - driver.now)
+        (start,) = driver(TimerFired(key=timer.key), after=pauses[-1])
+        assert isinstance(start, StartInstance)
+    assert pauses == pytest.approx([0.5, 1.0, 2.0])
+
+
+def test_an_ended_request_takes_its_waiting_calls_along() -> None:
+    """When a client goes away, its waiting calls are never run."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    driver.arrive("r0")
+    (run,) = driver.call("r0", "a")
+    assert isinstance(run, RunBatch)
+    driver.arrive("gone")
+    driver.call("gone", "a")
+    driver(RequestEnded(request="gone", outcome="cancelled"))
+    assert driver(BatchDone(batch=run.batch, run_ms=10), after=0.01) == []
+
+
+def test_what_a_new_plan_leaves_out_finishes_its_batch_and_stops() -> None:
+    """An instance that is no longer planned takes nothing new, and stops when its batch is done."""
+    plan = make_plan({"a": 10}, slots=2)
+    driver = Driver(plan)
+    driver.arrive("r1")
+    (run,) = driver.call("r1", "a")
+    assert isinstance(run, RunBatch)
+    assert run.instance == "a-0"
+    assert driver(PlanChanged(plan=make_plan_without(plan, "a-0"))) == []
+    driver.arrive("r2")
+    (other,) = driver.call("r2", "a")
+    assert isinstance(other, RunBatch)
+    assert other.instance == "a-1"
+    (stop,) = driver(BatchDone(batch=run.batch, run_ms=10), after=0.01)
+    assert isinstance(stop, StopInstance)
+    assert stop.instance == "a-0"
+    assert driver(InstanceDown(instance="a-0", reason="stopped")) == []
+
+
+def test_short_batches_on_slots_of_their_own_are_held_two_deep() -> None:
+    """Where the hop would cost more than it should, an instance is given its next batch in advance; never a third."""
+    driver = Driver(make_plan({"a": 1.0}, slots=1, max_batch=1))
+    for number in range(3):
+        driver.arrive(f"r{number}")
+    held = [effect for number in range(3) for effect in driver.call(f"r{number}", "a")]
+    assert [effect.calls for effect in held if isinstance(effect, RunBatch)] == [("r0/0",), ("r1/0",)]
+
+
+def test_fcfs_refuses_and_drops_nothing() -> None:
+    """The plain policy serves even what is hopelessly late, in order of arrival."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1, policy="fcfs"))
+    driver.arrive("r0")
+    (run,) = driver.call("r0", "a")
+    assert isinstance(run, RunBatch)
+    driver.arrive("first", deadline=0.001)
+    driver.now += 0.001
+    driver.arrive("second", deadline=0.0001)
+    driver.call("second", "a")
+    driver.call("first", "a")
+    (next_one,) = driver(BatchDone(batch=run.batch, run_ms=10), after=1.0)
+    assert isinstance(next_one, RunBatch)
+    assert next_one.calls == ("first/0",)
+
+
+def test_an_impossible_event_is_refused_loudly() -> None:
+    """Events that cannot be are defects of the driver, and raise."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    with pytest.raises(IllegalTransitionError, match="a-0: ready -> ready"):
+        driver(InstanceReady(instance="a-0"))
+    with pytest.raises(IllegalTransitionError, match="backwards"):
+        driver.scheduler.handle(TimerFired(key="wake"), -1.0)
+
+
+def test_a_stage_without_instances_is_said_to_be_unavailable() -> None:
+    """A call of a stage that the plan does not know fails at once instead of waiting for ever."""
+    driver = Driver(make_plan({"a": 10}))
+    driver.arrive("r1")
+    (drop,) = driver.call("r1", "b")
+    assert isinstance(drop, DropCall)
+    assert drop.kind is Refusal.UNAVAILABLE
+
+
+def make_plan_without(plan: Plan, instance: str) -> Plan:
+    """Leave one instance out of a plan."""
+    import msgspec
+
+    kept = tuple(placement for placement in plan.placements if placement.instance != instance)
+    return msgspec.structs.replace(plan, placements=kept)

@@ -1,0 +1,170 @@
+"""Every policy under random events: nothing lost, nothing run twice, nothing on a dead or full instance."""
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from heterosis.scheduling import (
+    BatchDone,
+    CallReady,
+    DropCall,
+    Effect,
+    Event,
+    InstanceDown,
+    InstanceReady,
+    PlanChanged,
+    Record,
+    RefuseRequest,
+    RequestArrived,
+    RequestEnded,
+    RunBatch,
+    Scheduler,
+    SetTimer,
+    StartInstance,
+    StopInstance,
+    TimerFired,
+    validate,
+)
+from heterosis.scheduling.policies import POLICIES
+from heterosis.simulation import replay
+from heterosis.terms import Call, Request
+from heterosis.testing import make_plan
+
+
+class AnyRun(RuleBasedStateMachine):
+    """A driver that does anything it may, in any order, and keeps its own books."""
+
+    @initialize(policy=st.sampled_from(sorted(POLICIES)), slots=st.integers(1, 3), base=st.sampled_from([1.0, 10.0]))
+    def begin(self, policy: str, slots: int, base: float) -> None:
+        """Start a plan of two stages."""
+        self.plan = make_plan({"a": base, "b": 2 * base}, slots=slots, policy=policy)
+        self.scheduler = Scheduler(self.plan)
+        self.now = 0.0
+        self.records: list[Record] = []
+        self.open: set[str] = set()
+        self.running: dict[int, tuple[str, tuple[str, ...]]] = {}
+        self.settled: set[str] = set()
+        self.calls = 0
+        self.loading: set[str] = set()
+        self.stopping: set[str] = set()
+        self.timers: list[str] = []
+        self.handle(PlanChanged(plan=self.plan))
+
+    def handle(self, event: Event) -> None:
+        """Feed the scheduler and note what it wants."""
+        effects: Sequence[Effect] = self.scheduler.handle(event, self.now)
+        self.records.append(Record(at=self.now, event=event, effects=tuple(effects)))
+        if isinstance(event, RequestArrived):
+            self.open.add(event.request.id)
+        for effect in effects:
+            match effect:
+                case RunBatch(batch=batch, instance=instance, calls=calls):
+                    assert instance not in self.loading | self.stopping
+                    for call in calls:
+                        assert call not in self.settled, "run again after it was settled"
+                        assert all(call not in held for _, held in self.running.values()), "run twice at a time"
+                    self.running[batch] = (instance, calls)
+                case DropCall(call=call):
+                    self.settled.add(call)
+                case RefuseRequest(request=request):
+                    self.open.discard(request)
+                case StartInstance(placement=placement):
+                    self.loading.add(placement.instance)
+                case StopInstance(instance=instance):
+                    assert all(on != instance for on, _ in self.running.values()), "stopped with a batch in it"
+                    self.loading.discard(instance)
+                    self.stopping.add(instance)
+                case SetTimer(key=key):
+                    self.timers.append(key)
+
+    @rule(wait=st.floats(0, 0.05))
+    def pass_time(self, wait: float) -> None:
+        """Let time pass."""
+        self.now += wait
+
+    @rule(deadline=st.floats(0.001, 0.5))
+    def arrive(self, deadline: float) -> None:
+        """Let a request arrive."""
+        name = f"r{len(self.records)}"
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
+        self.handle(RequestArrived(request=request))
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), stage=st.sampled_from("ab"))
+    def call(self, data: st.DataObject, stage: str) -> None:
+        """Open a call of a request in progress."""
+        request = data.draw(st.sampled_from(sorted(self.open)))
+        self.calls += 1
+        self.handle(CallReady(call=Call(id=f"{request}/{self.calls}", request=request, stage=stage)))
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
+    def end(self, data: st.DataObject) -> None:
+        """End a request, whatever it still has open."""
+        request = data.draw(st.sampled_from(sorted(self.open)))
+        self.open.remove(request)
+        self.handle(RequestEnded(request=request, outcome="cancelled"))
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), run_ms=st.floats(0.1, 100))
+    def finish(self, data: st.DataObject, run_ms: float) -> None:
+        """Finish a batch, perhaps with a failed call."""
+        batch = data.draw(st.sampled_from(sorted(self.running)))
+        _, calls = self.running.pop(batch)
+        self.settled.update(calls)
+        failed = data.draw(st.sampled_from([(), calls[:1]]))
+        self.handle(BatchDone(batch=batch, run_ms=run_ms, failed=failed))
+
+    @precondition(lambda self: self.loading)
+    @rule(data=st.data())
+    def ready(self, data: st.DataObject) -> None:
+        """Let an instance get ready."""
+        instance = data.draw(st.sampled_from(sorted(self.loading)))
+        self.loading.remove(instance)
+        self.handle(InstanceReady(instance=instance))
+
+    @rule(data=st.data())
+    def die(self, data: st.DataObject) -> None:
+        """Let any live instance die."""
+        alive = [name for name, record in self.scheduler.instances.items() if record.state.value != "down"]
+        if not alive:
+            return
+        instance = data.draw(st.sampled_from(sorted(alive)))
+        self.running = {batch: held for batch, held in self.running.items() if held[0] != instance}
+        self.loading.discard(instance)
+        self.stopping.discard(instance)
+        self.handle(InstanceDown(instance=instance, reason="died"))
+
+    @precondition(lambda self: self.timers)
+    @rule()
+    def fire(self) -> None:
+        """Let the first timer fire."""
+        self.handle(TimerFired(key=self.timers.pop(0)))
+
+    @precondition(lambda self: not self.stopping)
+    @rule(data=st.data())
+    def replan(self, data: st.DataObject) -> None:
+        """Change the plan to any part of the first one."""
+        kept = data.draw(st.lists(st.sampled_from(self.plan.placements), unique_by=lambda each: each.instance))
+        self.handle(PlanChanged(plan=msgspec.structs.replace(self.plan, placements=tuple(kept))))
+
+    @invariant()
+    def holds(self) -> None:
+        """The books agree at every moment."""
+        if hasattr(self, "scheduler"):
+            validate(self.scheduler)
+
+    def teardown(self) -> None:
+        """The same events give the same effects again."""
+        if hasattr(self, "records"):
+            assert replay(self.records) is None
+
+
+TestAnyRun = pytest.mark.timeout(300)(AnyRun.TestCase)
+TestAnyRun.settings = settings(
+    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
