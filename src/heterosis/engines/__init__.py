@@ -3,7 +3,10 @@
 from heterosis.engines.emulated import EmulatedEngine
 from heterosis.engines.engine import Engine, Session, Tensors
 from heterosis.engines.onnxruntime import OnnxruntimeEngine
+from heterosis.engines.openvino import OpenvinoEngine
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (OnnxruntimeEngine(), EmulatedEngine())}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (OnnxruntimeEngine(), OpenvinoEngine(), EmulatedEngine())
+}
 
 __all__ = ["ENGINES", "Engine", "Session", "Tensors"]

@@ -89,9 +89,7 @@ class EmulatedSession:
         self.model = model
         self.inputs = model.inputs
         self.outputs = model.outputs
-        self.energy = (
-            Energy(0.0, model.points[0].energy.quality) if model.points[0].energy.joules is not None else UNKNOWN
-        )
+        self.energy = model.points[0].energy * 0.0
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._closed = False
 
@@ -116,16 +114,16 @@ class EmulatedSession:
         return f"<emulated {self.model.device} from {self.model.source}, {self.artifact.name}>"
 
     def _draw_ms(self, batch: int) -> float:
-        """Draw the time of a batch; a batch past the largest measured one runs in several."""
+        """Draw the time of a batch: padded to the next measured size, in several runs where it is past the largest."""
         points = self.model.points
-        at = bisect.bisect_left([point.batch for point in points], batch)
-        if at == len(points):
-            largest = points[-1]
-            self.energy = self.energy + largest.energy
-            rest = batch - largest.batch
-            return largest.draw_ms(self._random.random()) + (self._draw_ms(rest) if rest else 0.0)
-        self.energy = self.energy + points[at].energy
-        return points[at].draw_ms(self._random.random())
+        drawn = 0.0
+        while batch > 0:
+            at = bisect.bisect_left([point.batch for point in points], batch)
+            point = points[min(at, len(points) - 1)]
+            drawn += point.draw_ms(self._random.random())
+            self.energy = self.energy + point.energy
+            batch -= point.batch
+        return drawn
 
 
 def _zeros(spec: TensorSpec, batch: int) -> np.ndarray[Any, Any]:

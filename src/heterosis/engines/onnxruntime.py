@@ -43,6 +43,9 @@ class OnnxruntimeEngine:
             loaded = onnxruntime.InferenceSession(str(artifact), options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise EngineError(f"onnxruntime cannot load {artifact}: {error}") from error
+        for node in (*loaded.get_inputs(), *loaded.get_outputs()):
+            if not node.type.startswith("tensor("):
+                raise EngineError(f"{artifact}: {node.name!r} is a {node.type}; only tensors can be served")
         return OnnxruntimeSession(artifact, loaded)
 
 
