@@ -3,6 +3,7 @@
 import msgspec
 
 from heterosis.terms.energy import UNKNOWN, Energy
+from heterosis.terms.variant import Exclusion
 
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,8 +39,11 @@ class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
     dynamic_energy: Energy = UNKNOWN
     """Energy of one batch above the device's idle power."""
     load_ms: float = 0.0
+    """Time from the start of a process until its session is open."""
     warm_up_ms: float = 0.0
+    """Time of the first batches, in which every shape is met once; not part of ``latency``."""
     memory_bytes: int = 0
+    """Largest resident memory of the process that ran it."""
     samples: int = 0
     outliers: int = 0
     interval_ratio: float = 0.0
@@ -64,3 +68,5 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     measured_at: str
     versions: dict[str, str]
     points: tuple[OperatingPoint, ...]
+    excluded: tuple[Exclusion, ...] = ()
+    """What was not measured, or not to the end, with the reason."""
