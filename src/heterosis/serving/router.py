@@ -35,7 +35,7 @@ from heterosis.scheduling import (
 )
 from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run
 from heterosis.serving.transport import Hub
-from heterosis.serving.values import Buffer, DecodeError, decode, encode
+from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Placement, Plan, Request
 from heterosis.terms.errors import DeadlineError, HeterosisError, RefusedError, StageError, UnavailableError
 
@@ -187,7 +187,10 @@ class Router:
 
     async def run_call(self, request: str, number: int, stage: Stage, args: tuple[Any, ...]) -> Any:
         """Send one call through the scheduler and wait for its result."""
-        frames = encode(args)
+        try:
+            frames = encode(args)
+        except EncodeError as error:
+            raise StageError(f"stage {stage.name!r} cannot be called: {error}") from error
         name = f"{request}/{number}"
         call = self._calls[name] = OpenCall(frames, asyncio.get_running_loop().create_future())
         try:

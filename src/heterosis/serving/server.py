@@ -56,7 +56,7 @@ async def serve(
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         gateway = Gateway(router, Metrics(router, meter), options.max_body_bytes)
-        http = _Http(gateway, options)
+        http = Http(gateway, options)
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
@@ -79,10 +79,11 @@ async def serve(
             await warming
 
 
-class _Http(uvicorn.Server):
+class Http(uvicorn.Server):
     """uvicorn, told to refuse new requests while it answers those in progress."""
 
     def __init__(self, gateway: Gateway, options: Options) -> None:
+        """Set up; `url` is known once it serves."""
         super().__init__(
             uvicorn.Config(
                 gateway.app,

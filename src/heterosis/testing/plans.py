@@ -31,15 +31,18 @@ def make_plan(
     slo_ms: float = 100.0,
     rate_rps: float = 10.0,
     policy: str = "heterosis",
+    engine: str = "emulated",
+    pipeline: str = "toy",
 ) -> Plan:
     """Plan stages, in a chain, one after the other, with an instance of each on every slot of one device.
 
-    ``stages`` maps names to the median time of one item in milliseconds, the first stage first.
+    ``stages`` maps names to the median time of one item in milliseconds, the first stage first. With the engine
+    ``function`` the plan can be served: its stages run their own code, and the times are what the scheduler expects.
     """
     planned, placements, points = [], [], []
     tail_ms = 0.0
     for name, base_ms in reversed(list(stages.items())):
-        variant = Variant(stage=name, model="m", engine="emulated", precision="any", artifact="", digest=name)
+        variant = Variant(stage=name, model=engine, engine=engine, precision="any", artifact="", digest=name)
         configuration = Configuration(stage=name, variant=variant.name, device_type="toy")
         planned.append(
             StagePlan(
@@ -65,7 +68,7 @@ def make_plan(
         ]
         points += [_point(configuration, batch, base_ms) for batch in {1, max_batch}]
     return Plan(
-        pipeline="toy",
+        pipeline=pipeline,
         slo=Slo(latency_ms=slo_ms),
         rate_rps=rate_rps,
         policy=policy,

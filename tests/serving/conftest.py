@@ -1,0 +1,85 @@
+"""A real server for tests: gateway on a port, router, worker processes; only the plan is made by hand."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from heterosis.launch import LocalLauncher
+from heterosis.pipeline import load_pipeline
+from heterosis.scheduling import Record
+from heterosis.serving.gateway import Gateway
+from heterosis.serving.metrics import Metrics
+from heterosis.serving.router import Router
+from heterosis.serving.server import Http, Options
+from heterosis.terms import UNKNOWN, Energy, Plan
+from heterosis.testing import make_plan
+
+TOY = str(Path(__file__).with_name("toy_pipeline.py"))
+
+
+class NoMeter:
+    """Knows nothing of energy."""
+
+    def read(self) -> dict[str, Energy]:
+        """Report the unknown as such."""
+        return {"idle": UNKNOWN, "dynamic": UNKNOWN}
+
+    def cpu_seconds(self) -> float:
+        """Count nothing."""
+        return 0.0
+
+
+class Server(msgspec.Struct):
+    """A server under test."""
+
+    url: str
+    router: Router
+    launcher: LocalLauncher
+    records: list[Record]
+
+
+Serve = Callable[..., contextlib.AbstractAsyncContextManager[Server]]
+
+
+def toy_plan(**changes: Any) -> Plan:
+    """Plan the toy pipeline on two slots."""
+    return make_plan(
+        {"scale": 1.0, "nap": 20.0}, **{"slo_ms": 2000.0, "engine": "function", "pipeline": "toy", **changes}
+    )
+
+
+@contextlib.asynccontextmanager
+async def serve(folder: Path, plan: Plan, *, wait: bool = True, **options: Any) -> AsyncIterator[Server]:
+    """Serve the toy pipeline under a plan."""
+    records: list[Record] = []
+    launcher = LocalLauncher()
+    router = Router(load_pipeline(TOY), TOY, plan, launcher, record=records.append)
+    gateway = Gateway(router, Metrics(router, NoMeter()), **options)
+    http = Http(gateway, Options(port=0))
+    await router.start(f"ipc://{folder}/router")
+    task = asyncio.create_task(http.serve())
+    if wait:
+        await router.wait_ready()
+    while not http.started:  # noqa: ASYNC110 - uvicorn offers no event
+        await asyncio.sleep(0.01)
+    try:
+        yield Server(http.url, router, launcher, records)
+    finally:
+        http.begin_stop()
+        await task
+        await router.stop()
+
+
+@pytest.fixture
+def serving(tmp_path: Path) -> Serve:
+    """Serve under a plan, by default the toy's."""
+
+    def start(plan: Plan | None = None, **options: Any) -> contextlib.AbstractAsyncContextManager[Server]:
+        return serve(tmp_path, plan or toy_plan(), **options)
+
+    return start

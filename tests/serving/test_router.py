@@ -1,0 +1,111 @@
+"""The router with real workers: faults, restarts, and its journal."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import zmq
+
+from heterosis.scheduling import StartInstance, validate
+from heterosis.serving.journal import Journal, read_journal
+from heterosis.serving.messages import Hello
+from heterosis.simulation import replay
+from heterosis.terms.errors import DeadlineError, RefusedError, StageError, UnavailableError
+from tests.serving.conftest import Serve, Server, toy_plan
+
+VALUES = np.ones(1000, np.float32)
+
+
+async def ask(server: Server, factor: int = 2, nap_ms: int = 5, timeout_ms: float | None = None) -> object:
+    """Send one request past the gateway."""
+    return await server.router.infer({"values": VALUES, "factor": factor, "nap_ms": nap_ms}, timeout_ms=timeout_ms)
+
+
+async def test_killing_workers_under_load_loses_no_request(serving: Serve) -> None:
+    """Workers die by SIGKILL again and again; every request is answered, and the dead are replaced."""
+    async with serving() as server:
+        requests = [asyncio.create_task(ask(server, nap_ms=10, timeout_ms=30_000)) for _ in range(150)]
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            for pid in list(server.launcher.pids().values())[:2]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        answers = await asyncio.gather(*requests, return_exceptions=True)
+        await server.router.wait_ready()
+        validate(server.router.scheduler)
+    poisoned = [answer for answer in answers if isinstance(answer, StageError)]
+    assert len(poisoned) <= 2  # a call that saw three workers die counts as the cause
+    assert sum(answer == [4.0] * 1000 for answer in answers) == len(answers) - len(poisoned)
+    restarts = [
+        effect.reason
+        for record in server.records
+        for effect in record.effects
+        if isinstance(effect, StartInstance) and "SIGKILL" in effect.reason
+    ]
+    assert restarts
+
+
+async def test_a_live_journal_replays_to_the_same_effects(serving: Serve, tmp_path: Path) -> None:
+    """What the core did live, with deadlines, failures and a death, it does again from the journal on disk."""
+    async with serving() as server:
+        work = [ask(server, factor=13 if number % 7 == 0 else 2, nap_ms=number) for number in range(30)]
+        hasty = [ask(server, nap_ms=100, timeout_ms=20 + number) for number in range(10)]
+        pending = asyncio.gather(*work, *hasty, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        os.kill(next(iter(server.launcher.pids().values())), signal.SIGKILL)
+        answers = await pending
+        assert {type(answer) for answer in answers} <= {list, StageError, DeadlineError, RefusedError}
+    file = tmp_path / "journal"
+    with contextlib.closing(Journal(file)) as journal:
+        for record in server.records:
+            journal.write(record)
+    records = list(read_journal(file))
+    assert records == server.records
+    assert replay(records) is None
+
+
+async def test_a_replay_that_differs_is_shown(serving: Serve) -> None:
+    """The replay test can fail: a journal with another effect in it diverges at that step."""
+    async with serving() as server:
+        await ask(server)
+    step = next(step for step, record in enumerate(server.records) if record.effects and step > 0)
+    forged = list(server.records)
+    forged[step] = msgspec.structs.replace(forged[step], effects=())
+    divergence = replay(forged)
+    assert divergence is not None
+    assert divergence.step == step
+
+
+async def test_a_worker_without_the_token_is_turned_away(serving: Serve) -> None:
+    """A stranger that takes an instance's name is told nothing and runs nothing."""
+    async with serving(wait=False) as server:
+        hub = server.router._hub  # noqa: SLF001 - the address is nobody else's business
+        assert hub is not None
+        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
+            stranger.connect(hub.address)
+            stranger.send(msgspec.msgpack.encode(Hello(instance="scale-0", token="guess", pid=1)))  # noqa: S106
+            stranger.send(b"no message at all")
+            await server.router.wait_ready()
+            answers = await asyncio.gather(*(ask(server) for _ in range(5)))
+            assert answers == [[4.0] * 1000] * 5
+            assert stranger.poll(100) == 0
+
+
+async def test_an_instance_that_cannot_load_is_said_so(serving: Serve) -> None:
+    """Waiting for readiness ends with the worker's own reason."""
+    plan = toy_plan(engine="emulated")
+    async with serving(plan, wait=False) as server:
+        with pytest.raises(UnavailableError, match="cannot load"):
+            await server.router.wait_ready()
+
+
+async def test_arguments_that_cannot_travel_are_named(serving: Serve) -> None:
+    """Arguments that no process can be sent raise where they are given, naming the stage."""
+    async with serving() as server:
+        with pytest.raises(StageError, match="stage 'scale' cannot be called: cannot send"):
+            await server.router.infer({"values": object(), "factor": 1, "nap_ms": 0})
