@@ -4,9 +4,11 @@ from heterosis.bench.arrivals import poisson, read_trace, rescaled
 from heterosis.bench.load import Outcome, offer
 from heterosis.bench.metrics import Readings, parse_readings
 from heterosis.bench.report import Report, make_report
+from heterosis.bench.run import Load, run_load
 from heterosis.bench.shots import Shot, accuracy_of, make_shots
 
 __all__ = [
+    "Load",
     "Outcome",
     "Readings",
     "Report",
@@ -19,4 +21,5 @@ __all__ = [
     "poisson",
     "read_trace",
     "rescaled",
+    "run_load",
 ]
