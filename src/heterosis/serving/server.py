@@ -5,8 +5,9 @@ import contextlib
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import uvicorn
@@ -20,6 +21,7 @@ from heterosis.serving.router import Router, WarmUp
 from heterosis.terms import Plan
 
 METER_PERIOD_S = 1.0
+T = TypeVar("T")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,15 @@ async def serve(
         await serving
         with contextlib.suppress(asyncio.CancelledError):
             await warming
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run `serve`, or anything around it, on the fastest event loop that there is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
 class Http(uvicorn.Server):
