@@ -91,6 +91,11 @@ class Scheduler:
         effects: list[Effect] = []
         self._effects = effects
         self._handlers[type(event)](event)
+        if any(self.queues.values()):
+            self._decide()
+        return effects
+
+    def _decide(self) -> None:
         for decision in self._policy.decide(self._view):
             match decision:
                 case Dispatch():
@@ -99,7 +104,6 @@ class Scheduler:
                     self._drop(decision.call, decision.kind, decision.reason)
                 case Wake():
                     self._wake(decision)
-        return effects
 
     # --- requests and calls
 

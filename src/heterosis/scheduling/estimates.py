@@ -23,6 +23,8 @@ class Estimates:
         for point in sorted(points, key=lambda point: point.batch):
             self._points[point.configuration].append(point)
         self.drift: dict[Configuration, float] = dict(drift or {})
+        self._known: dict[tuple[Configuration, int, str], float] = {}
+        """Figures without drift, as they are asked for: dispatching asks for the same few again and again."""
 
     def knows(self, configuration: Configuration) -> bool:
         """Whether any operating point of the configuration is known."""
@@ -53,6 +55,12 @@ class Estimates:
             self.drift[configuration] = drift + SMOOTHING * (ratio - drift)
 
     def _at(self, configuration: Configuration, batch: int, figure: str) -> float:
+        value = self._known.get((configuration, batch, figure))
+        if value is None:
+            value = self._known[configuration, batch, figure] = self._interpolated(configuration, batch, figure)
+        return value * self.drift.get(configuration, 1.0)
+
+    def _interpolated(self, configuration: Configuration, batch: int, figure: str) -> float:
         points = self._points.get(configuration)
         if not points:
             return 0.0
@@ -66,4 +74,4 @@ class Estimates:
             share = (batch - low.batch) / (high.batch - low.batch)
             below, above = getattr(low.latency, figure), getattr(high.latency, figure)
             value = below + share * (above - below)
-        return float(value) * self.drift.get(configuration, 1.0) / 1e3
+        return float(value) / 1e3

@@ -60,16 +60,16 @@ class InstanceRecord:
     batches: list[BatchRecord] = field(default_factory=list)
     failures: int = 0
     """Times it went down without finishing a batch in between."""
+    name: str = field(init=False)
+    configuration: Configuration = field(init=False)
+    places: tuple[Place, ...] = field(init=False)
+    """The slots that it occupies while it runs a batch."""
 
-    @property
-    def name(self) -> str:
-        """The instance's id."""
-        return self.placement.instance
-
-    @property
-    def configuration(self) -> Configuration:
-        """What it runs."""
-        return self.placement.configuration
+    def __post_init__(self) -> None:
+        """Keep at hand what is asked for at every decision."""
+        self.name = self.placement.instance
+        self.configuration = self.placement.configuration
+        self.places = places(self.placement)
 
     def move(self, to: InstanceState) -> None:
         """Change state, legally."""
@@ -140,13 +140,13 @@ class Pools:
 
     def add(self, instance: InstanceRecord) -> None:
         """Know a new instance."""
-        for place in places(instance.placement):
+        for place in instance.places:
             self._sharers[place][instance.name] = instance
         self.refresh(instance)
 
     def remove(self, instance: InstanceRecord) -> None:
         """Forget an instance that holds no batch."""
-        for place in places(instance.placement):
+        for place in instance.places:
             del self._sharers[place][instance.name]
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
@@ -157,30 +157,30 @@ class Pools:
 
     def occupy(self, instance: InstanceRecord) -> None:
         """Give an instance its slots."""
-        for place in places(instance.placement):
+        for place in instance.places:
             self.taken[place] = instance.name
-        self.refresh_sharers(instance)
+        self._refresh_sharers(instance)
 
     def release(self, instance: InstanceRecord) -> None:
         """Take an instance off its slots."""
-        for place in places(instance.placement):
+        for place in instance.places:
             del self.taken[place]
-        self.refresh_sharers(instance)
-
-    def refresh_sharers(self, instance: InstanceRecord) -> None:
-        """Bring an instance, and all that share a slot with it, up to date."""
-        self.refresh(instance)
-        for place in places(instance.placement):
-            for sharer in self._sharers[place].values():
-                self.refresh(sharer)
+        self._refresh_sharers(instance)
 
     def refresh(self, instance: InstanceRecord) -> None:
         """Bring one instance up to date."""
         ready = instance.state is InstanceState.READY
         held = len(instance.batches)
-        free = ready and not any(self.taken.get(place) for place in places(instance.placement))
-        _keep(self.idle[instance.configuration], instance, wanted=free and not held)
+        free = ready and not held and not any(place in self.taken for place in instance.places)
+        _keep(self.idle[instance.configuration], instance, wanted=free)
         _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
+
+    def _refresh_sharers(self, instance: InstanceRecord) -> None:
+        if not instance.places:
+            self.refresh(instance)
+        for place in instance.places:
+            for sharer in self._sharers[place].values():
+                self.refresh(sharer)
 
 
 def _keep(pool: dict[str, InstanceRecord], instance: InstanceRecord, *, wanted: bool) -> None:

@@ -1,6 +1,5 @@
 """The scheduler's invariants, asserted after every test: nothing lost, run twice, or on a dead instance."""
 
-from heterosis.scheduling.capacity import places
 from heterosis.scheduling.core import Scheduler
 from heterosis.scheduling.states import CallState, InstanceState
 
@@ -22,7 +21,7 @@ def validate(scheduler: Scheduler) -> None:
         if instance.batches:
             alive = instance.state in {InstanceState.READY, InstanceState.DRAINING}
             _require(alive, f"{instance.name} is {instance.state.value} and holds a batch")
-            for place in places(instance.placement):
+            for place in instance.places:
                 _require(place not in occupied, f"two instances run on slot {place}")
                 occupied[place] = instance.name
         for batch in instance.batches:

@@ -6,7 +6,7 @@ from heterosis.terms.energy import UNKNOWN, Energy
 from heterosis.terms.variant import Exclusion
 
 
-class Configuration(msgspec.Struct, frozen=True, kw_only=True):
+class Configuration(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """How a model can run somewhere: a variant, on a device type, in a power mode, with so many threads.
 
     ``threads`` 0 means whatever the engine takes by itself.
