@@ -55,9 +55,8 @@ class UtilisationMeter:
                 self._before[process] = _cpu_seconds(process) or 0.0
                 self._seconds[process] = 0.0
 
-    @property
     def cpu_seconds(self) -> float:
-        """CPU seconds so far, over all processes and cores."""
+        """Return the CPU seconds so far, over all processes and cores."""
         alive = self._seconds.keys() | {process for root in self._roots for process in _family(root)}
         for process in alive:
             spent = _cpu_seconds(process)
@@ -68,7 +67,7 @@ class UtilisationMeter:
     def read(self) -> dict[str, Energy]:
         """Return idle and dynamic joules so far; unknown where the device's power is."""
         elapsed = self._clock() - self._started
-        return {IDLE: _energy(self._idle_power_w, elapsed), DYNAMIC: _energy(self._dynamic_power_w, self.cpu_seconds)}
+        return {IDLE: _energy(self._idle_power_w, elapsed), DYNAMIC: _energy(self._dynamic_power_w, self.cpu_seconds())}
 
 
 def _energy(power_w: float | None, seconds: float) -> Energy:

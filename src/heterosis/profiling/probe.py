@@ -1,0 +1,86 @@
+"""The process in which one configuration is measured, so that no other's memory, threads or warmth get into it.
+
+Started as ``python -c BOOTSTRAP CORES``, which pins the process before any library can start threads. It reads a
+`Job` and then any number of `Measure` from its standard input, one JSON value a line, and answers each on the job's
+descriptor with `Loaded`, `Measured`, or `Broken`. It ends when its input closes.
+"""
+
+import os
+import sys
+import time
+
+import msgspec
+
+from heterosis.pipeline import load_pipeline
+from heterosis.profiling.inputs import load_inputs
+from heterosis.profiling.sampling import Measurement, measure
+from heterosis.terms import Variant
+from heterosis.variants.loading import open_runner
+
+BOOTSTRAP = (
+    "import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "
+    "from heterosis.profiling.probe import main; main()"
+)
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """What to measure. ``started`` is the monotonic time at which the process was asked for."""
+
+    pipeline: str
+    stage: str
+    variant: Variant
+    threads: int
+    inputs: str
+    started: float
+    answers: int
+    """The descriptor to answer on."""
+
+
+class Measure(msgspec.Struct, frozen=True, kw_only=True):
+    """Measure this batch size, for about so many seconds."""
+
+    batch: int
+    seconds: float
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The session is open; ``load_ms`` counts from the start of the process."""
+
+    load_ms: float
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One batch size is done."""
+
+    measurement: Measurement
+
+
+class Broken(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The configuration cannot be measured, for this reason, and the process ends."""
+
+    reason: str
+
+
+Answer = Loaded | Measured | Broken
+
+
+def main() -> None:
+    """Load what the job says, and measure what is asked for."""
+    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    try:
+        pipeline = load_pipeline(job.pipeline)
+        stage = next(stage for stage in pipeline.stages if stage.name == job.stage)
+        runner = open_runner(stage, job.variant, job.threads)
+        load_ms = (time.monotonic() - job.started) * 1e3
+        _answer(job, Loaded(load_ms=load_ms))
+        calls = load_inputs(job.inputs)
+        for line in sys.stdin.buffer:
+            wanted = msgspec.json.decode(line, type=Measure)
+            _answer(job, Measured(measurement=measure(runner, calls, wanted.batch, wanted.seconds, load_ms)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why this configuration is left out
+        _answer(job, Broken(reason=f"{type(error).__name__}: {error}"))
+        sys.exit(1)
+
+
+def _answer(job: Job, answer: Answer) -> None:
+    os.write(job.answers, msgspec.json.encode(answer) + b"\n")

@@ -1,0 +1,143 @@
+"""Measures one configuration at one batch size, in the process that runs it."""
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from heterosis.pipeline import StageRunner
+from heterosis.profiling.statistics import interval_ratio, summarise
+from heterosis.terms import Latency
+from heterosis.terms.errors import StageError
+
+Args = tuple[Any, ...]
+
+TARGET_RATIO = 0.03
+"""Enough is known once the 95 % confidence interval of the median is within 3 % on either side."""
+
+FEWEST_SAMPLES = 5
+"""Taken even where the time allowed is over before."""
+
+WANTED_SAMPLES = 30
+MOST_SAMPLES = 10_000
+FEWEST_BATCHES = 64
+SEED = 1
+
+
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured at a batch size; the fields are those of `OperatingPoint`."""
+
+    batch: int
+    latency: Latency
+    cpu_ms: float
+    load_ms: float
+    warm_up_ms: float
+    memory_bytes: int
+    samples: int
+    outliers: int
+    interval_ratio: float
+
+
+def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: float, load_ms: float) -> Measurement:
+    """Run batches of traced calls until the median is known well enough, or for about so many seconds.
+
+    Every configuration gets the same batches, see `draw`. A round of them before the measured ones warms up, as far as
+    there is time, and counts apart. Raise StageError where a call fails.
+    """
+    rounds = -(-len(calls) // batch)
+    warm_up_ms = _warm_up(runner, itertools.islice(draw(calls, batch), rounds), seconds / 2)
+    durations, cpu_seconds = [], 0.0
+    batches = draw(calls, batch)
+    check_at = max(WANTED_SAMPLES, rounds)
+    ends = time.perf_counter() + seconds
+    for count in itertools.count(1):
+        chosen = next(batches)
+        cpu_before, before = time.process_time(), time.perf_counter()
+        results = runner.run(chosen)
+        after = time.perf_counter()
+        cpu_seconds += time.process_time() - cpu_before
+        durations.append((after - before) * 1e3)
+        _check(results)
+        if (after >= ends and count >= FEWEST_SAMPLES) or count >= MOST_SAMPLES:
+            break
+        if count >= check_at:
+            if interval_ratio(sorted(durations)) <= TARGET_RATIO:
+                break
+            check_at = round(count * 1.2)
+    summary = summarise(durations)
+    return Measurement(
+        batch=batch,
+        latency=summary.latency,
+        cpu_ms=cpu_seconds / len(durations) * 1e3,
+        load_ms=load_ms,
+        warm_up_ms=warm_up_ms,
+        memory_bytes=peak_memory_bytes(),
+        samples=summary.samples,
+        outliers=summary.outliers,
+        interval_ratio=summary.interval_ratio,
+    )
+
+
+def draw(calls: Sequence[Args], batch: int) -> Iterator[list[Args]]:
+    """Draw batches of random calls without end, the same at every draw; each call comes up equally often.
+
+    Time allows for few batches of a slow variant, and inputs differ. So the order is such that the first few are
+    already typical: sorted by size, batches are visited from everywhere in turn (stratified sampling, in the order of
+    van der Corput's sequence). What is in a batch stays random.
+    """
+    random = np.random.default_rng(SEED)
+    shuffles = -(-FEWEST_BATCHES * batch // len(calls))
+    shuffled = np.concatenate([random.permutation(len(calls)) for _ in range(shuffles)])
+    sizes = np.array([_size(args) for args in calls])
+    batches = np.resize(shuffled, (-(-len(shuffled) // batch), batch))
+    by_size = batches[np.argsort(sizes[batches].sum(axis=1), kind="stable")]
+    bits = len(by_size).bit_length()
+    order = [place for turn in range(1 << bits) if (place := _mirrored(turn, bits)) < len(by_size)]
+    for place in itertools.cycle(order):
+        yield [calls[position] for position in by_size[place]]
+
+
+def peak_memory_bytes() -> int:
+    """Return the largest resident memory of this process so far.
+
+    Read from /proc, since getrusage() counts what the parent had in memory when it started this process.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _mirrored(number: int, bits: int) -> int:
+    return int(f"{number:0{bits}b}"[::-1], 2)
+
+
+def _size(value: Any) -> int:
+    """Roughly the bytes of a value: what it costs to process grows with them, as a rule."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(_size(item) for item in value.values())
+    if isinstance(value, (list, tuple)):
+        return sum(_size(item) for item in value)
+    return len(value) if isinstance(value, (str, bytes)) else 8
+
+
+def _warm_up(runner: StageRunner, batches: Iterator[list[Args]], seconds: float) -> float:
+    """Run some batches, so that shapes have been met, as far as time allows; return the milliseconds it took."""
+    started = time.perf_counter()
+    for chosen in batches:
+        _check(runner.run(chosen))
+        if time.perf_counter() - started > seconds:
+            break
+    return (time.perf_counter() - started) * 1e3
+
+
+def _check(results: Sequence[Any]) -> None:
+    for result in results:
+        if isinstance(result, StageError):
+            raise result

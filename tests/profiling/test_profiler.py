@@ -1,0 +1,238 @@
+"""Profiling a pipeline from end to end, with small models."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from heterosis.pipeline import FUNCTION
+from heterosis.profiling import Progress, Settings, bench, profile
+from heterosis.terms import UNKNOWN, Device, DeviceType, PowerMode, Profile, Quality, Variant, VariantSet
+from heterosis.terms.errors import StageError, UsageError
+
+PIPELINE = """
+import numpy as np
+import heterosis as hs
+
+class Score:
+    models = {"large": "large.onnx", "small": "small.onnx"}
+    def before(self, row):
+        return row
+    def after(self, output, row):
+        return float(output.sum())
+
+class Round:
+    def run(self, value):
+        return round(value)
+
+class Never:
+    def run(self):
+        pass
+
+score, round_off, never = hs.stage(Score), hs.stage(Round), hs.stage(Never)
+
+@hs.pipeline(slo=hs.Slo(latency_ms=1000))
+async def p(row: np.ndarray) -> int:
+    if row.sum() > 1e9:
+        await never()
+    return await round_off(await score(row))
+"""
+POWER = PowerMode(name="default", idle_power_w=1.0, active_power_w=5.0)
+CPU = Device(name="cpu", type=DeviceType(name="c", kind="cpu", power_modes=(POWER,), quality=Quality.MODELLED), slots=2)
+QUICK = Settings(threads=(1,), batches=(1, 2, 4), budget_s=5)
+TINY = Settings(threads=(1,), batches=(1, 2), budget_s=1)
+ROWS = [(np.full(64, number, np.float32),) for number in range(8)]
+INPUTS: dict[str, Sequence[tuple[Any, ...]]] = {"score": ROWS, "round": [(number + 0.4,) for number in range(8)]}
+
+
+def model(path: Path, layers: int) -> Path:
+    """Write a model of so many 64 x 64 layers."""
+    weights = numpy_helper.from_array(np.eye(64, dtype=np.float32), "w")
+    nodes = [helper.make_node("MatMul", [f"x{n}", "w"], [f"x{n + 1}"]) for n in range(layers)]
+    ends = [helper.make_tensor_value_info(f"x{n}", TensorProto.FLOAT, ["batch", 64]) for n in (0, layers)]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10), path)
+    return path
+
+
+class World:
+    """A pipeline file, its variants and a store."""
+
+    def __init__(self, folder: Path) -> None:
+        """Write everything down."""
+        self.file = folder / "pipe.py"
+        self.file.write_text(PIPELINE)
+        self.store = folder / "store"
+        self.large = self.variant("large", str(model(folder / "large.onnx", 400)), 0.9)
+        self.small = self.variant("small", str(model(folder / "small.onnx", 20)), 0.8)
+        self.variants = [
+            self.large,
+            self.small,
+            Variant(stage="round", model=FUNCTION, engine=FUNCTION, precision="", artifact="", digest="r"),
+            Variant(stage="never", model=FUNCTION, engine=FUNCTION, precision="", artifact="", digest="n"),
+        ]
+        self.events: list[Progress] = []
+
+    def variant(self, name: str, artifact: str, accuracy: float) -> Variant:
+        """Make a variant of the stage with a model."""
+        return Variant(
+            stage="score",
+            model=name,
+            engine="onnxruntime",
+            precision="fp32",
+            artifact=artifact,
+            digest=name,
+            accuracy=accuracy,
+        )
+
+    def profile(self, settings: Settings = QUICK, device: Device = CPU) -> Profile:
+        """Profile, noting the progress."""
+        self.events.clear()
+        variants = VariantSet(pipeline="p", variants=tuple(self.variants))
+        return profile(
+            str(self.file), variants, INPUTS, device, store=self.store, settings=settings, progress=self.events.append
+        )
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Make a fresh one."""
+    return World(tmp_path)
+
+
+def points(found: Profile) -> list[tuple[str, str, int, int]]:
+    """Which points there are."""
+    return [(p.configuration.stage, p.configuration.variant, p.configuration.threads, p.batch) for p in found.points]
+
+
+def test_profiles_models_and_functions(world: World) -> None:
+    """Every variant has its points, with latency, CPU time, modelled energy and memory."""
+    found = world.profile()
+    first = {p.configuration.variant: p for p in found.points if p.batch == 1}
+    assert set(first) == {world.large.name, world.small.name, world.variants[2].name}
+    large, small, function = (first[variant.name] for variant in world.variants[:3])
+    assert large.latency.p50_ms > small.latency.p50_ms > function.latency.p50_ms > 0
+    assert large.cpu_ms > small.cpu_ms > 0
+    assert large.dynamic_energy.joules == pytest.approx(large.cpu_ms / 1e3 * 2.0)
+    assert large.dynamic_energy.quality is Quality.MODELLED
+    assert large.memory_bytes > 20e6
+    assert {p.configuration.device_type for p in found.points} == {"c"}
+    assert found.versions.keys() >= {"python", "numpy", "onnxruntime"}
+    assert "cores" in found.machine
+    assert {p.batch for p in found.points if p.configuration.variant == large.configuration.variant} > {1}
+
+
+def test_what_was_left_out_is_said(world: World) -> None:
+    """A stage that no sample calls, and batches that do not pay, are in the profile with the reason."""
+    found = world.profile(Settings(threads=(1,), batches=(1, 2, 4), most_calls={"round": 2}, cap_ms=0.01))
+    reasons = {(entry.stage, entry.name): entry.reason for entry in found.excluded}
+    assert "no sample calls this stage" in reasons["never", "every variant"]
+    assert "above 2 not measured: no more than 2 calls" in reasons["round", "function/function-, 1 thread"]
+    assert "above 1 not measured: a batch of 1 takes" in reasons["score", f"{world.large.name}, 1 thread"]
+
+
+def test_a_second_run_reads_everything(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any process the same profile comes out, at once; only the energy follows the device."""
+    found = world.profile()
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(bench.Bench, "__init__", refuse)
+    started = time.perf_counter()
+    assert world.profile() == found
+    assert time.perf_counter() - started < 1
+    assert all(event.point for event in world.events)
+    unknown = world.profile(device=Device(name="cpu", type=DeviceType(name="c", kind="cpu"), slots=2))
+    assert points(unknown) == points(found)
+    assert {point.dynamic_energy for point in unknown.points} == {UNKNOWN}
+
+
+def test_an_interrupted_run_loses_at_most_the_running_point(world: World) -> None:
+    """After Ctrl-C at any point, the next run takes over all that was measured and ends like any other."""
+    complete: Profile | None = None
+    known: list[Any] = []
+    for _ in range(20):
+        world.events.clear()
+        measured = [0]
+
+        def interrupt(event: Progress, measured: list[int] = measured) -> None:
+            measured[0] += event.point is None
+            if measured[0] > 1:
+                raise KeyboardInterrupt
+            world.events.append(event)
+
+        variants = VariantSet(pipeline="p", variants=tuple(world.variants))
+        try:
+            complete = profile(
+                str(world.file), variants, INPUTS, CPU, store=world.store, settings=TINY, progress=interrupt
+            )
+            break
+        except KeyboardInterrupt:
+            now = [event.point for event in world.events if event.point]
+            assert now[: len(known)] == known
+            assert len(now) == len(known) + 1
+            known = now
+    assert complete is not None
+    assert list(complete.points)[: len(known)] == known
+    assert world.profile(TINY) == complete
+
+
+def test_progress_counts_to_the_end(world: World) -> None:
+    """Settled points grow up to the total, whatever was left out."""
+    world.profile()
+    done = [event.done for event in world.events]
+    assert done == sorted(done)
+    assert {event.total for event in world.events} == {9}
+    assert done[-1] <= 9
+    assert [event.point is None for event in world.events[:2]] == [True, False]
+
+
+def test_dominated_variants_are_measured_once_and_named(world: World) -> None:
+    """A variant worse in everything keeps its one point and is not tried with more threads."""
+    slow = world.variant("slow", world.large.artifact, 0.5)
+    world.variants.insert(2, slow)
+    found = world.profile(Settings(threads=(1, 2), batches=(1, 2), budget_s=5))
+    assert [point for point in points(found) if point[1] == slow.name] == [("score", slow.name, 1, 1)]
+    reasons = {entry.name: entry.reason for entry in found.excluded}
+    assert f"{world.small.name} is as accurate (0.800, 0.500 here)" in reasons[f"{slow.name}, 1 thread"]
+    assert "not measured" in reasons[f"{slow.name}, 2 threads"]
+    assert ("score", world.large.name, 2, 1) in points(found), "the reference is never left out"
+    assert not any(stage == "round" and threads > 1 for stage, _, threads, _ in points(found))
+
+
+def test_a_broken_variant_is_left_out(world: World, tmp_path: Path) -> None:
+    """One that cannot load stands among the excluded; the others are measured all the same."""
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    world.variants.insert(1, world.variant("broken", str(tmp_path / "broken.onnx"), 0.95))
+    found = world.profile()
+    reasons = {entry.name: entry.reason for entry in found.excluded}
+    assert "failed: EngineError" in reasons["broken/onnxruntime-fp32, 1 thread"]
+    assert ("score", world.small.name, 1, 1) in points(found)
+
+
+def test_a_stage_without_any_working_variant_is_an_error(world: World, tmp_path: Path) -> None:
+    """The error names the stage and why its reference failed; a stage without variants says what to do."""
+    world.variants = [world.variant("gone", str(tmp_path / "gone.onnx"), 0.9), *world.variants[2:]]
+    with pytest.raises(
+        StageError, match=r"stage 'score': no variant can be measured; gone/onnxruntime-fp32.*no model file"
+    ):
+        world.profile()
+    world.variants = world.variants[1:]
+    with pytest.raises(UsageError, match="stage 'score' has no variant to profile; build"):
+        world.profile()
+
+
+def test_when_the_time_is_over_one_point_of_each_variant_remains(world: World) -> None:
+    """A budget that is far too small still gives every variant its first point, and says what is missing."""
+    found = world.profile(Settings(threads=(1, 2), batches=(1, 2), budget_s=0.001))
+    assert [point[2:] for point in points(found)] == [(1, 1)] * 3
+    assert any("the time budget of 0.001 s was over" in entry.reason for entry in found.excluded)
+    more = world.profile(Settings(threads=(1, 2), batches=(1, 2), budget_s=5))
+    assert len(more.points) > 3
+    assert set(found.points) <= set(more.points)
