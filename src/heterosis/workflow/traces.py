@@ -11,7 +11,8 @@ from heterosis.profiling.files import write_atomically
 from heterosis.serving.values import DecodeError, EncodeError, decode, encode
 from heterosis.terms import PipelineGraph
 from heterosis.terms.errors import UsageError
-from heterosis.variants.digests import digest, model_digest, source_digest, versions
+from heterosis.variants.digests import digest, source_digest, versions
+from heterosis.variants.sources import read_source
 from heterosis.workflow.blame import user_code
 
 FORMAT = "trace 1"
@@ -60,6 +61,6 @@ def _load(path: Path) -> Trace | None:
 
 def _digest(pipeline: Pipeline) -> str:
     """Digest all that a trace depends on: the code, the reference models, the samples and the engine."""
-    models = [model_digest(stage.artifact(next(iter(stage.models)))) for stage in pipeline.stages if stage.models]
+    models = [read_source(stage.artifact(next(iter(stage.models)))).digest for stage in pipeline.stages if stage.models]
     samples = [pipeline.signature.load(sample.inputs) for sample in pipeline.load_samples()]
     return digest(FORMAT, versions("heterosis", "onnxruntime"), source_digest(pipeline), models, samples)

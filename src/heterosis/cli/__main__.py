@@ -1,0 +1,5 @@
+"""`python -m heterosis.cli`."""
+
+from heterosis.cli import main
+
+main()

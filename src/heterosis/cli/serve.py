@@ -1,0 +1,99 @@
+"""`heterosis serve`: a pipeline behind the Open Inference Protocol."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from heterosis.cli.console import output, remark
+from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, PipelineFile, Rate, SloMs, Store
+from heterosis.cli.workflows import open_workflow
+
+if TYPE_CHECKING:
+    from heterosis.terms import Plan
+
+
+def serve(  # noqa: PLR0913 - one for each option
+    file: PipelineFile,
+    /,
+    *,
+    rate: Rate = 1.0,
+    slo: SloMs = None,
+    accuracy: Accuracy = None,
+    plan: Annotated[
+        Path | None, Parameter(help="Serve this plan, as `heterosis plan --json` wrote it, and do not plan anew.")
+    ] = None,
+    host: Annotated[str, Parameter(help="Address to listen on. There is no authentication: mind who can reach it.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, Parameter(help="Port to listen on; 0 takes any that is free.")] = 8000,
+    journal: Annotated[
+        Path | None, Parameter(help="File to which every decision is appended, to be replayed and explained later.")
+    ] = None,
+    naive: Naive = False,
+    quiet: Annotated[
+        bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
+    ] = False,
+    budget: Budget = None,
+    store: Store = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Plan for a rate and an SLO, start the instances, and serve until Ctrl-C.
+
+    Clients speak the Open Inference Protocol (KServe v2) over HTTP. Ctrl-C stops after what is under way is answered;
+    a second one stops at once. With `--json`, one line says the URL once the server is ready.
+
+    ```
+    heterosis serve ocr.py --rate 2
+    heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
+    ```
+    """
+    with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
+        make = workflow.naive_plan if naive else workflow.plan
+        service = workflow.service(make(rate) if plan is None else _read_plan(plan))
+
+    def say_ready(url: str) -> None:
+        name = workflow.pipeline.name
+        if json:
+            sys.stdout.write(msgspec.json.encode({"url": url, "pipeline": name}).decode() + "\n")
+            sys.stdout.flush()
+        else:
+            output().print(f"serving {name} at {url}/v2/models/{name}/infer; Ctrl-C stops")
+
+    _log_aside(quiet=quiet)
+    service.run(host=host, port=port, journal=journal, on_ready=say_ready)
+    if not quiet:
+        remark("stopped: every request that was taken has been answered")
+
+
+def _read_plan(path: Path) -> "Plan":
+    from heterosis.terms import Plan
+    from heterosis.terms.errors import UsageError
+
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except OSError as error:
+        raise UsageError(f"cannot read the plan {path}: {error}") from None
+    except msgspec.MsgspecError as error:
+        raise UsageError(f"{path} is no plan ({error}); write one with `heterosis plan FILE --json > {path}`") from None
+
+
+def _log_aside(*, quiet: bool) -> None:
+    """Send the log to standard error: for people where it is a terminal, one JSON object a line elsewhere."""
+    import logging
+
+    import structlog
+
+    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING if quiet else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,22 @@
+"""Opens workflows for the verbs: progress bars, and a word on what is kept when they are interrupted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from heterosis.cli.console import interruptible, progress
+
+if TYPE_CHECKING:
+    from heterosis.workflow import Workflow
+
+
+@contextmanager
+def open_workflow(
+    file: str, store: Path, budget: float | None = None, *, slo: float | None = None, accuracy: float | None = None
+) -> Iterator["Workflow"]:
+    """Load a pipeline file, and give its way from there to a plan."""
+    with interruptible(f"what was made and measured so far is kept in {store}, and the next time goes on from there"):
+        from heterosis.workflow import Workflow
+
+        yield Workflow(file, store, latency_ms=slo, min_accuracy=accuracy, budget_s=budget, report=progress)

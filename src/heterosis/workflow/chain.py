@@ -1,0 +1,162 @@
+"""The way from a pipeline file to a plan and a server, in one place for every verb: each step makes those before it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+from heterosis.pipeline import Trace
+from heterosis.planning import Judge as PlanningJudge
+from heterosis.planning import Snapshot, max_rate, naive_plan
+from heterosis.planning import plan as make_plan
+from heterosis.profiling import Progress, Settings, local_fleet
+from heterosis.profiling import profile as make_profile
+from heterosis.terms import Fleet, Plan, Profile, Variant, VariantSet
+from heterosis.variants import Judge, make_variants
+from heterosis.workflow.blame import load, user_code
+from heterosis.workflow.goals import goal
+from heterosis.workflow.service import Service
+from heterosis.workflow.traces import stored_trace
+from heterosis.workflow.verification import simulated
+
+
+class Step(Protocol):
+    """Is told how work goes on: what is being done now, and how much is done, of how much."""
+
+    def __call__(self, text: str = "", *, done: float | None = None, total: float | None = None) -> None:
+        """Go one step further, or to ``done``."""
+        ...
+
+
+Report = Callable[[str, float | None], AbstractContextManager[Step]]
+"""Called with what begins, and its number of steps where that is known; the `Step` is called while it lasts."""
+
+
+def silent(_what: str, _total: float | None) -> AbstractContextManager[Step]:
+    """Report to nobody."""
+    return nullcontext(lambda *_, **__: None)
+
+
+class Workflow:
+    """One pipeline on this machine, under one SLO. What is asked for is made, or read from the store, once.
+
+    ``target`` is ``FILE`` or ``FILE:NAME``; ``latency_ms`` and ``min_accuracy`` stand in for those of the pipeline's
+    own SLO, and ``budget_s`` is the time that profiling may take. Not for use inside a running event loop.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        store: Path,
+        *,
+        latency_ms: float | None = None,
+        min_accuracy: float | None = None,
+        budget_s: float | None = None,
+        report: Report = silent,
+    ) -> None:
+        """Load the pipeline; everything else waits until it is asked for."""
+        self.target = target
+        self.store = store
+        self.pipeline = load(target)
+        self.slo = goal(self.pipeline.slo, latency_ms=latency_ms, min_accuracy=min_accuracy)
+        self._budget_s = budget_s
+        self._report = report
+
+    @cached_property
+    def trace(self) -> Trace:
+        """The pipeline run on its samples."""
+        with self._report(f"Tracing {self.pipeline.name}", len(self.pipeline.load_samples())) as step:
+            return stored_trace(self.pipeline, self.store / "traces", step)
+
+    @cached_property
+    def variants(self) -> VariantSet:
+        """Every variant of every stage that is of use under the SLO."""
+        trace = self.trace
+        with self._report(f"Making variants of {self.pipeline.name}", None) as step:
+            return make_variants(
+                self.pipeline,
+                trace,
+                self.store,
+                progress=lambda text, done, total: step(text, done=done, total=total),
+                min_accuracy=self.slo.min_accuracy,
+            )
+
+    @cached_property
+    def fleet(self) -> Fleet:
+        """The devices of this machine."""
+        return local_fleet()
+
+    @cached_property
+    def profile(self) -> Profile:
+        """Every variant, measured here."""
+        variants, inputs = self.variants, self.trace.inputs
+        settings = Settings(cap_ms=self.slo.latency_ms)
+        if self._budget_s is not None:
+            settings = Settings(cap_ms=self.slo.latency_ms, budget_s=self._budget_s)
+        with self._report(f"Profiling {self.pipeline.name}", None) as step:
+
+            def tell(now: Progress) -> None:
+                text = f"{now.stage} {now.variant}, threads {now.threads or 'all'}, batch {now.batch}"
+                step(text, done=now.done, total=now.total)
+
+            return make_profile(
+                self.target,
+                variants,
+                inputs,
+                self.fleet.devices[0],
+                store=self.store,
+                settings=settings,
+                progress=tell,
+            )
+
+    def snapshot(self, rate_rps: float) -> Snapshot:
+        """All that a plan for this rate depends on."""
+        return Snapshot(
+            graph=self.trace.graph,
+            slo=self.slo,
+            rate_rps=rate_rps,
+            variants=self.variants,
+            profile=self.profile,
+            fleet=self.fleet,
+        )
+
+    def plan(self, rate_rps: float) -> Plan:
+        """The cheapest plan for this rate, its accuracy measured and its latency tried in the simulator.
+
+        Raise InfeasibleError, with the nearest that is possible, where there is none.
+        """
+        snapshot = self.snapshot(rate_rps)
+        with self._report(f"Planning {self.pipeline.name}", None) as step, self._judge(step) as judge:
+            return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step))
+
+    def naive_plan(self, rate_rps: float) -> Plan:
+        """What one would deploy without a planner: the reference models as they come."""
+        return naive_plan(self.snapshot(rate_rps))
+
+    def max_rate(self) -> float:
+        """The highest rate, in requests per second, for which there is a plan."""
+        return max_rate(self.snapshot(1.0))
+
+    def service(self, plan: Plan) -> Service:
+        """A plan, ready to be served."""
+        return Service(self.pipeline, self.target, plan, self.fleet.devices[0], self.trace.inputs)
+
+    @contextmanager
+    def _judge(self, step: Step) -> Iterator[PlanningJudge | None]:
+        """Give what measures the accuracy of a combination of variants; None where no accuracy is known."""
+        if self.variants.reference_accuracy is None:
+            yield None
+            return
+        references = {stage.name: self.variants.reference(stage.name) for stage in self.pipeline.stages}
+        with user_code(f"the samples of pipeline {self.pipeline.name!r} cannot be judged"):
+            judge = Judge(self.pipeline, references, self.store.resolve())
+
+        def accuracy(chosen: Mapping[str, Variant]) -> float:
+            step("judging the variants together")
+            return judge.verdict(chosen).accuracy or 0.0  # a combination that fails is of no use
+
+        try:
+            yield accuracy
+        finally:
+            judge.close()

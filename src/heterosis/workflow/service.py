@@ -1,0 +1,70 @@
+"""A plan, served from this process."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from heterosis.pipeline import Pipeline
+from heterosis.terms import Device, Placement, Plan
+from heterosis.terms.errors import UsageError
+from heterosis.workflow.warm_up import warm_up_batches
+
+
+class Service:
+    """A pipeline, how it shall be served, and what its instances warm up with."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        target: str,
+        plan: Plan,
+        device: Device,
+        inputs: Mapping[str, Sequence[tuple[Any, ...]]],
+    ) -> None:
+        """Refuse a plan that is another pipeline's; ``inputs`` are traced calls by stage."""
+        stages = {stage.name for stage in pipeline.stages}
+        planned = {placement.configuration.stage for placement in plan.placements}
+        if plan.pipeline != pipeline.name or planned != stages:
+            raise UsageError(
+                f"the plan is for pipeline {plan.pipeline!r} with the stages {sorted(planned)}, but {target} has "
+                f"{pipeline.name!r} with {sorted(stages)}: plan it anew"
+            )
+        for variant in (stage.variant for stage in plan.stages):
+            if variant.artifact and not Path(variant.artifact).exists():
+                raise UsageError(f"the plan needs {variant.artifact}, which is not there: plan it anew")
+        self.pipeline = pipeline
+        self.plan = plan
+        self._target = target
+        self._device = device
+        self._inputs = inputs
+
+    def warm_up(self, placement: Placement) -> list[list[tuple[Any, ...]]]:
+        """Return what an instance runs before it takes requests."""
+        return warm_up_batches(placement, self.plan.points, self._inputs.get(placement.configuration.stage, ()))
+
+    def run(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        journal: Path | None = None,
+        on_ready: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Serve until SIGINT or SIGTERM; ``on_ready`` is called with the URL once every instance is warm."""
+        from heterosis.profiling.meters import UtilisationMeter
+        from heterosis.serving.server import Options, run, serve
+
+        meter = UtilisationMeter(self._device, [os.getpid()])
+        options = Options(host=host, port=port, journal=journal)
+        run(
+            serve(
+                self.pipeline,
+                self._target,
+                self.plan,
+                meter,
+                warm_up=self.warm_up,
+                options=options,
+                on_ready=on_ready,
+            )
+        )
