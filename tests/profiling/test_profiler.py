@@ -232,7 +232,7 @@ def test_when_the_time_is_over_one_point_of_each_variant_remains(world: World) -
     """A budget that is far too small still gives every variant its first point, and says what is missing."""
     found = world.profile(Settings(threads=(1, 2), batches=(1, 2), budget_s=0.001))
     assert [point[2:] for point in points(found)] == [(1, 1)] * 3
-    assert any("the time budget of 0.001 s was over" in entry.reason for entry in found.excluded)
+    assert any("share of the time budget of 0.001 s was over" in entry.reason for entry in found.excluded)
     more = world.profile(Settings(threads=(1, 2), batches=(1, 2), budget_s=5))
     assert len(more.points) > 3
     assert set(found.points) <= set(more.points)

@@ -34,6 +34,7 @@ def measurement(batch: int) -> Measurement:
         samples=9,
         outliers=0,
         interval_ratio=0.1,
+        waiting_ratio=0.0,
     )
 
 

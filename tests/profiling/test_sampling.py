@@ -1,5 +1,8 @@
 """Measuring in the process that runs the stage."""
 
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from itertools import islice
@@ -98,3 +101,19 @@ def test_a_failing_call_is_an_error() -> None:
     """A point on which calls fail is no measurement."""
     with pytest.raises(StageError, match="stage 'work' failed: ValueError: cannot"):
         measure(runner(), [("sleep", 0.0), ("fail", 0.0)], 2, 0.1, load_ms=0)
+
+
+def test_a_busy_machine_shows() -> None:
+    """Where another process takes turns on the same core, about half of the time is spent waiting for it."""
+    core = min(os.sched_getaffinity(0))
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    rival = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        found = measure(runner(), [("burn", 0.02)], 1, 0.5, load_ms=0)
+    finally:
+        rival.kill()
+        rival.wait()
+        os.sched_setaffinity(0, allowed)
+    assert 0.25 < found.waiting_ratio < 0.9
+    assert found.latency.mean_ms > 1.3 * found.cpu_ms

@@ -41,7 +41,7 @@ def profile(
     threads = settings.threads if settings.threads is not None else tuple(sorted({1, device.slots}))
     batches = tuple(sorted({1, *settings.batches}))
     called = [variant for variant in variants.variants if inputs.get(variant.stage)]
-    budget = Budget(settings.budget_s, sum(len(threads_of(variant, threads)) * len(batches) for variant in called))
+    budget = Budget(settings.budget_s, sum(len(threads_of(variant, threads)) for variant in called), len(batches))
     source = _Source(target, device, store)
     points: list[OperatingPoint] = []
     excluded: list[Exclusion] = []

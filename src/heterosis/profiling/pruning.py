@@ -43,10 +43,10 @@ def no_larger_batch(points: Sequence[OperatingPoint], cap_ms: float, most_calls:
     if last.latency.p50_ms > cap_ms:
         return f"a batch of {last.batch} takes {last.latency.p50_ms:.0f} ms, more than the limit of {cap_ms:.0f} ms"
     if before:
-        fastest = min(point.latency.p50_ms / point.batch for point in before)
+        fastest = min(point.latency.mean_ms / point.batch for point in before)
         cheapest = min(_cost(point) / point.batch for point in before)
         keep = 1 - LEAST_GAIN
-        if last.latency.p50_ms / last.batch > fastest * keep and _cost(last) / last.batch > cheapest * keep:
+        if last.latency.mean_ms / last.batch > fastest * keep and _cost(last) / last.batch > cheapest * keep:
             return f"a batch of {last.batch} makes an item neither faster nor cheaper than a smaller one"
     return None
 

@@ -40,6 +40,7 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
     outliers: int
     interval_ratio: float
+    waiting_ratio: float
 
 
 def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: float, load_ms: float) -> Measurement:
@@ -53,7 +54,8 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
     durations, cpu_seconds = [], 0.0
     batches = draw(calls, batch)
     check_at = max(WANTED_SAMPLES, rounds)
-    ends = time.perf_counter() + seconds
+    waited_before, begins = waited_seconds(), time.perf_counter()
+    ends = begins + seconds
     for count in itertools.count(1):
         chosen = next(batches)
         cpu_before, before = time.process_time(), time.perf_counter()
@@ -68,6 +70,7 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
             if interval_ratio(sorted(durations)) <= TARGET_RATIO:
                 break
             check_at = round(count * 1.2)
+    waiting_ratio = (waited_seconds() - waited_before) / (time.perf_counter() - begins)
     summary = summarise(durations)
     return Measurement(
         batch=batch,
@@ -79,6 +82,7 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
         samples=summary.samples,
         outliers=summary.outliers,
         interval_ratio=summary.interval_ratio,
+        waiting_ratio=waiting_ratio,
     )
 
 
@@ -99,6 +103,14 @@ def draw(calls: Sequence[Args], batch: int) -> Iterator[list[Args]]:
     order = [place for turn in range(1 << bits) if (place := _mirrored(turn, bits)) < len(by_size)]
     for place in itertools.cycle(order):
         yield [calls[position] for position in by_size[place]]
+
+
+def waited_seconds() -> float:
+    """Return how long this thread has been ready to run while its core was taken; 0 where Linux keeps no count."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def peak_memory_bytes() -> int:

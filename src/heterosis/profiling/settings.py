@@ -11,10 +11,10 @@ BATCHES = (1, 2, 4, 8, 16, 32)
 
 LONGEST_POINT_S = 2.0
 SHORTEST_POINT_S = 0.2
-EXPECTED_POINTS = 0.3
-"""Of all the points that could be measured, the share that pruning usually leaves."""
-SAMPLING = 0.4
-"""Of the time, what goes into sampling; the rest goes into starting processes, loading and warming up."""
+POINTS = 3
+"""How many batch sizes a configuration usually has, before larger ones stop paying."""
+MEASURED = 0.6
+"""Of all configurations, the share that usually is not dominated, and so measured."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     - ``threads``: the numbers of threads to try; 0 is the engine's own choice, on all cores. By default 1 and all.
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
     - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
-    - ``budget_s``: the time it should all take. It shortens the sampling; at its end, all but one point of each variant
-      is left out.
+    - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but one
+      point of each variant is left out.
     """
 
     threads: tuple[int, ...] | None = None
@@ -50,21 +50,38 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget:
-    """The time that profiling should take, and the points to be settled in it."""
+    """The time that profiling should take, shared out evenly to its configurations, and the count of settled points.
 
-    def __init__(self, seconds: float, total: int) -> None:
-        """Start now."""
+    A configuration gets its part of what is left when its turn comes: what one leaves over goes to those after it.
+    """
+
+    def __init__(self, seconds: float, configurations: int, batches: int) -> None:
+        """Start now; ``batches`` are the points that each configuration could have."""
         self.seconds = seconds
-        self.total = total
+        self.total = configurations * batches
         self.done = 0
+        self._left = configurations
+        self._batches = batches
         self._ends = time.monotonic() + seconds
+        self._turn_ends = self._ends
+
+    def begin(self) -> None:
+        """Give the next configuration its time."""
+        now = time.monotonic()
+        self._turn_ends = now + (self._ends - now) / max(1.0, MEASURED * self._left)
+        self._left -= 1
+
+    def end(self) -> None:
+        """Count all points of this configuration as settled."""
+        self.done = self.total - self._left * self._batches
 
     @property
     def over(self) -> str | None:
-        """Say so once the time is up."""
-        return f"the time budget of {self.seconds:g} s was over" if time.monotonic() > self._ends else None
+        """Say so once the time of this configuration is up."""
+        if time.monotonic() < self._turn_ends:
+            return None
+        return f"its share of the time budget of {self.seconds:g} s was over"
 
     def seconds_per_point(self) -> float:
-        """A fair share of the time that is left."""
-        points = max(1.0, EXPECTED_POINTS * (self.total - self.done))
-        return min(LONGEST_POINT_S, max(SHORTEST_POINT_S, SAMPLING * (self._ends - time.monotonic()) / points))
+        """A fair share of the time that this configuration has left."""
+        return min(LONGEST_POINT_S, max(SHORTEST_POINT_S, (self._turn_ends - time.monotonic()) / POINTS))

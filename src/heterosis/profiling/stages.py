@@ -60,7 +60,7 @@ class StageProfiler:
 
     def _configuration(self, variant: Variant, threads: int, grow: Callable[[Points], str | None]) -> None:
         """Measure one configuration, and note what was left out of it."""
-        settled = self._budget.done + len(self._batches)
+        self._budget.begin()
         with self._open(variant, threads) as points:
             try:
                 reason = grow(points)
@@ -69,7 +69,7 @@ class StageProfiler:
         if reason:
             name = f"{variant.name}, {threads} thread{'' if threads == 1 else 's'}"
             self.excluded.append(Exclusion(stage=variant.stage, name=name, reason=reason))
-        self._budget.done = settled
+        self._budget.end()
 
     def _grow_first(self, points: Points) -> str | None:
         """With the first number of threads: one point of each variant, more of those that are not dominated."""

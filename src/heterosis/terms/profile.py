@@ -48,6 +48,9 @@ class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
     outliers: int = 0
     interval_ratio: float = 0.0
     """Half-width of the 95 % confidence interval of the median, as a share of the median."""
+    waiting_ratio: float = 0.0
+    """Share of the time in which it was ready to run while other processes had its core: more than a few per cent says
+    that the machine was busy, and that the latencies are longer than on an idle one."""
 
     @property
     def throughput_per_s(self) -> float:
