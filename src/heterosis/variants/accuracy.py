@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,16 @@ class Judge:
     for the next time. Not for use inside a running event loop.
     """
 
-    def __init__(self, pipeline: Pipeline, references: Mapping[str, Variant], store: Path, threads: int = 0) -> None:
-        """Take the reference variant of each stage; models run with so many threads (0: as their engine likes)."""
+    def __init__(
+        self, pipeline: Pipeline, references: Mapping[str, Variant], store: Path, threads: int | None = None
+    ) -> None:
+        """Take the reference variant of each stage; models run with so many threads, by default one for each core."""
         self.references = dict(references)
         self._pipeline = pipeline
         self._store = store / "accuracy"
         self._samples = [(pipeline.signature.load(sample.inputs), sample.truth) for sample in pipeline.load_samples()]
         self._situation = digest(VERSION, source_digest(pipeline), self._samples, cpu())
-        self._caller = _RememberingCaller(self.references, threads)
+        self._caller = _RememberingCaller(self.references, threads or len(os.sched_getaffinity(0)))
 
     def verdict(self, chosen: Mapping[str, Variant]) -> Verdict:
         """Judge these variants in their stages, with the references in all others."""

@@ -1,7 +1,7 @@
 """Builds artifacts in processes of their own.
 
 The libraries write to the terminal, cannot be interrupted, and sometimes crash; none of that may touch who asked for a
-variant. ``python -m heterosis.variants.building`` is such a process: it reads tasks from its standard input, one line of
+variant. ``python -m heterosis.variants.building`` is such a process: it reads tasks from its standard input, a line of
 JSON each, and answers each with a line: an empty string, or why it could not be done.
 """
 
@@ -84,7 +84,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __aexit__
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,8 +101,9 @@ class _Builder:
             answer = await self._ask(msgspec.json.encode(msgspec.structs.replace(task, folder=str(folder))))
             if answer:
                 raise EngineError(answer)
-            artifact = folder / RECIPES[task.recipe].artifact
-            for left in set(folder.iterdir()) - {folder / REFUSAL, artifact, artifact.with_suffix(".bin")}:
+            refusal, artifact = folder / REFUSAL, folder / RECIPES[task.recipe].artifact
+            made = {refusal} if refusal.exists() else {artifact, artifact.with_suffix(".bin")}
+            for left in set(folder.iterdir()) - made:
                 left.unlink()
 
     async def _ask(self, line: bytes) -> str:

@@ -34,14 +34,14 @@ def make_variants(
     *,
     progress: Progress = lambda *_: None,
     min_accuracy: float | None = None,
-    threads: int = 0,
+    threads: int | None = None,
 ) -> VariantSet:
     """Make every variant of every stage's models, judge each, and keep those that are of use.
 
     ``trace`` gives the calls to calibrate with. A variant that cannot be made or run, or with which the pipeline is
     less accurate than ``min_accuracy`` (by default the SLO's), is kept out, with the reason. Artifacts and verdicts lie
     in ``store``, found by the digest of all that they depend on, so that the next time takes a moment. To be judged,
-    models run with ``threads`` threads (0: as their engine likes).
+    models run with ``threads`` threads, by default one for each core.
 
     Raise UsageError where the pipeline fails, or is not accurate enough, with its reference models. Not for use inside
     a running event loop.
