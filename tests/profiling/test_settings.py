@@ -13,7 +13,7 @@ def test_configurations_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     budget = Budget(60.0, configurations=10, batches=4)
     budget.begin()
-    assert budget.seconds_per_point() == min(LONGEST_POINT_S, 60 / (10 * MEASURED) / POINTS)
+    assert budget.seconds_per_point() == min(LONGEST_POINT_S, 60 / (10 * MEASURED) / POINTS / 2)
     assert not budget.over
     now[0] += 60 / (10 * MEASURED)
     assert "share of the time budget of 60 s" in str(budget.over)

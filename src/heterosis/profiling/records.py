@@ -16,7 +16,7 @@ from heterosis.profiling.files import write_atomically
 from heterosis.profiling.sampling import Measurement
 from heterosis.terms import Variant
 
-FORMAT = 2
+FORMAT = 3
 """Raise it when records or the way of measuring change, so that older ones are not taken for newer ones."""
 
 

@@ -46,14 +46,14 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
 def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: float, load_ms: float) -> Measurement:
     """Run batches of traced calls until the median is known well enough, or for about so many seconds.
 
-    Every configuration gets the same batches, see `draw`. A round of them before the measured ones warms up, as far as
-    there is time, and counts apart. Raise StageError where a call fails.
+    Every configuration gets the same batches, see `draw`, as many as there is time for. All of them run once before, to
+    warm up, for at most as long again: an engine that prepares for each new shape shall have met those that count.
+    Raise StageError where a call fails.
     """
-    rounds = -(-len(calls) // batch)
-    warm_up_ms = _warm_up(runner, itertools.islice(draw(calls, batch), rounds), seconds / 2)
+    warm, warm_up_ms = _warm_up(runner, itertools.islice(draw(calls, batch), -(-len(calls) // batch)), seconds)
     durations, cpu_seconds = [], 0.0
-    batches = draw(calls, batch)
-    check_at = max(WANTED_SAMPLES, rounds)
+    batches = itertools.cycle(warm)
+    check_at = max(WANTED_SAMPLES, len(warm))
     waited_before, begins = waited_seconds(), time.perf_counter()
     ends = begins + seconds
     for count in itertools.count(1):
@@ -139,14 +139,16 @@ def _size(value: Any) -> int:
     return len(value) if isinstance(value, (str, bytes)) else 8
 
 
-def _warm_up(runner: StageRunner, batches: Iterator[list[Args]], seconds: float) -> float:
-    """Run some batches, so that shapes have been met, as far as time allows; return the milliseconds it took."""
+def _warm_up(runner: StageRunner, batches: Iterator[list[Args]], seconds: float) -> tuple[list[list[Args]], float]:
+    """Run batches, at least the fewest, as far as time allows; return them, and the milliseconds it took."""
     started = time.perf_counter()
+    warm = []
     for chosen in batches:
         _check(runner.run(chosen))
-        if time.perf_counter() - started > seconds:
+        warm.append(chosen)
+        if time.perf_counter() - started > seconds and len(warm) >= FEWEST_SAMPLES:
             break
-    return (time.perf_counter() - started) * 1e3
+    return warm, (time.perf_counter() - started) * 1e3
 
 
 def _check(results: Sequence[Any]) -> None:

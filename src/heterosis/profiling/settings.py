@@ -9,8 +9,8 @@ from heterosis.terms import OperatingPoint
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 
-LONGEST_POINT_S = 2.0
-SHORTEST_POINT_S = 0.2
+LONGEST_POINT_S = 1.5
+SHORTEST_POINT_S = 0.15
 POINTS = 3
 """How many batch sizes a configuration usually has, before larger ones stop paying."""
 MEASURED = 0.6
@@ -31,7 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[int, ...] = BATCHES
     cap_ms: float | None = None
     most_calls: Mapping[str, int] = {}
-    budget_s: float = 150.0
+    budget_s: float = 165.0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,5 +83,6 @@ class Budget:
         return f"its share of the time budget of {self.seconds:g} s was over"
 
     def seconds_per_point(self) -> float:
-        """A fair share of the time that this configuration has left."""
-        return min(LONGEST_POINT_S, max(SHORTEST_POINT_S, (self._turn_ends - time.monotonic()) / POINTS))
+        """How long a point of this configuration may be sampled; warming up for it may take as long again."""
+        share = (self._turn_ends - time.monotonic()) / POINTS / 2
+        return min(LONGEST_POINT_S, max(SHORTEST_POINT_S, share))
