@@ -67,9 +67,7 @@ def lowest_latency_ms(problem: Problem, limits: Limits) -> float | None:
 def best_accuracy(problem: Problem, limits: Limits) -> float | None:
     """Return the highest accuracy that is possible, all else kept; None where there is none, or it is unknown."""
     solution = solve(problem, msgspec.structs.replace(limits, min_accuracy=None), Goal.INACCURACY)
-    if solution is None or solution.accuracy is None:
-        return None
-    return solution.accuracy * (1 - TOLERANCE)
+    return None if solution is None else solution.accuracy
 
 
 def infeasible(
@@ -150,4 +148,4 @@ def _floor(value: float) -> str:
     if value <= 0 or math.isinf(value):
         return f"{value:g}"
     digit = 10.0 ** (math.floor(math.log10(value)) - 2)
-    return f"{math.floor(value / digit) * digit:.3g}"
+    return f"{math.floor(value / digit + TOLERANCE) * digit:.3g}"

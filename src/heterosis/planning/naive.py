@@ -60,13 +60,13 @@ def _point(snapshot: Snapshot, stage: str) -> OperatingPoint:
     name = _variant(snapshot, stage).name
     slots = {device.type.name: device.slots for device in snapshot.fleet.devices}
     found = [
-        (each.batch, -(threads or slots[at.device_type]), index, each)
+        (each.batch, -threads, at.threads > 0, index, each)
         for index, each in enumerate(snapshot.profile.points)
         if (at := each.configuration).variant == name and at.stage == stage and at.device_type in slots
-        for threads in (at.threads,)
+        for threads in (at.threads or slots[at.device_type],)
         if threads <= slots[at.device_type]
     ]
     if not found:
         raise UsageError(f"stage {stage!r}: {name} has no operating point on this fleet; profile it to compare with")
-    _, threads, _, point = min(found)
+    _, threads, _, _, point = min(found)
     return msgspec.structs.replace(point, configuration=msgspec.structs.replace(point.configuration, threads=-threads))

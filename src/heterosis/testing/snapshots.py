@@ -23,19 +23,13 @@ from heterosis.terms import (
     VariantSet,
 )
 
-CPU = DeviceType(
-    name="cpu",
-    kind="cpu",
-    power_modes=(PowerMode(name="default", idle_power_w=5.0, active_power_w=15.0),),
-    quality=Quality.MODELLED,
-)
 
-
-def fleet(slots: int = 2, memory_bytes: int | None = None) -> Fleet:
-    """Return one node, ``local``, with one device, ``cpu``."""
-    return Fleet(
-        nodes=(Node(name="local", devices=(Device(name="cpu", type=CPU, slots=slots, memory_bytes=memory_bytes),)),)
-    )
+def fleet(slots: int = 2, memory_bytes: int | None = None, power_modes: Sequence[str] = ("default",)) -> Fleet:
+    """Return one node, ``local``, with one device, ``cpu``, of 5 W idle and 15 W with every slot busy."""
+    modes = tuple(PowerMode(name=name, idle_power_w=5.0, active_power_w=15.0) for name in power_modes)
+    cpu = DeviceType(name="cpu", kind="cpu", power_modes=modes, quality=Quality.MODELLED)
+    device = Device(name="cpu", type=cpu, slots=slots, memory_bytes=memory_bytes)
+    return Fleet(nodes=(Node(name="local", devices=(device,)),))
 
 
 def chain(stages: Mapping[str, Sequence[int]]) -> PipelineGraph:
@@ -104,6 +98,7 @@ def snapshot(  # noqa: PLR0913
     rate_rps: float = 1.0,
     slots: int = 2,
     memory_bytes: int | None = None,
+    power_modes: Sequence[str] = ("default",),
     reference_accuracy: float | None = None,
 ) -> Snapshot:
     """Return a snapshot of one local device."""
@@ -115,5 +110,5 @@ def snapshot(  # noqa: PLR0913
         profile=Profile(
             pipeline=graph.pipeline, machine="test", measured_at="2025-01-01", versions={}, points=tuple(points)
         ),
-        fleet=fleet(slots, memory_bytes),
+        fleet=fleet(slots, memory_bytes, power_modes),
     )
