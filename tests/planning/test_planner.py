@@ -56,15 +56,16 @@ def test_the_cheapest_options_are_taken_where_nothing_binds() -> None:
     assert made.stage("read").variant == READ_TINY
     assert {placement.configuration.threads for placement in made.placements} == {1}
     assert dynamic(made) == pytest.approx(1.0 + 8 * 0.1)
-    assert "no limit binds: a looser one would save nothing" in made.reasons
+    assert "no limit binds: the cheapest options keep them all" in made.reasons
 
 
 def test_an_accuracy_floor_buys_the_better_variant() -> None:
-    """At 0.85 the tiny reader is out, and the plan says what the floor costs."""
+    """At 0.805 the tiny reader is out, and the plan says what the floor costs."""
     made = plan(ocr(latency_ms=5000, min_accuracy=0.805))
     assert made.stage("read").variant == READ
     assert made.predicted.accuracy == pytest.approx(0.9)
-    assert "the accuracy floor binds: one 0.01 lower would save 0.8 J (31%) per request" in made.reasons
+    price = "a plan without it would save 0.8 J (31%) per request; one 0.01 lower, 0.8 J (31%)"
+    assert f"the accuracy floor binds: {price}" in made.reasons
 
 
 def test_a_tight_slo_buys_speed_with_joules() -> None:
@@ -196,13 +197,21 @@ def test_a_plan_that_holds_when_tried_stays() -> None:
     assert made.placements == plan(ocr()).placements
 
 
-def test_tightening_ends() -> None:
-    """Where every plan misses, the tries are few, and the error says so."""
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict(latency_ms=5000, attainment=0.1),
+        Verdict(latency_ms=200, attainment=0.9),
+        Verdict(latency_ms=float("nan"), attainment=0.0),
+    ],
+)
+def test_tightening_ends(verdict: Verdict) -> None:
+    """Where every plan misses, by its latency, by what it refused, or by both, the tries are few."""
     tried = []
 
     def verify(draft: Plan) -> Verdict:
         tried.append(draft)
-        return Verdict(latency_ms=5000, attainment=0.1)
+        return verdict
 
     with pytest.raises(InfeasibleError, match="kept in reserve") as caught:
         plan(ocr(latency_ms=300), verify=verify)

@@ -1,5 +1,6 @@
 """The planner: snapshot in, plan out, with reasons."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -11,7 +12,7 @@ from heterosis.planning.placement import solve
 from heterosis.planning.problem import Combination, Limits, Problem
 from heterosis.planning.snapshot import Snapshot, Verdict
 from heterosis.planning.solution import Solution
-from heterosis.terms import Plan, Variant
+from heterosis.terms import Plan, Slo, Variant
 
 Judge = Callable[[Mapping[str, Variant]], float]
 """Measures a pipeline's end-to-end accuracy (0..1) with a variant for each stage."""
@@ -22,6 +23,8 @@ Verify = Callable[[Plan], Verdict]
 MOST_TRIES = 8
 LEAST_STEP, GREATEST_STEP = 0.03, 0.3
 """By what share at least, and at most, the latency budget shrinks after a plan that missed the SLO."""
+
+MOST_EXCESS = 20.0
 
 
 def plan(
@@ -61,6 +64,18 @@ def _asked(snapshot: Snapshot, rate: str) -> str:
     return f"{snapshot.graph.pipeline!r} with p{slo.percentile:g} <= {slo.latency_ms:g} ms{floor}, at {rate}"
 
 
+def _excess(verdict: Verdict, slo: Slo) -> float:
+    """Return how many times too slow a plan is that missed the SLO.
+
+    A policy that refuses what would be late keeps the latency of the rest short. Then the share of the requests that
+    missed tells: were their latency distributed exponentially beyond the SLO, by a logarithm.
+    """
+    late, allowed = 1 - verdict.attainment, 1 - slo.percentile / 100
+    by_share = 1 + math.log(max(late / allowed, 1.0)) / 10
+    by_latency = verdict.latency_ms / slo.latency_ms if math.isfinite(verdict.latency_ms) else MOST_EXCESS
+    return min(max(by_share, by_latency, 1 / (1 - LEAST_STEP)), MOST_EXCESS)
+
+
 class _Planner:
     def __init__(self, snapshot: Snapshot, judge: Judge | None, verify: Verify | None, policy: str) -> None:
         self.snapshot, self.judge, self.verify, self.policy = snapshot, judge, verify, policy
@@ -94,15 +109,16 @@ class _Planner:
 
     def tighten(self, solution: Solution, verdict: Verdict, tries: int) -> None:
         """Shrink the latency budget below what the missed plan needs, by about as much as it missed the SLO."""
-        slo_ms = self.snapshot.slo.latency_ms
+        slo = self.snapshot.slo
         needed_ms = solution.needed_ms(self.limits.rate_rps)
-        share = min(max(slo_ms / verdict.latency_ms, 1 - GREATEST_STEP), 1 - LEAST_STEP)
+        share = 1 / _excess(verdict, slo)
         least_ms = lowest_latency_ms(self.problem, self.limits) or needed_ms
         if tries == MOST_TRIES or least_ms >= needed_ms:
-            held = min(slo_ms / verdict.latency_ms, 1 - LEAST_STEP) * needed_ms / slo_ms
-            self.limits = msgspec.structs.replace(self.limits, latency_ms=held * slo_ms)
-            raise self.impossible(reserve=1 - held)
-        budget_ms = least_ms if tries == MOST_TRIES - 1 else max(share * needed_ms, least_ms)
+            held_ms = share * needed_ms
+            self.limits = msgspec.structs.replace(self.limits, latency_ms=held_ms)
+            raise self.impossible(reserve=1 - held_ms / slo.latency_ms)
+        tightened_ms = max(share, 1 - GREATEST_STEP) * needed_ms
+        budget_ms = least_ms if tries == MOST_TRIES - 1 else max(tightened_ms, least_ms)
         self.limits = msgspec.structs.replace(self.limits, latency_ms=budget_ms)
         self.history.append(
             f"tightened to {budget_ms:.0f} ms: a plan that should need {needed_ms:.0f} ms took "

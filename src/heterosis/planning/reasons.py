@@ -1,5 +1,6 @@
 """Why a plan is as it is: what each limit costs it, and why each other option was not taken."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -24,24 +25,45 @@ NEGLIGIBLE = 1e-3
 
 
 def prices(problem: Problem, limits: Limits, solution: Solution) -> list[str]:
-    """Return what each limit costs: what a plan under a looser one would save."""
-    loosen = msgspec.structs.replace
-    looser = {
-        f"the SLO binds: one {LOOSER:.0%} looser": loosen(limits, latency_ms=limits.latency_ms * (1 + LOOSER)),
-        f"the rate binds: one {LOOSER:.0%} lower": loosen(limits, rate_rps=limits.rate_rps * (1 - LOOSER)),
-        "memory binds: as much as is asked for": loosen(limits, memory=False),
+    """Return what each limit costs: what plans without it, and with a looser one, would save."""
+    change = msgspec.structs.replace
+    floor = limits.min_accuracy or 0.0
+    loosened = {
+        "SLO": (
+            change(limits, latency_ms=math.inf),
+            change(limits, latency_ms=limits.latency_ms * (1 + LOOSER)),
+            f"one {LOOSER:.0%} looser",
+        ),
+        "rate": (
+            change(limits, rate_rps=0.0),
+            change(limits, rate_rps=limits.rate_rps * (1 - LOOSER)),
+            f"one {LOOSER:.0%} lower",
+        ),
+        "accuracy floor": (
+            change(limits, min_accuracy=None),
+            change(limits, min_accuracy=max(floor - LESS_ACCURATE, 0.0)),
+            f"one {LESS_ACCURATE} lower",
+        ),
     }
-    if limits.min_accuracy:
-        lower = max(limits.min_accuracy - LESS_ACCURATE, 0.0)
-        looser[f"the accuracy floor binds: one {LESS_ACCURATE} lower"] = loosen(limits, min_accuracy=lower)
     found = []
-    for what, limit in looser.items():
-        better = solve(problem, limit, gap=NEGLIGIBLE / 2)
-        saved = solution.cost - better.cost if better else 0.0
-        if saved > NEGLIGIBLE * solution.cost:
-            saving = f"{problem.objective.show(saved)} ({saved / solution.cost:.0%})"
-            found.append(f"{what} would save {saving} per request")
-    return found or ["no limit binds: a looser one would save nothing"]
+    for name, (without, looser, how) in loosened.items():
+        saved = _saved(problem, without, solution)
+        if saved:
+            some = _saved(problem, looser, solution) or "nothing"
+            found.append(f"the {name} binds: a plan without it would save {saved} per request; {how}, {some}")
+    saved = _saved(problem, change(limits, memory=False), solution)
+    if saved:
+        found.append(f"memory binds: a plan with enough of it would save {saved} per request")
+    return found or ["no limit binds: the cheapest options keep them all"]
+
+
+def _saved(problem: Problem, looser: Limits, solution: Solution) -> str:
+    """Return what a plan within looser limits would save, as text; nothing where it would save next to nothing."""
+    better = solve(problem, looser, gap=NEGLIGIBLE / 2)
+    saved = solution.cost - better.cost if better else 0.0
+    if saved <= NEGLIGIBLE * solution.cost:
+        return ""
+    return f"{problem.objective.show(saved)} ({saved / solution.cost:.0%})"
 
 
 def options(whole: Problem, problem: Problem, limits: Limits, solution: Solution) -> tuple[Option, ...]:
