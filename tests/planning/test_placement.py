@@ -214,6 +214,23 @@ def test_a_device_is_in_one_power_mode() -> None:
     assert found.cost == 4
 
 
+def test_stages_spread_over_devices() -> None:
+    """Two stages that would each fill three quarters of a slot fit on two devices of one slot, but not on one."""
+    a, b = variant("a"), variant("b")
+    points = [point(each, 1, 1, 50.0, joules=1.0) for each in (a, b)]
+    slo = Slo(latency_ms=10_000)
+    whole = snapshot(chain({"a": [1], "b": [1]}), [a, b], points, slo=slo, slots=1)
+    limits = Limits(rate_rps=15.0)
+    assert solve(Problem.of(whole).undominated(), limits) is None
+    (node,) = whole.fleet.nodes
+    twins = tuple(msgspec.structs.replace(device, name=name) for device in node.devices for name in ("cpu-0", "cpu-1"))
+    fleet = msgspec.structs.replace(whole.fleet, nodes=(msgspec.structs.replace(node, devices=twins),))
+    found = solve(Problem.of(msgspec.structs.replace(whole, fleet=fleet)).undominated(), limits)
+    assert found is not None
+    assert {option.device.name for option in found.options.values()} == {"cpu-0", "cpu-1"}
+    assert found.utilisation(15.0) == pytest.approx(0.75)
+
+
 def test_three_stages_of_two_hundred_options_take_less_than_a_second() -> None:
     """CPU time of one solution, with enumerating the options."""
     random = np.random.default_rng(0)

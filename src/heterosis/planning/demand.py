@@ -51,7 +51,7 @@ def demand(graph: PipelineGraph, stage: str) -> Demand:
     return Demand(groups=tuple(samples))
 
 
-def rivals(graph: PipelineGraph) -> dict[Path, frozenset[str]]:
+def rivals(graph: PipelineGraph) -> dict[Path, tuple[str, ...]]:
     """Return every path of the graph, with the stages that run beside it in some request, and may take its slots."""
     found: dict[Path, set[str]] = defaultdict(set)
     for request in set(graph.requests):
@@ -59,4 +59,4 @@ def rivals(graph: PipelineGraph) -> dict[Path, frozenset[str]]:
         alone = PipelineGraph(pipeline=graph.pipeline, stages=graph.stages, requests=(request,))
         for path in alone.paths():
             found[path] |= called.difference(path)
-    return {path: frozenset(found[path]) for path in graph.paths()}
+    return {path: tuple(sorted(found[path])) for path in graph.paths()}

@@ -14,8 +14,8 @@ def obstacle(problem: Problem, limits: Limits, option: Candidate) -> str | None:
     floor, reference = limits.min_accuracy, problem.reference_accuracy
     if floor and reference:
         accuracy = reference * option.relative_accuracy
-        for stage in best.keys() - {option.stage}:
-            accuracy *= best[stage]
+        for stage, most in best.items():
+            accuracy *= most if stage != option.stage else 1.0
         if accuracy < floor * (1 - TOLERANCE):
             return f"accuracy {accuracy:.4g} below the floor of {floor:.4g}"
     busy = limits.rate_rps * option.load_ms / 1e3

@@ -120,9 +120,10 @@ class _Planner:
         tightened_ms = max(share, 1 - GREATEST_STEP) * needed_ms
         budget_ms = least_ms if tries == MOST_TRIES - 1 else max(tightened_ms, least_ms)
         self.limits = msgspec.structs.replace(self.limits, latency_ms=budget_ms)
+        took = f"took {verdict.latency_ms:.0f} ms" if math.isfinite(verdict.latency_ms) else "left many unanswered"
         self.history.append(
-            f"tightened to {budget_ms:.0f} ms: a plan that should need {needed_ms:.0f} ms took "
-            f"{verdict.latency_ms:.0f} ms when tried, {verdict.attainment:.2%} in time"
+            f"tightened to {budget_ms:.0f} ms: a plan that should need {needed_ms:.0f} ms {took} when tried, "
+            f"{verdict.attainment:.2%} in time"
         )
 
     def accurate(self) -> Solution:

@@ -40,7 +40,7 @@ class Problem:
 
     candidates: Mapping[str, tuple[Candidate, ...]]
     refused: tuple[Option, ...]
-    paths: Mapping[Path, frozenset[str]]
+    paths: Mapping[Path, tuple[str, ...]]
     """Every path through the stages, with the stages that may run beside it."""
     percentile: float
     variation: float
