@@ -37,6 +37,24 @@ def test_check_all_as_json(pipeline_file: Path, heterosis: Command) -> None:
     assert found.paths == (("split", "count"),)
 
 
+@pytest.mark.parametrize(
+    ("line", "instead", "said"),
+    [
+        ("return text.split()", "return [{word} for word in text.split()]", "cannot travel between its stages"),
+        ("return len(word)", "return str(word)", "does not fit what it is annotated to return"),
+    ],
+)
+def test_check_looks_at_what_is_exchanged(
+    line: str, instead: str, said: str, pipeline_file: Path, tmp_path: Path, heterosis: Command
+) -> None:
+    """What could not travel between processes, or to a client, is found before anything is served."""
+    path = tmp_path / "pipeline.py"
+    path.write_text(pipeline_file.read_text().replace(line, instead))
+    done = heterosis("check", path)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_variants(pipeline_file: Path, store: Path, heterosis: Command) -> None:
     """A stage without a model has one variant: its own code."""
     found = msgspec.json.decode(

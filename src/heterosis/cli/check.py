@@ -53,7 +53,7 @@ def check(
     """Run a pipeline once, in this process, and show its result, the time of each stage, and its graph.
 
     Every stage runs its reference model, on all cores, one call at a time: this shows that the pipeline works and where
-    its time goes, not how fast it can be served.
+    its time goes, not how fast it can be served. What stages exchange is checked to be fit for travel as well.
 
     ```
     heterosis check examples/ocr/pipeline.py
@@ -82,6 +82,8 @@ def check(
 async def _run(pipeline: Any, positions: list[int], step: Any) -> Check:
     """Trace the samples, and bring together what was seen."""
     from heterosis.pipeline import LocalCaller, trace
+    from heterosis.workflow.blame import user_code
+    from heterosis.workflow.traces import packed
 
     caller = LocalCaller()
     samples = [pipeline.load_samples()[position] for position in positions]
@@ -97,6 +99,10 @@ async def _run(pipeline: Any, positions: list[int], step: Any) -> Check:
     await trace(pipeline, samples[:1], caller)  # so that the times below are those of warm sessions
     traced = await trace(pipeline, samples, caller, record)
     caller.close()
+    packed(traced)
+    with user_code(f"what pipeline {pipeline.name!r} returned does not fit what it is annotated to return"):
+        for result in traced.results:
+            pipeline.signature.output.encode(result)
     graph = traced.graph
     return Check(
         pipeline=pipeline.name,
@@ -133,6 +139,9 @@ def _show(found: Check) -> None:
         console.print(f"{found.pipeline}, sample {sample.sample}: {sample.compute_ms:.0f} ms of compute{accuracy}")
         if len(found.samples) == 1:
             console.print(readable(sample.result), markup=False)
+    known = [sample.accuracy for sample in found.samples if sample.accuracy is not None]
+    if len(known) > 1:
+        console.print(f"mean accuracy {sum(known) / len(known):.4f} over {len(known)} samples whose truth is known")
     table = Table("stage", "calls per request", "ms per call", "share of time", "followed by", box=None, pad_edge=False)
     for stage in found.stages:
         least, most = min(stage.calls), max(stage.calls)

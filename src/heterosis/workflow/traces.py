@@ -29,22 +29,22 @@ def stored_trace(pipeline: Pipeline, folder: Path, progress: Callable[[], object
     if found is None:
         with user_code(f"pipeline {pipeline.name!r} failed on a sample"):
             found = asyncio.run(trace(pipeline, pipeline.load_samples(), progress=progress))
-        _save(path, found)
+        write_atomically(path, [msgspec.msgpack.encode(packed(found))])
         for old in set(folder.glob(f"{pipeline.name}-*.trace")) - {path}:
             old.unlink(missing_ok=True)
     return found
 
 
-def _save(path: Path, made: Trace) -> None:
+def packed(made: Trace) -> list[bytes | memoryview]:
+    """Return a trace as bytes. Raise UsageError where a stage is called with what cannot travel to its process."""
     content = {"graph": msgspec.to_builtins(made.graph), "inputs": made.inputs, "results": made.results}
     try:
-        frames = encode(content)
+        return encode(content)
     except EncodeError as error:
         raise UsageError(
             f"pipeline {made.graph.pipeline!r} passes on what cannot travel between its stages, which run in processes "
             f"of their own: {error}"
         ) from None
-    write_atomically(path, [msgspec.msgpack.encode(frames)])
 
 
 def _load(path: Path) -> Trace | None:
