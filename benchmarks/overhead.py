@@ -22,7 +22,7 @@ import numpy as np
 from heterosis.client import Client
 from heterosis.engines import ENGINES
 from heterosis.terms import Plan
-from heterosis.testing import make_plan
+from heterosis.testing import make_plan, make_variant
 
 TARGET_MS = 1.0
 FEATURES = 1024
@@ -153,12 +153,15 @@ def serving(folder: Path, max_batch: int, model_ms: float) -> Iterator[str]:
 
 def _plan(folder: Path, max_batch: int, model_ms: float) -> Plan:
     """One instance on one core; the model as it is."""
-    plan = make_plan(
-        {"network": model_ms}, slots=1, max_batch=max_batch, slo_ms=1000, engine="onnxruntime", pipeline="classify"
+    network = make_variant("network", engine="onnxruntime", artifact=str(folder / "network.onnx"))
+    return make_plan(
+        {"network": model_ms},
+        slots=1,
+        max_batch=max_batch,
+        slo_ms=1000,
+        variants={"network": network},
+        pipeline="classify",
     )
-    (stage,) = plan.stages
-    variant = msgspec.structs.replace(stage.variant, model="network", artifact=str(folder / "network.onnx"))
-    return msgspec.structs.replace(plan, stages=(msgspec.structs.replace(stage, variant=variant),))
 
 
 def _serve(pipeline: str, plan: str) -> None:

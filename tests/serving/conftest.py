@@ -10,14 +10,14 @@ import msgspec
 import pytest
 
 from heterosis.launch import LocalLauncher
-from heterosis.pipeline import load_pipeline
+from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
 from heterosis.serving.gateway import Gateway
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.router import Router
 from heterosis.serving.server import Http, Options
 from heterosis.terms import UNKNOWN, Energy, Plan
-from heterosis.testing import make_plan
+from heterosis.testing import make_plan, make_variant
 
 TOY = str(Path(__file__).with_name("toy_pipeline.py"))
 
@@ -48,17 +48,18 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Server]]
 
 def toy_plan(**changes: Any) -> Plan:
     """Plan the toy pipeline on two slots."""
-    return make_plan(
-        {"scale": 1.0, "nap": 20.0}, **{"slo_ms": 2000.0, "engine": "function", "pipeline": "toy", **changes}
-    )
+    variants = {stage: make_variant(stage, model=FUNCTION, engine=FUNCTION) for stage in ("scale", "nap")}
+    return make_plan({"scale": 1.0, "nap": 20.0}, **{"slo_ms": 2000.0, "variants": variants, **changes})
 
 
 @contextlib.asynccontextmanager
-async def serve(folder: Path, plan: Plan, *, wait: bool = True, **options: Any) -> AsyncIterator[Server]:
-    """Serve the toy pipeline under a plan."""
+async def serve(
+    folder: Path, plan: Plan, *, target: str = TOY, wait: bool = True, **options: Any
+) -> AsyncIterator[Server]:
+    """Serve a pipeline, by default the toy, under a plan."""
     records: list[Record] = []
     launcher = LocalLauncher()
-    router = Router(load_pipeline(TOY), TOY, plan, launcher, record=records.append)
+    router = Router(load_pipeline(target), target, plan, launcher, record=records.append)
     gateway = Gateway(router, Metrics(router, NoMeter()), **options)
     http = Http(gateway, Options(port=0))
     await router.start(f"ipc://{folder}/router")

@@ -98,7 +98,7 @@ async def test_a_worker_without_the_token_is_turned_away(serving: Serve) -> None
 
 async def test_an_instance_that_cannot_load_is_said_so(serving: Serve) -> None:
     """Waiting for readiness ends with the worker's own reason."""
-    plan = toy_plan(engine="emulated")
+    plan = toy_plan(variants=None)
     async with serving(plan, wait=False) as server:
         with pytest.raises(UnavailableError, match="cannot load"):
             await server.router.wait_ready()

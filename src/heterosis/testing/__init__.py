@@ -1,5 +1,5 @@
 """What tests of pipelines, policies and planners need, shipped with the product: small plans and graphs by hand."""
 
-from heterosis.testing.plans import graph_of, make_plan
+from heterosis.testing.plans import graph_of, make_plan, make_variant
 
-__all__ = ["graph_of", "make_plan"]
+__all__ = ["graph_of", "make_plan", "make_variant"]

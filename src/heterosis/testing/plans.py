@@ -23,7 +23,7 @@ PER_ITEM_SHARE = 0.5
 """Share of a batch's time that grows with its items; the rest is paid once a batch."""
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 - each has a default that a test may want otherwise
     stages: Mapping[str, float],
     *,
     slots: int = 2,
@@ -31,18 +31,18 @@ def make_plan(
     slo_ms: float = 100.0,
     rate_rps: float = 10.0,
     policy: str = "heterosis",
-    engine: str = "emulated",
+    variants: Mapping[str, Variant] | None = None,
     pipeline: str = "toy",
 ) -> Plan:
     """Plan stages, in a chain, one after the other, with an instance of each on every slot of one device.
 
-    ``stages`` maps names to the median time of one item in milliseconds, the first stage first. With the engine
-    ``function`` the plan can be served: its stages run their own code, and the times are what the scheduler expects.
+    ``stages`` maps names to the median time of one item in milliseconds, the first stage first. With ``variants``
+    that can be loaded the plan can be served, and the times are what the scheduler expects.
     """
     planned, placements, points = [], [], []
     tail_ms = 0.0
     for name, base_ms in reversed(list(stages.items())):
-        variant = Variant(stage=name, model=engine, engine=engine, precision="any", artifact="", digest=name)
+        variant = variants[name] if variants else make_variant(name)
         configuration = Configuration(stage=name, variant=variant.name, device_type="toy")
         planned.append(
             StagePlan(
@@ -77,6 +77,11 @@ def make_plan(
         points=tuple(points),
         predicted=Prediction(latency_ms=0.0),
     )
+
+
+def make_variant(stage: str, *, model: str = "m", engine: str = "emulated", artifact: str = "") -> Variant:
+    """Make a variant by hand."""
+    return Variant(stage=stage, model=model, engine=engine, precision="any", artifact=artifact, digest=stage)
 
 
 def graph_of(*requests: Sequence[tuple[str, Sequence[int]]]) -> PipelineGraph:

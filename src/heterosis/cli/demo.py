@@ -1,0 +1,121 @@
+"""`heterosis demo`: the whole way, and what it gains over serving the models as they come."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from heterosis.cli.bench import show as show_report
+from heterosis.cli.console import output, print_json, progress, remark
+from heterosis.cli.options import DEFAULT_STORE, Budget, Json, Store
+from heterosis.cli.plan import show as show_plan
+from heterosis.cli.workflows import open_workflow
+
+if TYPE_CHECKING:
+    from heterosis.bench import Report
+    from heterosis.bench.comparison import Side
+    from heterosis.workflow.chain import Workflow
+
+OURS, NAIVE = "heterosis", "naive"
+LOAD_SHARE = 0.5
+"""The load offered, as a share of the highest rate that can be planned for: neither setting is meant to drown."""
+
+
+def demo(
+    file: Annotated[str, Parameter(help="The pipeline file.")] = "examples/ocr/pipeline.py",
+    /,
+    *,
+    rate: Annotated[
+        float | None,
+        Parameter(help="Requests per second; by default half of the highest rate that can be planned for."),
+    ] = None,
+    duration: Annotated[float, Parameter(help="Seconds of load on each of the two.")] = 90.0,
+    out: Annotated[Path, Parameter(help="Folder for the report and the figures.")] = Path("out/demo"),
+    budget: Budget = None,
+    store: Store = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Make variants, measure them, plan, serve, and offer load; then the same load to the naive setting.
+
+    The naive setting is what one gets without a plan: the reference model of each stage on onnxruntime, in fp32, with
+    the library's own choice of threads, one item a batch, first come, first served. Gateway and workers are the same.
+
+    ```
+    heterosis demo
+    heterosis demo my_pipeline.py --rate 5 --duration 60
+    ```
+    """
+    from heterosis.bench.comparison import Side
+    from heterosis.figures import draw_comparison, draw_plan
+
+    out.mkdir(parents=True, exist_ok=True)
+    with open_workflow(file, store, budget) as workflow:
+        rate = _rate(workflow) if rate is None else rate
+        plans = {OURS: workflow.plan(rate), NAIVE: workflow.naive_plan(rate)}
+        if not json:
+            show_plan(plans[OURS], explain=False)
+        sides = {}
+        for name, plan in plans.items():
+            (out / f"plan-{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(plan)))
+            report = _measure(workflow, out / f"plan-{name}.json", name, rate, duration, store)
+            chosen = {stage.stage: stage.variant.name for stage in plan.stages}
+            sides[name] = Side.of(report, chosen)
+            if not json:
+                output().print(f"\n[bold]{name}[/]")
+                show_report(report)
+    (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(sides)) + b"\n")
+    slo = workflow.pipeline.slo
+    title = f"{workflow.pipeline.name} at {rate:g} requests/s, p{slo.percentile:g} within {slo.latency_ms:g} ms"
+    for suffix in ("png", "svg"):
+        draw_plan(plans[OURS], out / f"plan.{suffix}")
+        draw_comparison(sides, out / f"report.{suffix}", title=title, slo_ms=slo.latency_ms, floor=slo.min_accuracy)
+    if json:
+        print_json(sides)
+    else:
+        _compare(sides)
+    remark(f"written: {out / 'report.json'}, {out / 'report.png'}, {out / 'report.svg'}")
+
+
+def _rate(workflow: "Workflow") -> float:
+    most = workflow.max_rate()
+    rate = round(LOAD_SHARE * most, 1) or LOAD_SHARE * most
+    remark(f"the highest rate that can be planned for is {most:.3g}/s; the load will be {rate:g}/s")
+    return rate
+
+
+def _measure(workflow: "Workflow", plan: Path, name: str, rate: float, duration: float, store: Path) -> "Report":
+    from heterosis.bench import Load, poisson, run_load
+    from heterosis.cli.subserver import serving
+
+    load = Load(arrivals=tuple(poisson(rate, duration, seed=0)), duration_s=duration)
+    with (
+        serving(workflow.target, ["--plan", str(plan), "--store", str(store)]) as url,
+        progress(f"Offering load to {name}", total=len(load.arrivals)) as step,
+    ):
+        return asyncio.run(run_load(url, workflow.pipeline, load, progress=lambda _: step()))
+
+
+def _compare(sides: "dict[str, Side]") -> None:
+    from rich.table import Table
+
+    def row(label: str, figure: "Callable[[Side], float | None]", form: str) -> None:
+        values = [figure(side) for side in sides.values()]
+        table.add_row(label, *("unknown" if value is None else format(value, form) for value in values))
+
+    quality = next(iter(sides.values())).joules_quality.value
+    table = Table(box=None, pad_edge=False)
+    table.add_column("same load, same server")
+    for name in sides:
+        table.add_column(name, justify="right")
+    row("attainment", lambda side: side.attainment, ".2%")
+    row("p50 ms", lambda side: side.p50_ms, ".0f")
+    row("p99 ms", lambda side: side.p99_ms, ".0f")
+    row(f"joules per request ({quality})", lambda side: side.joules_per_request, ".3g")
+    row("of which dynamic", lambda side: side.dynamic_joules_per_request, ".3g")
+    row("CPU ms per request", lambda side: side.cpu_ms_per_request, ".0f")
+    row("accuracy", lambda side: side.accuracy, ".4f")
+    output().print()
+    output().print(table)
