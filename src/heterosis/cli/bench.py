@@ -96,6 +96,7 @@ def bench(  # noqa: PLR0913 - one for each option
 
 def show(report: "Report") -> None:
     """Print a report for people."""
+    from rich.markup import escape
     from rich.table import Table
 
     slo = report.slo
@@ -123,7 +124,7 @@ def show(report: "Report") -> None:
         table.add_row("excess", f"late answers were {report.excess_ms:.0f} ms late on average")
     for failures in report.failures:
         status = f"status {failures.status}" if failures.status else "no answer"
-        table.add_row("failed", f"{failures.count} x {status}: {failures.example}")
+        table.add_row("failed", escape(f"{failures.count} x {status}: {failures.example}"))
     if report.accuracy is None:
         table.add_row("accuracy", "unknown: no sample has a truth")
     else:

@@ -70,7 +70,7 @@ def show(found: "Plan", *, explain: bool = False) -> None:
         table.add_column(name, justify="right")
     for stage in found.stages:
         placed = [placement for placement in found.placements if placement.configuration.stage == stage.stage]
-        where = ", ".join(f"{each.device}[{','.join(map(str, each.slots)) or 'any'}]" for each in placed)
+        where = ", ".join(f"{each.device} {'+'.join(map(str, each.slots)) or 'unmanaged'}" for each in placed)
         table.add_row(
             stage.stage,
             stage.variant.name,

@@ -1,0 +1,80 @@
+"""What the Open Inference Protocol says, as Python sees it: requests, answers, metadata, errors."""
+
+import reprlib
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from heterosis.serving.protocol_tensors import NAMES, Array
+from heterosis.terms import TensorSpec
+from heterosis.terms.errors import InvalidInputError
+
+Parameters = Mapping[str, str | int | float | bool]
+
+
+class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to infer. ``outputs`` maps each output asked for to whether it shall be binary; empty means all."""
+
+    id: str = ""
+    inputs: Mapping[str, Array]
+    outputs: Mapping[str, bool] = {}
+    binary_output: bool = False
+    parameters: Parameters = {}
+
+    def wants_binary(self, output: str) -> bool:
+        """Whether the client wants this output in binary form."""
+        return self.outputs.get(output, self.binary_output)
+
+    def check_outputs(self, known: Iterable[str]) -> None:
+        """Raise InvalidInputError where the client asks for an output that the model does not have."""
+        names = list(known)
+        for name in self.outputs:
+            if name not in names:
+                raise InvalidInputError(f"unknown output {reprlib.repr(name)}; the outputs are: {', '.join(names)}")
+
+
+class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a request to infer."""
+
+    model_name: str
+    model_version: str = ""
+    id: str = ""
+    outputs: Mapping[str, Array]
+    parameters: Parameters = {}
+
+
+class TensorMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """An input or output of a model as clients see it; a length of -1 is any."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, spec: TensorSpec) -> "TensorMetadata":
+        """Describe a tensor of a pipeline's signature."""
+        return cls(name=spec.name, datatype=NAMES[spec.dtype], shape=spec.shape)
+
+
+class ModelMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to GET v2/models/NAME."""
+
+    name: str
+    versions: tuple[str, ...] = ()
+    platform: str
+    inputs: tuple[TensorMetadata, ...]
+    outputs: tuple[TensorMetadata, ...]
+
+
+class ServerMetadata(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to GET v2."""
+
+    name: str
+    version: str
+    extensions: tuple[str, ...] = ()
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The body of every answer that is not a success."""
+
+    error: str
