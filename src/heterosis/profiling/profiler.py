@@ -1,5 +1,6 @@
 """Profiles a pipeline: every variant of every stage, in every configuration worth knowing, on this machine's CPU."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def profile(
     """
     settings = settings or Settings()
     pipeline = load_pipeline(target)
-    threads = settings.threads if settings.threads is not None else tuple(sorted({1, device.slots}))
+    threads = sorted(settings.threads or {1, device.slots}, key=lambda number: number or math.inf)  # 0 is all there are
     batches = tuple(sorted({1, *settings.batches}))
     called = [variant for variant in variants.variants if inputs.get(variant.stage)]
     budget = Budget(settings.budget_s, sum(len(threads_of(variant, threads)) for variant in called), len(batches))

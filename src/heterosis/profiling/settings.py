@@ -20,7 +20,8 @@ MEASURED = 0.6
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How to profile.
 
-    - ``threads``: the numbers of threads to try; 0 is the engine's own choice, on all cores. By default 1 and all.
+    - ``threads``: the numbers of threads to try; 0 is the engine's own choice, on all cores. By default one and as many
+      as there are cores.
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
     - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
     - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but one

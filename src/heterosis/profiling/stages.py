@@ -67,7 +67,7 @@ class StageProfiler:
             except ProbeError as error:
                 reason = f"failed: {error}"
         if reason:
-            name = f"{variant.name}, {threads} thread{'' if threads == 1 else 's'}"
+            name = f"{variant.name}, {threads or 'all'} thread{'' if threads == 1 else 's'}"
             self.excluded.append(Exclusion(stage=variant.stage, name=name, reason=reason))
         self._budget.end()
 
