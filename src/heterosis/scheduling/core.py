@@ -156,8 +156,9 @@ class Scheduler:
             self.queues[record.call.stage].left()
         self._batch_count += 1
         begin = instance.batches[-1].expected_end if instance.batches else self._now
-        end = max(begin, self._now) + self.estimates.mean(instance.configuration, len(records))
-        instance.batches.append(BatchRecord(self._batch_count, records, end))
+        size = sum(record.call.size for record in records)
+        end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
+        instance.batches.append(BatchRecord(self._batch_count, records, size, end))
         self.batches[self._batch_count] = instance
         self.pools.occupy(instance)
         self._do(
@@ -172,7 +173,7 @@ class Scheduler:
     def _batch_done(self, event: BatchDone) -> None:
         instance = self.batches[event.batch]
         batch = next(batch for batch in instance.batches if batch.id == event.batch)
-        self.estimates.observe(instance.configuration, len(batch.calls), event.run_ms / 1e3)
+        self.estimates.observe(instance.configuration, batch.size, event.run_ms / 1e3)
         instance.failures = 0
         work = self.capacity.work_per_call.get(instance.configuration.stage, 0.0)
         for record in batch.calls:

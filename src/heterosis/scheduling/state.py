@@ -47,6 +47,8 @@ class BatchRecord:
 
     id: int
     calls: tuple[CallRecord, ...]
+    size: int
+    """Items of all its calls: what its run time follows from."""
     expected_end: float
 
 

@@ -81,13 +81,14 @@ class Simulator:
     def _execute(self, effect: Effect) -> None:
         kernel = self._kernel
         match effect:
-            case RunBatch(batch=batch, instance=instance, calls=calls):
+            case RunBatch(batch=batch, instance=instance):
                 self._batches[batch] = effect
-                configuration = self.scheduler.instances[instance].configuration
-                run = self._service.draw(configuration, len(calls))
+                held = self.scheduler.instances[instance]
+                size = held.batches[-1].size
+                run = self._service.draw(held.configuration, size)
                 end = max(kernel.now, self._busy_until.get(instance, 0.0)) + run
                 self._busy_until[instance] = end
-                self._outcome.batch(self.scheduler.estimates.joules(configuration, len(calls)), len(calls))
+                self._outcome.batch(self.scheduler.estimates.joules(held.configuration, size), size)
                 kernel.at(end, BatchDone(batch=batch, run_ms=run * 1e3))
             case StartInstance(placement=placement):
                 kernel.at(kernel.now, InstanceReady(instance=placement.instance))
