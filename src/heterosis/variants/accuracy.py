@@ -3,7 +3,9 @@
 import asyncio
 import copy
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from heterosis.variants.store import new_folder
 VERSION = 1
 """Changes with how accuracy is judged."""
 FILE = "verdict.json"
+MAX_SIDE_BY_SIDE = 4
+"""Calls that run at once, each with sessions of its own, on an equal share of the cores."""
 
 Key = tuple[str, str, str]
 """A variant: its stage, model and digest."""
@@ -46,16 +50,14 @@ class Judge:
     for the next time. Not for use inside a running event loop.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, references: Mapping[str, Variant], store: Path, threads: int | None = None
-    ) -> None:
-        """Take the reference variant of each stage; models run with so many threads, by default one for each core."""
+    def __init__(self, pipeline: Pipeline, references: Mapping[str, Variant], store: Path) -> None:
+        """Take the reference variant of each stage."""
         self.references = dict(references)
         self._pipeline = pipeline
         self._store = store / "accuracy"
         self._samples = [(pipeline.signature.load(sample.inputs), sample.truth) for sample in pipeline.load_samples()]
         self._situation = digest(VERSION, source_digest(pipeline), self._samples, cpu())
-        self._caller = _RememberingCaller(self.references, threads or len(os.sched_getaffinity(0)))
+        self._caller = _RememberingCaller()
 
     def verdict(self, chosen: Mapping[str, Variant]) -> Verdict:
         """Judge these variants in their stages, with the references in all others."""
@@ -75,68 +77,85 @@ class Judge:
 
     def close(self) -> None:
         """Give the sessions' memory back."""
-        self._caller.close()
+        self._caller.shut_down()
 
     def _judge(self, combination: Mapping[str, Variant]) -> Verdict:
-        answers: list[Any] = []
-        try:
-            for inputs, _ in self._samples:
-                answers.append(self._answer(combination, inputs))
-        except Exception as error:  # noqa: BLE001 - whatever the pipeline's code makes of a bad output
-            said = str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}"
-            return Verdict(accuracy=None, reason=f"sample {len(answers) + 1} of {len(self._samples)}: {said}")
-        finally:
-            self._caller.close(keep=map(_key, self.references.values()))
-        truths = [self._answer(self.references, inputs) if truth is None else truth for inputs, truth in self._samples]
+        answers = asyncio.run(self._answers(combination))
+        for number, answer in enumerate(answers, start=1):
+            if isinstance(answer, Exception):
+                said = str(answer) if isinstance(answer, StageError) else f"{type(answer).__name__}: {answer}"
+                return Verdict(accuracy=None, reason=f"sample {number} of {len(answers)}: {said}")
+        truths = [truth for _, truth in self._samples]
+        if any(truth is None for truth in truths):
+            expected = asyncio.run(self._answers(self.references))
+            truths = [known if truth is None else truth for truth, known in zip(truths, expected, strict=True)]
         scores = [self._pipeline.score(answer, truth) for answer, truth in zip(answers, truths, strict=True)]
-        return Verdict(
-            accuracy=sum(scores) / len(scores) if scores else None,
-            not_finite=tuple(
-                sorted(stage for stage, variant in combination.items() if _key(variant) in self._caller.not_finite)
-            ),
-        )
+        odd = sorted(variant.stage for variant in combination.values() if _key(variant) in self._caller.not_finite)
+        return Verdict(accuracy=sum(scores) / len(scores) if scores else None, not_finite=tuple(odd))
 
-    def _answer(self, combination: Mapping[str, Variant], inputs: Mapping[str, Any]) -> Any:
-        async def run() -> Any:
-            with calls_run_by(self._caller):
-                return await self._pipeline.function(**copy.deepcopy(dict(inputs)))
+    async def _answers(self, combination: Mapping[str, Variant]) -> list[Any]:
+        """Return what the pipeline makes of each sample: an answer, or an exception."""
+
+        async def answer(inputs: Mapping[str, Any]) -> Any:
+            return await self._pipeline.function(**copy.deepcopy(dict(inputs)))
 
         self._caller.combination = combination
-        return asyncio.run(run())
+        try:
+            with calls_run_by(self._caller):
+                return await asyncio.gather(*(answer(inputs) for inputs, _ in self._samples), return_exceptions=True)
+        finally:
+            self._caller.close(keep=map(_key, self.references.values()))
 
 
 class _RememberingCaller:
-    """Runs each call of a variant once, and remembers its result."""
+    """Runs each call of a variant once, several calls side by side, and remembers the results."""
 
-    def __init__(self, combination: Mapping[str, Variant], threads: int) -> None:
-        self.combination = combination
+    def __init__(self) -> None:
+        self.combination: Mapping[str, Variant] = {}
         self.not_finite: set[Key] = set()
-        self._threads = threads
+        cores = len(os.sched_getaffinity(0))
+        side_by_side = min(cores, MAX_SIDE_BY_SIDE)
+        self._threads = cores // side_by_side
+        self._pool = ThreadPoolExecutor(side_by_side)
+        self._idle: dict[Key, list[StageRunner]] = defaultdict(list)
         self._results: dict[tuple[Key, str], Any] = {}
-        self._runners: dict[Key, StageRunner] = {}
 
     async def call(self, stage: Stage, args: Args) -> Any:
         variant = self.combination[stage.name]
         call = _key(variant), digest(args)
         if call not in self._results:
-            (self._results[call],) = self._runner(stage, variant).run([args])
+            run = asyncio.get_running_loop().run_in_executor(self._pool, self._run, stage, variant, args)
+            self._results[call] = await run
         result = self._results[call]
         if isinstance(result, StageError):
             raise result
         return copy.deepcopy(result)  # a pipeline may change what it gets
 
     def close(self, keep: Iterable[Key] = ()) -> None:
-        for key in self._runners.keys() - set(keep):
-            self._runners.pop(key).close()
+        """Close the sessions that are idle."""
+        for key in self._idle.keys() - set(keep):
+            for runner in self._idle.pop(key):
+                runner.close()
 
-    def _runner(self, stage: Stage, variant: Variant) -> StageRunner:
+    def shut_down(self) -> None:
+        """Wait for the calls that run, and close every session."""
+        self._pool.shutdown(cancel_futures=True)
+        self.close()
+
+    def _run(self, stage: Stage, variant: Variant, args: Args) -> Any:
+        """Run a call on a runner that no other thread uses meanwhile."""
         key = _key(variant)
-        if key not in self._runners:
+        try:
+            runner = self._idle[key].pop()
+        except IndexError:
             runner = open_runner(stage, variant, self._threads)
             if runner.session is not None:
                 runner.session = _Watched(runner.session, lambda: self.not_finite.add(key))
-            self._runners[key] = runner
-        return self._runners[key]
+        try:
+            (result,) = runner.run([args])
+        finally:
+            self._idle[key].append(runner)
+        return result
 
 
 class _Watched:

@@ -34,14 +34,12 @@ def make_variants(
     *,
     progress: Progress = lambda *_: None,
     min_accuracy: float | None = None,
-    threads: int | None = None,
 ) -> VariantSet:
     """Make every variant of every stage's models, judge each, and keep those that are of use.
 
     ``trace`` gives the calls to calibrate with. A variant that cannot be made or run, or with which the pipeline is
     less accurate than ``min_accuracy`` (by default the SLO's), is kept out, with the reason. Artifacts and verdicts lie
-    in ``store``, found by the digest of all that they depend on, so that the next time takes a moment. To be judged,
-    models run with ``threads`` threads, by default one for each core.
+    in ``store``, found by the digest of all that they depend on, so that the next time takes a moment.
 
     Raise UsageError where the pipeline fails, or is not accurate enough, with its reference models. Not for use inside
     a running event loop.
@@ -57,7 +55,7 @@ def make_variants(
     functions = [function_variant(pipeline, stage) for stage in pipeline.stages if not stage.models]
     references = {variant.stage: variant for variant in (*functions, *(model.original for model in reversed(models)))}
     floor = pipeline.slo.min_accuracy if min_accuracy is None else min_accuracy
-    making = _Making(models, Judge(pipeline, references, store, threads), floor or 0.0, progress)
+    making = _Making(models, Judge(pipeline, references, store), floor or 0.0, progress)
     try:
         accuracy = making.judge_references(pipeline)
         making.judge_originals()
