@@ -10,6 +10,7 @@ import msgspec
 from heterosis.profiling.bench import Bench
 from heterosis.profiling.records import Record, Records
 from heterosis.profiling.sampling import Measurement
+from heterosis.profiling.settings import Budget
 from heterosis.terms import UNKNOWN, Configuration, Device, Energy, OperatingPoint, Quality, Variant
 
 
@@ -35,6 +36,17 @@ class Points:
     def knows(self, batch: int) -> bool:
         """Whether a point needs no measuring."""
         return self.record.at(batch) is not None
+
+    def out_of_time(self, batch: int, budget: Budget) -> str | None:
+        """Say so where there is no time to measure a point, now or in an earlier run with no smaller a budget."""
+        if self.knows(batch):
+            return None
+        if budget.over and self.record.cut_at_s < budget.seconds:
+            self.record = msgspec.structs.replace(self.record, cut_at_s=budget.seconds)
+            self._records.save(self.record)
+        if self.record.cut_at_s < budget.seconds:
+            return None
+        return f"its share of the time budget of {self.record.cut_at_s:g} s was over"
 
     def at(self, batch: int, seconds: float) -> OperatingPoint:
         """Read a point, or measure it for about so many seconds. Raise ProbeError where that fails."""

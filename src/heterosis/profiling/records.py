@@ -40,11 +40,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything measured of one configuration."""
+    """Everything measured of one configuration.
+
+    ``cut_at_s`` is the largest time budget that was over before everything was measured, so that only a larger one
+    measures on.
+    """
 
     subject: Subject
     measured_at: str
     measurements: tuple[Measurement, ...] = ()
+    cut_at_s: float = 0.0
 
     def at(self, batch: int) -> Measurement | None:
         """The measurement at a batch size, if there is one."""

@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
     - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
     - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but one
-      point of each variant is left out.
+      point of each variant is left out. A later run with a larger one goes on from there.
     """
 
     threads: tuple[int, ...] | None = None
@@ -77,11 +77,9 @@ class Budget:
         self.done = self.total - self._left * self._batches
 
     @property
-    def over(self) -> str | None:
-        """Say so once the time of this configuration is up."""
-        if time.monotonic() < self._turn_ends:
-            return None
-        return f"its share of the time budget of {self.seconds:g} s was over"
+    def over(self) -> bool:
+        """Whether the time of this configuration is up."""
+        return time.monotonic() >= self._turn_ends
 
     def seconds_per_point(self) -> float:
         """How long a point of this configuration may be sampled; warming up for it may take as long again."""

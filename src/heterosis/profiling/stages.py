@@ -83,7 +83,7 @@ class StageProfiler:
         variant = points.variant
         if variant not in self._firsts:
             return "not tried, as it failed with fewer threads"
-        reason = self._dominated(variant) or (None if points.knows(self._batches[0]) else self._budget.over)
+        reason = self._dominated(variant) or points.out_of_time(self._batches[0], self._budget)
         if reason:
             return f"not measured: {reason}"
         first = self._point(points, self._batches[0])
@@ -94,7 +94,7 @@ class StageProfiler:
         """Measure larger batches while that pays; return why the rest was left out, None where nothing was."""
         for batch in self._batches[1:]:
             reason = no_larger_batch(measured, self._cap_ms, self._most_calls)
-            reason = reason or (None if points.knows(batch) else self._budget.over)
+            reason = reason or points.out_of_time(batch, self._budget)
             if reason:
                 return self._larger(measured[-1], reason)
             measured.append(self._point(points, batch))
