@@ -18,7 +18,7 @@ from heterosis.pipeline.function import Pipeline
 from heterosis.pipeline.runner import Args, StageRunner
 from heterosis.pipeline.stage import Stage
 from heterosis.terms import Variant
-from heterosis.terms.errors import StageError
+from heterosis.terms.errors import HeterosisError, StageError
 from heterosis.variants.digests import cpu, digest, source_digest
 from heterosis.variants.loading import open_runner
 from heterosis.variants.store import new_folder
@@ -83,7 +83,7 @@ class Judge:
         answers = asyncio.run(self._answers(combination))
         for number, answer in enumerate(answers, start=1):
             if isinstance(answer, Exception):
-                said = str(answer) if isinstance(answer, StageError) else f"{type(answer).__name__}: {answer}"
+                said = str(answer) if isinstance(answer, HeterosisError) else f"{type(answer).__name__}: {answer}"
                 return Verdict(accuracy=None, reason=f"sample {number} of {len(answers)}: {said}")
         truths = [truth for _, truth in self._samples]
         if any(truth is None for truth in truths):

@@ -5,12 +5,16 @@ variant. ``python -m heterosis.variants.building`` is such a process: it reads t
 JSON each, and answers each with a line: an empty string, or why it could not be done.
 """
 
-import asyncio
 import os
+import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Self
 
 import msgspec
@@ -51,31 +55,40 @@ def load_items(path: Path) -> Items:
     return list(items.values())
 
 
-async def build_all(tasks: Sequence[Task], progress: Callable[[int], object]) -> dict[str, str]:
+def build_all(tasks: Sequence[Task], progress: Callable[[int], object]) -> dict[str, str]:
     """Build several artifacts side by side, one for each core; ``progress`` hears how many are left.
 
     Return the reason for each folder that could not be made. Where a recipe cannot be applied to a model, that is no
     such case: the folder then says so, to be found the next time too.
     """
-    waiting = list(reversed(tasks))
-    left = len(tasks)
     failed = {}
+    with ExitStack() as stack:
+        builders = [stack.enter_context(_Builder()) for _ in os.sched_getaffinity(0)]
+        idle: SimpleQueue[_Builder] = SimpleQueue()
+        for builder in builders:
+            idle.put(builder)
 
-    async def work() -> None:
-        nonlocal left
-        async with _Builder() as builder:
-            while waiting:
-                task = waiting.pop()
+        def build(task: Task) -> None:
+            builder = idle.get()
+            try:
+                builder.build(task)
+            finally:
+                idle.put(builder)
+
+        pool = stack.enter_context(ThreadPoolExecutor(len(builders)))
+        futures = {pool.submit(build, task): task for task in tasks}
+        try:
+            for finished, future in enumerate(as_completed(futures), start=1):
                 try:
-                    await builder.build(task)
+                    future.result()
                 except EngineError as error:
-                    failed[task.folder] = str(error)
-                left -= 1
-                progress(left)
-
-    async with asyncio.TaskGroup() as group:
-        for _ in range(min(len(tasks), len(os.sched_getaffinity(0)))):
-            group.create_task(work())
+                    failed[futures[future].folder] = str(error)
+                progress(len(tasks) - finished)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for builder in builders:
+                builder.kill()
+            raise
     return failed
 
 
@@ -83,22 +96,31 @@ class _Builder:
     """A process that builds one artifact after the other; another takes its place if it dies."""
 
     def __init__(self) -> None:
-        self._process: asyncio.subprocess.Process | None = None
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __aexit__
+        self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
+        self._lock = threading.Lock()
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
+        self._log = tempfile.TemporaryFile()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            await self._process.wait()
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        self._wait()
         self._log.close()
 
-    async def build(self, task: Task) -> None:
+    def kill(self) -> None:
+        """End the process, and with it the waiting of whoever asked it for something."""
+        with self._lock:
+            self._killed = True
+            process = self._process
+        if process is not None:
+            process.kill()
+
+    def build(self, task: Task) -> None:
         """Build one artifact, or raise EngineError."""
         with new_folder(Path(task.folder)) as folder:
-            answer = await self._ask(msgspec.json.encode(msgspec.structs.replace(task, folder=str(folder))))
+            answer = self._ask(msgspec.json.encode(msgspec.structs.replace(task, folder=str(folder))))
             if answer:
                 raise EngineError(answer)
             refusal, artifact = folder / REFUSAL, folder / RECIPES[task.recipe].artifact
@@ -106,28 +128,43 @@ class _Builder:
             for left in set(folder.iterdir()) - made:
                 left.unlink()
 
-    async def _ask(self, line: bytes) -> str:
-        if self._process is None:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", __name__),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=self._log,
-            )
-        process = self._process
+    def _ask(self, line: bytes) -> str:
+        process = self._started()
         assert process.stdin is not None  # noqa: S101
         assert process.stdout is not None  # noqa: S101
-        process.stdin.write(line + b"\n")
-        answer = await process.stdout.readline()
+        with suppress(BrokenPipeError):
+            process.stdin.write(line + b"\n")
+        answer = process.stdout.readline()
         if answer:
             return msgspec.json.decode(answer, type=str)
-        self._process = None
-        code = await process.wait()
+        code = self._wait()
         self._log.seek(0)
         last_words = self._log.read().decode(errors="replace").strip().rpartition("\n")[2]
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         return f"its conversion {how}: {last_words}"
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with self._lock:
+            if self._killed:
+                raise EngineError("its conversion was interrupted")
+            if self._process is None:
+                self._process = subprocess.Popen(  # noqa: S603
+                    [sys.executable, "-m", __name__],
+                    bufsize=0,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=self._log,
+                )
+            return self._process
+
+    def _wait(self) -> int:
+        """Wait for the process to end, and close what led to it."""
+        if self._process is None:
+            return 0
+        with self._process as process:
+            code = process.wait()
+        self._process = None
+        return code
 
 
 def main() -> None:

@@ -1,6 +1,5 @@
 """Makes the variants of a pipeline, and keeps those that work and are accurate enough."""
 
-import asyncio
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError
@@ -128,9 +127,7 @@ class _Making:
                     folder=str(Path(variant.artifact).parent),
                 )
             self._now(f"converting models, {len(tasks)} to go")
-            failed = asyncio.run(
-                build_all(list(tasks.values()), lambda left: self._now(f"converting models, {left} to go"))
-            )
+            failed = build_all(list(tasks.values()), lambda left: self._now(f"converting models, {left} to go"))
         for place, task in tasks.items():
             if task.folder in failed:
                 self._exclude(place, failed[task.folder])

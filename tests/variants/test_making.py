@@ -1,0 +1,317 @@
+"""Making the variants of a whole pipeline."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import onnx
+import psutil
+import pytest
+
+import heterosis as hs
+from heterosis.pipeline import FUNCTION, LocalCaller, Trace, trace
+from heterosis.terms import Exclusion, Variant, VariantSet
+from heterosis.terms.errors import UsageError
+from heterosis.variants import Judge, make_variants, open_runner
+from heterosis.variants.recipes import RECIPES
+
+Made = tuple[Path, Path, Trace, VariantSet]
+Write = Callable[..., Path]
+
+
+def make(file: Path, store: Path, **options: float) -> VariantSet:
+    """Trace a pipeline and make its variants."""
+    pipeline = hs.load_pipeline(file)
+    seen = asyncio.run(trace(pipeline, pipeline.load_samples()))
+    return make_variants(pipeline, seen, store, **options)  # type: ignore[arg-type]
+
+
+def reasons(variants: VariantSet) -> dict[str, str]:
+    """Return why each variant of the stage `classify` was excluded."""
+    return {exclusion.name: exclusion.reason for exclusion in variants.excluded if exclusion.stage == "classify"}
+
+
+def test_the_first_variant_is_the_first_model_as_it_is(made: Made) -> None:
+    """The reference is the model's own file, on onnxruntime, in its own precision."""
+    file, _, _, variants = made
+    reference = variants.reference("classify")
+    assert reference.name == "big/onnxruntime-fp32"
+    assert reference.artifact == str(file.parent / "big.onnx")
+    assert reference.accuracy == variants.reference_accuracy == 1.0
+
+
+def test_every_recipe_makes_a_variant_of_every_model(made: Made) -> None:
+    """Nothing that can be made is missing, and names are unique."""
+    _, _, _, variants = made
+    names = [variant.name for variant in variants.of("classify")]
+    precisions = ["onnxruntime-fp32", "onnxruntime-int8", "onnxruntime-int8-dynamic"]
+    precisions += ["openvino-fp32", "openvino-bf16", "openvino-int8"]
+    assert len(precisions) == len(RECIPES)
+    wanted = [f"{model}/{precision}" for model in ("big", "noisy") for precision in precisions]
+    refused = [name for name, reason in reasons(variants).items() if "bfloat16" in reason]
+    assert names == [name for name in wanted if name not in refused]
+
+
+def test_a_stage_without_models_has_one_variant(made: Made) -> None:
+    """It stands for the stage's own code, which any planner must place too."""
+    _, _, _, variants = made
+    (only,) = variants.of("cut")
+    assert (only.model, only.engine, only.precision, only.artifact) == (FUNCTION, FUNCTION, "any", "")
+    assert only.accuracy == variants.reference_accuracy
+
+
+def test_every_variant_runs_and_has_its_size(made: Made) -> None:
+    """What is listed can be opened with any number of threads, and takes space."""
+    file, _, seen, variants = made
+    stages = {stage.name: stage for stage in hs.load_pipeline(file).stages}
+    for variant in variants.variants:
+        if variant.stage == "rare":
+            continue
+        runner = open_runner(stages[variant.stage], variant, threads=1)
+        results = runner.run(seen.inputs[variant.stage][:3])
+        runner.close()
+        assert not any(isinstance(result, Exception) for result in results)
+        assert (variant.size_bytes > 0) == (variant.engine != FUNCTION)
+
+
+def test_accuracy_is_the_pipelines_own(made: Made) -> None:
+    """It equals what running the pipeline by hand with that variant, and counting, gives."""
+    file, _, _, variants = made
+    pipeline = hs.load_pipeline(file)
+    stages = {stage.name: stage for stage in pipeline.stages}
+    for variant in variants.of("classify"):
+        caller = LocalCaller({"classify": open_runner(stages["classify"], variant, threads=1)})
+        results = asyncio.run(trace(pipeline, pipeline.load_samples(), caller)).results
+        caller.close()
+        right = [pipeline.score(result, s.truth) for result, s in zip(results, pipeline.load_samples(), strict=True)]
+        assert variant.accuracy == pytest.approx(sum(right) / len(right))
+
+
+def test_reduced_precision_keeps_most_of_the_accuracy(made: Made) -> None:
+    """Calibrated on what the stage really gets, 8 bits agree with the model almost always; another model does not."""
+    _, _, _, variants = made
+    accuracy = {variant.name: variant.accuracy or 0.0 for variant in variants.of("classify")}
+    assert accuracy["big/onnxruntime-int8"] >= 0.9
+    assert accuracy["big/onnxruntime-int8-dynamic"] >= 0.9
+    assert accuracy["big/openvino-int8"] >= 0.9
+    assert accuracy["big/openvino-fp32"] == 1.0
+    assert 0.5 <= accuracy["noisy/onnxruntime-fp32"] < 0.9
+
+
+def test_the_second_time_takes_a_moment(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is built and nothing is run: all is found in the store."""
+    file, store, seen, variants = made
+    monkeypatch.setattr(Judge, "_judge", None)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    started = time.perf_counter()
+    again = make_variants(hs.load_pipeline(file), seen, store)
+    assert time.perf_counter() - started < 2
+    assert again == variants
+
+
+def test_a_stage_that_no_sample_calls_keeps_its_reference_alone(made: Made) -> None:
+    """Nothing is known of the accuracy of anything else."""
+    _, _, _, variants = made
+    assert [variant.name for variant in variants.of("rare")] == ["only/onnxruntime-fp32"]
+    told = [exclusion.reason for exclusion in variants.excluded if exclusion.stage == "rare"]
+    assert len(told) == 2 * len(RECIPES) - 1
+    assert all("no sample of the pipeline calls this stage" in reason for reason in told)
+
+
+def test_progress_moves_from_nothing_to_all(write_pipeline: Write, tmp_path: Path) -> None:
+    """Steps are told in order, none beyond the total."""
+    file = write_pipeline(tmp_path / "pipeline", models='{"big": "big.onnx"}')
+    told: list[tuple[str, int, int]] = []
+    pipeline = hs.load_pipeline(file)
+    seen = asyncio.run(trace(pipeline, pipeline.load_samples()))
+    make_variants(pipeline, seen, tmp_path / "store", progress=lambda *step: told.append(step))
+    assert told[0] == ("judging tiles with its reference models", 0, 3 * len(RECIPES))
+    assert [done for _, done, _ in told] == sorted(done for _, done, _ in told)
+    assert all(done < total for _, done, total in told)
+    assert any(what.startswith("judging classify big/openvino-int8") for what, _, _ in told)
+
+
+def test_useless_models_are_excluded_with_reasons(write_pipeline: Write, tmp_path: Path) -> None:
+    """Infinite output, a model that does not fit, too little accuracy: each is told, and nothing is made of it."""
+    models = '{"big": "big.onnx", "broken": "broken.onnx", "large": "large.onnx", "random": "random.onnx"}'
+    variants = make(write_pipeline(tmp_path / "pipeline", models=models), tmp_path / "store")
+    told = reasons(variants)
+    assert {variant.model for variant in variants.of("classify")} == {"big"}
+    assert told["broken/onnxruntime-fp32"] == (
+        "the output of classify has NaN or infinity in it, the reference's has not"
+    )
+    assert "sample 1 of 24: stage 'classify' failed" in told["large/onnxruntime-fp32"]
+    assert "[1, 3, 16, 16], wanted [-1, 3, 64, 64]" in told["large/onnxruntime-fp32"]
+    assert "less than 0.5" in told["random/onnxruntime-fp32"]
+    assert told["random/openvino-int8"].startswith(
+        "not made, since random/onnxruntime-fp32 is excluded: the pipeline's"
+    )
+    assert len(list((tmp_path / "store" / "variants").iterdir())) == len(RECIPES) - 1
+
+
+def test_min_accuracy_may_be_asked_for(made: Made) -> None:
+    """It stands in for the SLO's, and takes effect without anything being made again."""
+    file, store, seen, variants = made
+    strict = make_variants(hs.load_pipeline(file), seen, store, min_accuracy=0.95)
+    kept = [variant for variant in variants.of("classify") if (variant.accuracy or 0.0) >= 0.95]
+    assert list(strict.of("classify")) == kept
+    assert len(kept) < len(variants.of("classify"))
+
+
+def test_without_truth_the_references_answer_is_the_measure(write_pipeline: Write, tmp_path: Path) -> None:
+    """The reference agrees with itself; another model agrees as often as where that was the truth."""
+    models = '{"big": "big.onnx", "noisy": "noisy.onnx"}'
+    told = make(write_pipeline(tmp_path / "told", models=models), tmp_path / "one")
+    untold = make(write_pipeline(tmp_path / "untold", models=models, truth=False), tmp_path / "two")
+    assert untold.reference_accuracy == 1.0
+    assert [v.accuracy for v in untold.of("classify")] == [v.accuracy for v in told.of("classify")]
+
+
+def test_references_below_the_floor_are_refused(write_pipeline: Write, tmp_path: Path) -> None:
+    """Then no plan could meet the SLO; the error says by how much."""
+    models = '{"noisy": "noisy.onnx"}'
+    big = write_pipeline(tmp_path / "pipeline")
+    truths = asyncio.run(trace(hs.load_pipeline(big), hs.load_pipeline(big).load_samples())).results
+    file = write_pipeline(tmp_path / "pipeline", models=models, floor="0.99", truth=False)
+    file = file.rename(file.with_name("strict_tiles.py"))
+    file.write_text(file.read_text().replace("truth=None", f"truth={truths}[number]"))
+    with pytest.raises(UsageError, match=r"accuracy of 0\.\d+ with its reference models, less than the 0.99"):
+        make(file, tmp_path / "store")
+
+
+def test_references_that_fail_are_refused(write_pipeline: Write, made: Made, tmp_path: Path) -> None:
+    """The error names the sample and the stage."""
+    file = write_pipeline(tmp_path / "pipeline", models='{"large": "large.onnx"}', truth=False)
+    with pytest.raises(UsageError, match="fails with its reference models: sample 1 of 24: stage 'classify' failed"):
+        make_variants(hs.load_pipeline(file), made[2], tmp_path / "store")
+
+
+def test_a_file_that_is_no_model_is_named(write_pipeline: Write, made: Made, tmp_path: Path) -> None:
+    """The error says which file."""
+    file = write_pipeline(tmp_path / "pipeline", truth=False)
+    (tmp_path / "pipeline" / "noisy.onnx").write_bytes(b"nonsense")
+    with pytest.raises(UsageError, match=r"noisy\.onnx is no ONNX model"):
+        make_variants(hs.load_pipeline(file), made[2], tmp_path / "store")
+
+
+def test_a_missing_engine_is_told(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without OpenVINO the other variants remain, and the exclusions say what to install."""
+    file, store, seen, variants = made
+    version = metadata.version
+
+    def without_openvino(package: str) -> str:
+        if package == "openvino":
+            raise metadata.PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr(metadata, "version", without_openvino)
+    fewer = make_variants(hs.load_pipeline(file), seen, store)
+    assert fewer.of("classify") == tuple(v for v in variants.of("classify") if v.engine == "onnxruntime")
+    assert reasons(fewer)["big/openvino-int8"] == "openvino is not installed; pip install heterosis[openvino]"
+
+
+def test_models_that_are_quantised_already_are_taken_as_they_are(
+    made: Made, write_pipeline: Write, tmp_path: Path
+) -> None:
+    """Their own precision is named, and no other is made of them."""
+    _, _, _, variants = made
+    (quantised,) = (v for v in variants.of("classify") if v.name == "big/onnxruntime-int8")
+    file = write_pipeline(tmp_path / "pipeline", models='{"small": "small.onnx"}', truth=False)
+    shutil.copy(quantised.artifact, tmp_path / "pipeline" / "small.onnx")
+    names = [variant.name for variant in make(file, tmp_path / "store").of("classify")]
+    assert names == ["small/onnxruntime-int8", "small/openvino-int8"]
+
+
+def by_name(variants: VariantSet) -> dict[str, Variant]:
+    """Return the variants of the stage `classify`."""
+    return {variant.name: variant for variant in variants.of("classify")}
+
+
+def test_digests_follow_what_a_variant_is_made_of(made: Made, write_pipeline: Write, tmp_path: Path) -> None:
+    """Other calls change what was calibrated with them, and only that; another model changes all."""
+    file, store, seen, variants = made
+    calls = [(tile * np.float32(1.5),) for (tile,) in seen.inputs["classify"]]
+    other = Trace(graph=seen.graph, inputs={**seen.inputs, "classify": calls}, results=seen.results)
+    before, after = by_name(variants), by_name(make_variants(hs.load_pipeline(file), other, store))
+    changed = {name for name in before if before[name].digest != after[name].digest}
+    assert changed == {f"{model}/{engine}-int8" for model in ("big", "noisy") for engine in ("onnxruntime", "openvino")}
+    file = write_pipeline(tmp_path / "pipeline")
+    model = onnx.load(tmp_path / "pipeline" / "noisy.onnx")
+    model.graph.initializer[0].raw_data = bytes(reversed(model.graph.initializer[0].raw_data))
+    onnx.save(model, tmp_path / "pipeline" / "noisy.onnx")
+    after = {**before, **by_name(make(file, tmp_path / "store"))}
+    changed = {name for name in before if before[name].digest != after[name].digest}
+    assert all(name.startswith("noisy/") for name in changed)
+
+
+def test_changed_code_is_judged_again(write_pipeline: Write, tmp_path: Path) -> None:
+    """Artifacts are found again, but accuracy is the new code's."""
+    file = write_pipeline(tmp_path / "pipeline", models='{"big": "big.onnx"}')
+    before = make(file, tmp_path / "store")
+    folders = set((tmp_path / "store" / "variants").iterdir())
+    worse = file.with_name("worse_tiles.py")
+    worse.write_text(file.read_text().replace("return int(scores.argmax())", "return min(5, int(scores.argmax()))"))
+    after = make(worse, tmp_path / "store")
+    assert set((tmp_path / "store" / "variants").iterdir()) == folders
+    assert [v.digest for v in after.of("classify")] == [v.digest for v in before.of("classify")]
+    assert after.reference_accuracy is not None
+    assert after.reference_accuracy < 1.0
+
+
+RUN = """
+import asyncio, sys
+from pathlib import Path
+import heterosis as hs
+from heterosis.pipeline import trace
+from heterosis.variants import make_variants
+
+pipeline = hs.load_pipeline(sys.argv[1])
+seen = asyncio.run(trace(pipeline, pipeline.load_samples()))
+make_variants(pipeline, seen, Path(sys.argv[2]), progress=lambda what, *_: print(what, flush=True))
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interruption_leaves_nothing_half_made(
+    how: signal.Signals, write_pipeline: Write, made: Made, tmp_path: Path
+) -> None:
+    """Whatever stands in the store is whole, its makers are gone, and the next run goes on from there."""
+    file = write_pipeline(tmp_path / "pipeline")
+    store = tmp_path / "store"
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", RUN, str(file), str(store)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("converting models") and "10 to go" not in line:
+                break
+        builders = psutil.Process(process.pid).children()
+        os.kill(process.pid, how)
+    assert builders
+    _, alive = psutil.wait_procs(builders, timeout=20)
+    assert not alive
+    left = list((store / "variants").iterdir())
+    for folder in left:
+        if not folder.name.startswith("."):
+            assert {path.name for path in folder.iterdir()} in ({"model.onnx"}, {"model.xml", "model.bin"})
+    if how is signal.SIGINT:
+        assert not [folder for folder in left if folder.name.startswith(".")]
+    again = make(file, store)
+    assert [v.name for v in again.of("classify")] == [v.name for v in made[3].of("classify")]
+    assert not list((store / "variants").glob(".*"))
+
+
+def test_exclusions_name_stage_and_variant(made: Made) -> None:
+    """Each can be told from every other."""
+    _, _, _, variants = made
+    assert all(isinstance(exclusion, Exclusion) and exclusion.reason for exclusion in variants.excluded)
+    named = [(exclusion.stage, exclusion.name) for exclusion in variants.excluded]
+    assert len(set(named)) == len(named)
