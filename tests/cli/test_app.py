@@ -49,8 +49,10 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["bench", "{file}", "--trace", "/nowhere.csv"], "cannot read the trace /nowhere.csv"),
         (["bench", "{file}", "--rate", "5", "--slo", "-5"], "Slo.latency_ms must be positive"),
         (["check", "{file}", "--sample", "9"], "no sample 9: pipeline 'letters' has 3"),
-        (["serve", "{file}", "--plan", "/nowhere.json"], "cannot read the plan /nowhere.json"),
-        (["serve", "{file}", "--plan", "{file}"], "is no plan"),
+        (["serve", "{file}", "--port", "0", "--plan", "/nowhere.json"], "cannot read the plan /nowhere.json"),
+        (["serve", "{file}", "--port", "0", "--plan", "{file}"], "is no plan"),
+        (["serve", "{file}", "--port", "99999"], "cannot listen on port 99999"),
+        (["serve", "{file}", "--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
     ],
 )
 def test_mistakes_end_with_2(
@@ -63,6 +65,16 @@ def test_mistakes_end_with_2(
     assert said.err.startswith("error: ")
     assert message in said.err
     assert said.err.count("\n") == 1
+
+
+def test_a_port_in_use_is_said_at_once(pipeline_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody wants to hear of it after minutes of profiling."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert run(["serve", str(pipeline_file), "--port", str(port)]) == 2
+    assert f"cannot listen on 127.0.0.1, port {port}" in capsys.readouterr().err
 
 
 def test_a_server_that_is_not_there_ends_with_1(pipeline_file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -50,6 +50,9 @@ def serve(  # noqa: PLR0913 - one for each option
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
     ```
     """
+    from heterosis.workflow.service import check_address
+
+    check_address(host, port)
     with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
         make = workflow.naive_plan if naive else workflow.plan
         service = workflow.service(make(rate) if plan is None else _read_plan(plan))
