@@ -21,7 +21,7 @@ SUBJECT = Subject(
 )
 
 
-def measurement(batch: int) -> Measurement:
+def measurement(batch: int, waiting_ratio: float = 0.0) -> Measurement:
     """Make a measurement."""
     latency = Latency(mean_ms=1, p50_ms=1, p95_ms=2, p99_ms=3)
     return Measurement(
@@ -34,7 +34,7 @@ def measurement(batch: int) -> Measurement:
         samples=9,
         outliers=0,
         interval_ratio=0.1,
-        waiting_ratio=0.0,
+        waiting_ratio=waiting_ratio,
     )
 
 
@@ -105,3 +105,14 @@ def test_code_is_that_of_the_folder(tmp_path: Path) -> None:
     assert digest_of_code(tmp_path) == before
     (tmp_path / "helper.py").write_text("b = 2")
     assert digest_of_code(tmp_path) != before
+
+
+def test_what_was_measured_on_a_busy_machine_can_be_left_out(tmp_path: Path) -> None:
+    """Points that waited too much count as not measured, and as never cut short; the others stay."""
+    record = Records(tmp_path).load(SUBJECT).plus(measurement(1)).plus(measurement(2, waiting_ratio=0.3))
+    Records(tmp_path).save(msgspec.structs.replace(record, cut_at_s=60.0))
+    assert len(Records(tmp_path).load(SUBJECT).measurements) == 2
+    quiet = Records(tmp_path, most_waiting=0.1).load(SUBJECT)
+    assert quiet.measurements == (measurement(1),)
+    assert quiet.cut_at_s == 0
+    assert Records(tmp_path, most_waiting=0.5).load(SUBJECT).cut_at_s == 60

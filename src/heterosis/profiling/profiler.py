@@ -43,7 +43,7 @@ def profile(
     batches = tuple(sorted({1, *settings.batches}))
     called = [variant for variant in variants.variants if inputs.get(variant.stage)]
     budget = Budget(settings.budget_s, sum(len(threads_of(variant, threads)) for variant in called), len(batches))
-    source = _Source(target, device, store)
+    source = _Source(target, device, store, settings.most_waiting)
     points: list[OperatingPoint] = []
     excluded: list[Exclusion] = []
     for stage in pipeline.stages:
@@ -83,13 +83,13 @@ def profile(
 class _Source:
     """Where points come from: the store, and processes on this machine's cores."""
 
-    def __init__(self, target: str, device: Device, store: Path) -> None:
+    def __init__(self, target: str, device: Device, store: Path, most_waiting: float) -> None:
         self.machine = describe()
         self.opened: list[Points] = []
         self._target = target
         self._device = device
         self._store = store
-        self._records = Records(store)
+        self._records = Records(store, most_waiting)
         self._cores = usable_cores()
 
     def opener(self, stage: Stage, calls: Sequence[tuple[Any, ...]]) -> Open:

@@ -62,11 +62,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Records:
-    """The records in a store folder."""
+    """The records in a store folder, without what was measured while the machine was too busy."""
 
-    def __init__(self, store: Path) -> None:
-        """Use ``profiles/`` in this folder."""
+    def __init__(self, store: Path, most_waiting: float = 1.0) -> None:
+        """Use ``profiles/`` in this folder; leave out measurements whose ``waiting_ratio`` is above ``most_waiting``."""
         self._folder = store / "profiles"
+        self._most_waiting = most_waiting
 
     def load(self, subject: Subject) -> Record:
         """Read the record of a subject; an empty one where there is none, or where it cannot be read."""
@@ -74,9 +75,12 @@ class Records:
             record = msgspec.json.decode((self._folder / f"{subject.key}.json").read_bytes(), type=Record)
         except (FileNotFoundError, msgspec.DecodeError):
             record = None
-        if record is not None and record.subject == subject:
-            return record
-        return Record(subject=subject, measured_at=now())
+        if record is None or record.subject != subject:
+            return Record(subject=subject, measured_at=now())
+        quiet = tuple(each for each in record.measurements if each.waiting_ratio <= self._most_waiting)
+        if len(quiet) < len(record.measurements):
+            return msgspec.structs.replace(record, measurements=quiet, cut_at_s=0.0)
+        return record
 
     def save(self, record: Record) -> None:
         """Write a record, at once and whole."""

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
     - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but one
       point of each variant is left out. A later run with a larger one goes on from there.
+    - ``most_waiting``: points in the store whose ``waiting_ratio`` is above it are measured anew. By default none are.
     """
 
     threads: tuple[int, ...] | None = None
@@ -33,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cap_ms: float | None = None
     most_calls: Mapping[str, int] = {}
     budget_s: float = 165.0
+    most_waiting: float = 1.0
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
