@@ -65,7 +65,7 @@ class Records:
     """The records in a store folder, without what was measured while the machine was too busy."""
 
     def __init__(self, store: Path, most_waiting: float = 1.0) -> None:
-        """Use ``profiles/`` in this folder; leave out measurements whose ``waiting_ratio`` is above ``most_waiting``."""
+        """Use ``profiles/`` in this folder; leave out what has a ``waiting_ratio`` above ``most_waiting``."""
         self._folder = store / "profiles"
         self._most_waiting = most_waiting
 
