@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import heterosis as hs
-from heterosis.pipeline import Trace, trace
+from heterosis.pipeline import LocalCaller, Pipeline, Trace, trace
 from heterosis.terms import VariantSet
 from heterosis.variants import make_variants
 
@@ -131,7 +131,7 @@ def write_pipeline() -> Write:
         text = PIPELINE.replace("MODELS", models).replace("FLOOR", floor)
         file.write_text(text.replace("TRUTHS[number]", "None"))
         if truth:
-            truths = traced(file).results
+            truths = traced(hs.load_pipeline(file)).results
             file = folder / "true_tiles.py"
             file.write_text(text.replace("TRUTHS[number]", f"{truths}[number]"))
         return file
@@ -139,10 +139,21 @@ def write_pipeline() -> Write:
     return write
 
 
-def traced(file: Path) -> Trace:
-    """Load a pipeline and run it on its samples."""
-    pipeline = hs.load_pipeline(file)
-    return asyncio.run(trace(pipeline, pipeline.load_samples()))
+def traced(pipeline: Pipeline, caller: LocalCaller | None = None) -> Trace:
+    """Run a pipeline on its samples."""
+    found: list[Trace] = []
+
+    async def run() -> None:  # `asyncio.run` of Python 3.11 prints, in vain, all that a coroutine returns
+        found.append(await trace(pipeline, pipeline.load_samples(), caller))
+
+    asyncio.run(run())
+    return found[0]
+
+
+@pytest.fixture(scope="session", name="traced")
+def traced_() -> Callable[..., Trace]:
+    """Runs a pipeline on its samples."""
+    return traced
 
 
 @pytest.fixture(scope="session")
@@ -150,5 +161,5 @@ def made(write_pipeline: Write, tmp_path_factory: pytest.TempPathFactory) -> tup
     """The pipeline with all variants made once: its file, the store, its trace and the variants. Not to be changed."""
     file = write_pipeline(tmp_path_factory.mktemp("pipeline"))
     store = tmp_path_factory.mktemp("store")
-    seen = traced(file)
+    seen = traced(hs.load_pipeline(file))
     return file, store, seen, make_variants(hs.load_pipeline(file), seen, store)
