@@ -4,6 +4,9 @@ from heterosis.engines.emulated import EmulatedEngine
 from heterosis.engines.engine import Engine, Session, Tensors
 from heterosis.engines.onnxruntime import OnnxruntimeEngine
 from heterosis.engines.openvino import OpenvinoEngine
+from heterosis.engines.telemetry import decline
+
+decline()
 
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (OnnxruntimeEngine(), OpenvinoEngine(), EmulatedEngine())
