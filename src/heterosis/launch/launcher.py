@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from heterosis.terms import Placement
+
 Ended = Callable[[str, str], None]
 """Called with the name of an instance and the reason when its process ended, however that came."""
 
@@ -10,7 +12,7 @@ Ended = Callable[[str, str], None]
 class Launcher(Protocol):
     """Starts worker processes somewhere."""
 
-    async def start(self, instance: str, address: str, token: str, ended: Ended) -> None:
+    async def start(self, placement: Placement, address: str, token: str, ended: Ended) -> None:
         """Start a worker that will join the router at this address. Call ``ended`` once, when it is gone."""
         ...
 

@@ -2,14 +2,28 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 
 import msgspec
 
 from heterosis.launch.launcher import Ended
+from heterosis.terms import Placement
 
 KILL_AFTER_S = 5.0
+
+WORKER = """
+import os, sys
+if sys.argv[1:]:
+    os.sched_setaffinity(0, map(int, sys.argv[1:]))
+from heterosis.serving.worker import main
+main()
+"""
+"""Pins the process to the cores named before anything is imported that makes threads, numpy's linear algebra for one.
+
+Slot k of a CPU is the k-th core that the server may use.
+"""
 
 
 class LocalLauncher:
@@ -20,20 +34,22 @@ class LocalLauncher:
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._watchers: set[asyncio.Task[None]] = set()
 
-    async def start(self, instance: str, address: str, token: str, ended: Ended) -> None:
+    async def start(self, placement: Placement, address: str, token: str, ended: Ended) -> None:
         """Start a child; its secrets go through its standard input, where no other process can read them."""
+        cores = sorted(os.sched_getaffinity(0))
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            "-m",
-            "heterosis.serving.worker",
+            "-c",
+            WORKER,
+            *(str(cores[slot]) for slot in placement.slots),
             stdin=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        self._processes[instance] = process
+        self._processes[placement.instance] = process
         assert process.stdin is not None  # noqa: S101
-        join = {"address": address, "instance": instance, "token": token}
+        join = {"address": address, "instance": placement.instance, "token": token}
         process.stdin.write(msgspec.json.encode(join) + b"\n")
-        watcher = asyncio.create_task(self._watch(instance, process, ended))
+        watcher = asyncio.create_task(self._watch(placement.instance, process, ended))
         self._watchers.add(watcher)
         watcher.add_done_callback(self._watchers.discard)
 

@@ -20,7 +20,6 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     stage: str
     variant: Variant
     threads: int
-    cores: tuple[int, ...]
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):

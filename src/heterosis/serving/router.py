@@ -246,7 +246,7 @@ class Router:
         assert self._hub is not None  # noqa: S101
         self._placements[placement.instance] = placement
         log.info("starting instance", instance=placement.instance, variant=placement.configuration.variant)
-        self._spawn(self._launcher.start(placement.instance, self._hub.address, self._token, self._ended))
+        self._spawn(self._launcher.start(placement, self._hub.address, self._token, self._ended))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -293,7 +293,6 @@ class Router:
             stage=configuration.stage,
             variant=self.scheduler.plan.stage(configuration.stage).variant,
             threads=configuration.threads,
-            cores=placement.slots,
         )
         self._hub.send(peer, assignment, encode([list(batch) for batch in self._warm_up(placement)]))
 

@@ -1,7 +1,7 @@
 """A worker: one process, one instance: one session of one variant, with the stage's hooks beside it.
 
-Started by a launcher as ``python -m heterosis.serving.worker`` with one line of JSON on its standard input: where its
-router listens, its name and its token. It ends when that input closes, so it never outlives who started it.
+Started by a launcher, pinned to its slots, with one line of JSON on its standard input: where its router listens, its
+name and its token. It ends when that input closes, so it never outlives who started it.
 """
 
 import os
@@ -51,9 +51,7 @@ def main() -> None:
 
 
 def load(assignment: Assignment, warm_up: Sequence[Sequence[tuple[Any, ...]]]) -> tuple[StageRunner, Ready]:
-    """Pin this process, load the stage's variant, and run the warm-up batches."""
-    if assignment.cores:
-        os.sched_setaffinity(0, assignment.cores)
+    """Load the stage's variant, and run the warm-up batches."""
     started = time.perf_counter()
     pipeline = load_pipeline(assignment.pipeline)
     stage = next(stage for stage in pipeline.stages if stage.name == assignment.stage)
@@ -95,7 +93,3 @@ def _end_with_launcher() -> None:
     while os.read(0, 4096):
         pass
     os._exit(0)
-
-
-if __name__ == "__main__":
-    main()
