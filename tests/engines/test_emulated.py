@@ -27,7 +27,7 @@ def test_a_batch_takes_its_measured_time_and_energy(points: Path, size: int, lea
     session = EmulatedEngine().load(points, threads=1)
     started = time.perf_counter()
     session.run(batch(size))
-    assert least_ms <= (time.perf_counter() - started) * 1e3 < least_ms + 60
+    assert least_ms <= (time.perf_counter() - started) * 1e3 < least_ms + 250
     assert session.energy == Energy(joules, Quality.MODELLED)
 
 

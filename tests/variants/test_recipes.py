@@ -10,8 +10,8 @@ from onnx import TensorProto, helper
 
 from heterosis.engines import ENGINES
 from heterosis.variants import onnx_int8
-from heterosis.variants.recipes import AS_IT_IS, RECIPES, Items
-from heterosis.variants.unsuited import Unsuited
+from heterosis.variants.recipe import Items, Unsuited
+from heterosis.variants.recipes import AS_IT_IS, RECIPES
 
 Write = Callable[..., Path]
 

@@ -21,9 +21,9 @@ import msgspec
 import numpy as np
 
 from heterosis.terms.errors import EngineError
-from heterosis.variants.recipes import RECIPES, Items
+from heterosis.variants.recipe import Items, Unsuited
+from heterosis.variants.recipes import RECIPES
 from heterosis.variants.store import new_folder
-from heterosis.variants.unsuited import Unsuited
 
 REFUSAL = "refused.txt"
 """Stands in a folder of the store in place of an artifact that cannot be made, and says why."""
@@ -38,11 +38,12 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
-def save_items(path: Path, items: Items) -> None:
-    """Write inputs to calibrate with."""
+def save_items(path: Path, items: Items) -> Path:
+    """Write inputs to calibrate with, and return where."""
     arrays: dict[str, Any] = {f"{n}/{name}": array for n, item in enumerate(items) for name, array in item.items()}
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
+    return path
 
 
 def load_items(path: Path) -> Items:

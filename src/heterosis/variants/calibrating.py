@@ -9,7 +9,7 @@ from heterosis.engines import Tensors
 from heterosis.pipeline.runner import Args, StageRunner
 from heterosis.pipeline.stage import Stage
 from heterosis.terms import TensorSpec
-from heterosis.variants.recipes import Items
+from heterosis.variants.recipe import Items
 
 MAX_ITEMS = 8
 """More widen the ranges to ever rarer extremes: 16 and 48 gave no better accuracy on the models of examples/ocr."""

@@ -10,7 +10,8 @@ from heterosis.pipeline.stage import FUNCTION, Stage
 from heterosis.terms import Variant
 from heterosis.variants.calibrating import calibration_items
 from heterosis.variants.digests import cpu, digest, source_digest, versions
-from heterosis.variants.recipes import AS_IT_IS, RECIPES, Items
+from heterosis.variants.recipe import Items
+from heterosis.variants.recipes import AS_IT_IS, RECIPES
 from heterosis.variants.sources import read_source
 
 

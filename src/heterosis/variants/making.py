@@ -115,15 +115,16 @@ class _Making:
                 self._plan(place)
         missing = {place: v for place, v in self._planned.items() if not Path(v.artifact).parent.exists()}
         with tempfile.TemporaryDirectory(prefix="heterosis-") as scratch:
+            items: dict[StageModel, str] = {}
             tasks = {}
             for (model, recipe), variant in missing.items():
-                items = Path(scratch) / f"{model.stage.name}-{model.model}.npz"
-                if RECIPES[recipe].calibrated and not items.exists():
-                    save_items(items, model.items)
+                calibrated = RECIPES[recipe].calibrated
+                if calibrated and model not in items:
+                    items[model] = str(save_items(Path(scratch) / f"{len(items)}.npz", model.items))
                 tasks[model, recipe] = Task(
                     recipe=recipe,
                     source=str(model.source.path),
-                    items=str(items) if RECIPES[recipe].calibrated else "",
+                    items=items[model] if calibrated else "",
                     folder=str(Path(variant.artifact).parent),
                 )
             self._now(f"converting models, {len(tasks)} to go")

@@ -16,9 +16,7 @@ from typing import Any
 import numpy as np
 
 from heterosis.variants.digests import cpu
-from heterosis.variants.unsuited import Unsuited
-
-Items = Sequence[Mapping[str, np.ndarray[Any, Any]]]
+from heterosis.variants.recipe import Items, Unsuited
 
 PRODUCTS = ("MatMul", "Gemm")
 HEAVY = ("Conv", *PRODUCTS)

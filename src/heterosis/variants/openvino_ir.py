@@ -5,17 +5,11 @@ alone in 8 bits: OpenVINO ran that 1.2 to 1.5 times faster on the models of exam
 bits, which ONNX Runtime prefers.
 """
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from heterosis.engines.openvino import PRECISION_INFO
 from heterosis.variants import onnx_int8
-from heterosis.variants.unsuited import Unsuited
-
-Items = Sequence[Mapping[str, np.ndarray[Any, Any]]]
+from heterosis.variants.recipe import Items, Unsuited
 
 
 def as_it_is(source: Path, items: Items, folder: Path) -> None:  # noqa: ARG001 - one signature for all recipes
