@@ -32,9 +32,9 @@ def demo(
         float | None,
         Parameter(help="Requests per second; by default 60 % of what the naive setting can carry."),
     ] = None,
-    duration: Annotated[float, Parameter(help="Seconds of load on each of the two.")] = 90.0,
+    duration: Annotated[float, Parameter(help="Seconds of load on each of the two.")] = 75.0,
     out: Annotated[Path, Parameter(help="Folder for the report and the figures.")] = Path("out/demo"),
-    budget: Budget = None,
+    budget: Budget = 120.0,
     store: Store = DEFAULT_STORE,
     json: Json = False,
 ) -> None:
