@@ -106,6 +106,7 @@ class Http(uvicorn.Server):
                 access_log=False,
                 log_level="warning",
                 server_header=False,
+                proxy_headers=False,
                 backlog=2048,
                 timeout_graceful_shutdown=max(1, round(options.grace_s)),
             )
