@@ -131,6 +131,13 @@ def test_an_image_is_decoded_at_the_door() -> None:
         edge.decode(np.zeros((4, 6), np.uint8))
 
 
+def test_a_value_that_does_not_fit_its_annotation_is_not_made_to() -> None:
+    """A number where text was promised is an error, not a string of zero bytes."""
+    words = Signature.of(typed, []).inputs[5]
+    with pytest.raises(TypeError, match="not a int"):
+        words.encode([5])
+
+
 def test_any_other_result_becomes_json() -> None:
     """Arrays inside become lists."""
     edge = Signature.of(bare, [{"values": np.zeros(1)}]).output

@@ -32,6 +32,7 @@ def serve(  # noqa: PLR0913 - one for each option
     journal: Annotated[
         Path | None, Parameter(help="File to which every decision is appended, to be replayed and explained later.")
     ] = None,
+    max_body: Annotated[float, Parameter(help="Largest body of a request that is taken, in MiB.")] = 64.0,
     naive: Naive = False,
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
@@ -50,6 +51,7 @@ def serve(  # noqa: PLR0913 - one for each option
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
     ```
     """
+    from heterosis.serving.server import Options
     from heterosis.workflow.service import check_address
 
     check_address(host, port)
@@ -66,7 +68,8 @@ def serve(  # noqa: PLR0913 - one for each option
             output().print(f"serving {name} at {url}/v2/models/{name}/infer; Ctrl-C stops")
 
     _log_aside(quiet=quiet)
-    service.run(host=host, port=port, journal=journal, on_ready=say_ready)
+    options = Options(host=host, port=port, journal=journal, max_body_bytes=round(max_body * 2**20))
+    service.run(options, on_ready=say_ready)
     if not quiet:
         remark("stopped: every request that was taken has been answered")
 

@@ -155,8 +155,16 @@ def _tensor(values: list[Any], dtype: str) -> Array:
     if dtype != "bytes":
         return np.array(values, dtype=dtype)
     tensor = np.empty(len(values), dtype=object)
-    tensor[:] = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
+    tensor[:] = [_bytes(value) for value in values]
     return tensor
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    raise TypeError(f"text or bytes are wanted here, not a {type(value).__name__}")
 
 
 def _scalar(name: str, element: Any, wanted: str) -> Any:

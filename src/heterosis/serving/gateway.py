@@ -31,7 +31,14 @@ from heterosis.serving.protocol import (
 from heterosis.serving.protocol_parameters import TIMEOUT_HEADER, priority, relative_timeout_ms
 from heterosis.serving.router import Router
 from heterosis.terms import DEFAULT_CLASS
-from heterosis.terms.errors import HeterosisError, NotFoundError, RefusedError, TooLargeError, UnavailableError
+from heterosis.terms.errors import (
+    HeterosisError,
+    NotFoundError,
+    RefusedError,
+    StageError,
+    TooLargeError,
+    UnavailableError,
+)
 
 log = structlog.get_logger()
 
@@ -121,7 +128,7 @@ class Gateway:
             model_name=self.router.pipeline.name,
             model_version=VERSION,
             id=asked.id,
-            outputs={output.spec.name: output.encode(result)},
+            outputs={output.spec.name: self._encoded(result)},
         )
         header_length, buffers = encode_response(answer, asked)
         if header_length is None:
@@ -132,6 +139,13 @@ class Gateway:
     async def scrape(self, _: Request) -> Response:
         """Answer Prometheus."""
         return Response(self._metrics.exposition(), media_type=self._metrics.media_type)
+
+    def _encoded(self, result: Any) -> Any:
+        try:
+            return self._signature.output.encode(result)
+        except (TypeError, ValueError, OverflowError) as error:
+            name = self.router.pipeline.name
+            raise StageError(f"pipeline {name!r} returned what does not fit its annotation: {error}") from error
 
     def _check_model(self, request: Request) -> None:
         model, version = request.path_params["model"], request.path_params.get("version", VERSION)

@@ -44,6 +44,8 @@ log = structlog.get_logger()
 PATIENCE_S = 60.0
 """How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
 
+MOST_FAILED_STARTS = 3
+
 WarmUp = Callable[[Placement], Sequence[Sequence[tuple[Any, ...]]]]
 
 _ERRORS: dict[Refusal, type[HeterosisError]] = {
@@ -107,11 +109,13 @@ class Router:
         self._handle(PlanChanged(plan=self.scheduler.plan))
 
     async def wait_ready(self) -> None:
-        """Wait until every planned instance is loaded and warm; raise where one cannot load."""
+        """Wait until every planned instance is loaded and warm; raise where one cannot be."""
         while len(self._ready) < len(self.scheduler.plan.placements):
-            if self._last_words:
-                instance, reason = next(iter(self._last_words.items()))
+            for instance, reason in self._last_words.items():
                 raise UnavailableError(f"instance {instance} cannot load: {reason}")
+            for instance, record in self.scheduler.instances.items():
+                if record.failures == MOST_FAILED_STARTS:
+                    raise UnavailableError(f"instance {instance} ended {record.failures} times before it was ready")
             self._changed.clear()
             await self._changed.wait()
         self._warm.set()
@@ -268,12 +272,14 @@ class Router:
                 self._batch_done(message, frames)
             case Ready():
                 self._ready.add(instance)
+                self._last_words.pop(instance, None)
                 self._changed.set()
                 log.info("instance ready", instance=instance, load_ms=round(message.load_ms))
                 self._handle(InstanceReady(instance=instance, load_ms=message.load_ms + message.warm_up_ms))
             case Failed():
                 log.error("instance cannot load", instance=instance, reason=message.reason)
                 self._last_words[instance] = message.reason
+                self._changed.set()
 
     def _malformed(self, peer: bytes, error: str) -> None:
         log.warning("dropped a malformed message", instance=self._instances.get(peer), error=error)
@@ -320,12 +326,12 @@ class Router:
         if peer is not None:
             del self._instances[peer]
         self._ready.discard(instance)
-        self._changed.set()
         record = self.scheduler.instances[instance]
         for batch in record.batches:
             del self._batches[batch.id]
         log.info("instance down", instance=instance, reason=reason)
         self._handle(InstanceDown(instance=instance, reason=reason))
+        self._changed.set()
 
 
 class _RequestCaller:

@@ -4,12 +4,15 @@ import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heterosis.pipeline import Pipeline
 from heterosis.terms import Device, Placement, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.workflow.warm_up import warm_up_batches
+
+if TYPE_CHECKING:
+    from heterosis.serving.server import Options
 
 HIGHEST_PORT = 65535
 
@@ -59,20 +62,12 @@ class Service:
         """Return what an instance runs before it takes requests."""
         return warm_up_batches(placement, self.plan.points, self._inputs.get(placement.configuration.stage, ()))
 
-    def run(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        journal: Path | None = None,
-        on_ready: Callable[[str], object] = lambda _: None,
-    ) -> None:
+    def run(self, options: "Options", on_ready: Callable[[str], object] = lambda _: None) -> None:
         """Serve until SIGINT or SIGTERM; ``on_ready`` is called with the URL once every instance is warm."""
         from heterosis.profiling.meters import UtilisationMeter
-        from heterosis.serving.server import Options, run, serve
+        from heterosis.serving.server import run, serve
 
         meter = UtilisationMeter(self._device, [os.getpid()])
-        options = Options(host=host, port=port, journal=journal)
         run(
             serve(
                 self.pipeline,
