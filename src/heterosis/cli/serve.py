@@ -33,6 +33,9 @@ def serve(  # noqa: PLR0913 - one for each option
         Path | None, Parameter(help="File to which every decision is appended, to be replayed and explained later.")
     ] = None,
     max_body: Annotated[float, Parameter(help="Largest body of a request that is taken, in MiB.")] = 64.0,
+    policy: Annotated[
+        str | None, Parameter(help="Scheduling policy, instead of the plan's own; to compare with.")
+    ] = None,
     naive: Naive = False,
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
@@ -52,12 +55,13 @@ def serve(  # noqa: PLR0913 - one for each option
     ```
     """
     from heterosis.serving.server import Options
-    from heterosis.workflow.service import check_address
+    from heterosis.workflow.service import check_address, with_policy
 
     check_address(host, port)
     with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
         make = workflow.naive_plan if naive else workflow.plan
-        service = workflow.service(make(rate) if plan is None else _read_plan(plan))
+        chosen = make(rate) if plan is None else _read_plan(plan)
+        service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
 
     def say_ready(url: str) -> None:
         name = workflow.pipeline.name

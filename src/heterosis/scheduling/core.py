@@ -128,11 +128,14 @@ class Scheduler:
     def _call_ready(self, event: CallReady) -> None:
         call = event.call
         owner = self.requests[call.request]
-        record = CallRecord(call, owner.request, self._policy.priority(self._view, call, owner.request))
-        owner.calls[call.id] = record
-        self.queues[call.stage].push(record)
+        record = owner.calls[call.id] = CallRecord(call, owner.request)
+        self._wait(record)
         if call.stage not in self.capacity.configurations:
             self._drop(record, Refusal.UNAVAILABLE, f"the plan has no instance for stage {call.stage!r}")
+
+    def _wait(self, record: CallRecord) -> None:
+        record.priority = self._policy.priority(self._view, record)
+        self.queues[record.call.stage].push(record)
 
     def _drop(self, record: CallRecord, kind: Refusal, reason: str) -> None:
         record.move(CallState.DROPPED)
@@ -231,7 +234,7 @@ class Scheduler:
             record.move(CallState.DROPPED)
             return
         record.move(CallState.WAITING)
-        self.queues[record.call.stage].push(record)
+        self._wait(record)
         if record.deaths >= MAX_DEATHS:
             self._drop(record, Refusal.POISON, f"{record.deaths} instances went down while running it: {reason}")
 
@@ -299,6 +302,10 @@ class Scheduler:
         self.capacity = Capacity(plan)
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
         self._policy = POLICIES[plan.policy]()
+        waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
+        self.queues.clear()
+        for record in waiting:
+            self._wait(record)
 
     def _do(self, effect: Effect) -> None:
         self._effects.append(effect)

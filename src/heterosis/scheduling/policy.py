@@ -7,7 +7,7 @@ from typing import Protocol
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.view import View
-from heterosis.terms import Call, Request
+from heterosis.terms import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,11 @@ class Policy(Protocol):
         """Whether to turn an arriving request away."""
         ...
 
-    def priority(self, view: View, call: Call, request: Request) -> Priority:
-        """Where a call stands in its stage's queue; the smallest goes first."""
+    def priority(self, view: View, record: CallRecord) -> Priority:
+        """Where a call that begins to wait stands in its stage's queue; the smallest goes first.
+
+        Asked once for each call, and again where it waits anew: its instance went down, or the plan changed.
+        """
         ...
 
     def decide(self, view: View) -> Iterator[Decision]:

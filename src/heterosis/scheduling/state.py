@@ -18,7 +18,7 @@ class CallRecord:
 
     call: Call
     request: Request
-    priority: Priority
+    priority: Priority = ()
     state: CallState = CallState.WAITING
     entry: int = -1
     """Its number in the queue, a new one each time that it waits."""

@@ -45,6 +45,15 @@ class View:
         """Slot time that the admitted requests are still expected to need."""
         return self._scheduler.backlog
 
+    @property
+    def instances(self) -> Mapping[str, InstanceRecord]:
+        """All instances by name, in whatever state."""
+        return self._scheduler.instances
+
+    def can_take(self, instance: InstanceRecord) -> bool:
+        """Whether an instance can take a batch now."""
+        return self._scheduler.pools.can_take(instance)
+
     def idle(self, configuration: Configuration) -> Collection[InstanceRecord]:
         """Instances of a configuration that hold no batch and whose slots are free."""
         return self._scheduler.pools.idle[configuration].values()

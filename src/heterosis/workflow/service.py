@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from heterosis.pipeline import Pipeline
+from heterosis.scheduling.policies import POLICIES
 from heterosis.terms import Device, Placement, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.workflow.warm_up import warm_up_batches
@@ -28,6 +31,13 @@ def check_address(host: str, port: int) -> None:
             trial.bind(address)
     except OSError as error:
         raise UsageError(f"cannot listen on {host}, port {port}: {error}; port 0 takes any that is free") from None
+
+
+def with_policy(plan: Plan, policy: str) -> Plan:
+    """Put another policy in a plan. Raise UsageError where there is no such policy."""
+    if policy not in POLICIES:
+        raise UsageError(f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
+    return msgspec.structs.replace(plan, policy=policy)
 
 
 class Service:
@@ -53,7 +63,7 @@ class Service:
             if variant.artifact and not Path(variant.artifact).exists():
                 raise UsageError(f"the plan needs {variant.artifact}, which is not there: plan it anew")
         self.pipeline = pipeline
-        self.plan = plan
+        self.plan = with_policy(plan, plan.policy)
         self._target = target
         self._device = device
         self._inputs = inputs

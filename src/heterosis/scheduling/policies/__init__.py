@@ -2,8 +2,17 @@
 
 from collections.abc import Callable
 
+from heterosis.scheduling.policies.earliest_completion import EarliestCompletion
 from heterosis.scheduling.policies.fcfs import Fcfs
 from heterosis.scheduling.policies.heterosis import Heterosis
+from heterosis.scheduling.policies.least_laxity import LeastLaxity
+from heterosis.scheduling.policies.round_robin import RoundRobin
 from heterosis.scheduling.policy import Policy
 
-POLICIES: dict[str, Callable[[], Policy]] = {"fcfs": Fcfs, "heterosis": Heterosis}
+POLICIES: dict[str, Callable[[], Policy]] = {
+    "earliest_completion": EarliestCompletion,
+    "fcfs": Fcfs,
+    "heterosis": Heterosis,
+    "least_laxity": LeastLaxity,
+    "round_robin": RoundRobin,
+}

@@ -6,21 +6,23 @@ What a server does that knows no deadlines. Calls are still bound late: each goe
 from collections.abc import Iterator
 
 from heterosis.scheduling.policy import Decision, Dispatch, Refuse
-from heterosis.scheduling.state import Priority
+from heterosis.scheduling.state import CallRecord, Priority
 from heterosis.scheduling.view import View
-from heterosis.terms import Call, Request
+from heterosis.terms import Request
 
 
 class Fcfs:
     """Calls in the order in which their requests arrived."""
 
+    reason = "first come"
+
     def admit(self, view: View, request: Request) -> Refuse | None:  # noqa: ARG002
         """Admit every request."""
         return None
 
-    def priority(self, view: View, call: Call, request: Request) -> Priority:  # noqa: ARG002
+    def priority(self, view: View, record: CallRecord) -> Priority:  # noqa: ARG002
         """By arrival of the request."""
-        return (request.arrival,)
+        return (record.request.arrival,)
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Give the first calls to any instance that can take them, the earliest stage head first."""
@@ -36,4 +38,4 @@ class Fcfs:
                 return
             _, stage, configuration = min(ready, key=lambda entry: entry[0])
             instance = next(iter(view.idle(configuration) or view.spare(configuration)))
-            yield Dispatch(instance, view.queues[stage].first(instance.placement.max_batch), "first come")
+            yield Dispatch(instance, view.queues[stage].first(instance.placement.max_batch), self.reason)

@@ -20,7 +20,7 @@ from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.view import View
-from heterosis.terms import Call, Configuration, Request
+from heterosis.terms import Configuration, Request
 
 SAFE_PERCENT = 95
 """The percentile of a run time that has to fit before a deadline."""
@@ -42,9 +42,9 @@ class Heterosis:
             retry_after_s=late,
         )
 
-    def priority(self, view: View, call: Call, request: Request) -> Priority:
+    def priority(self, view: View, record: CallRecord) -> Priority:
         """By the deadline of the call."""
-        return (request.deadline - view.capacity.tails.get(call.stage, 0.0),)
+        return (record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0),)
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, then serve the earliest deadline that some instance can take, until none can."""
