@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from heterosis.scheduling import StartInstance, validate
+from heterosis.scheduling.policies import POLICIES
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
 from heterosis.simulation import replay
@@ -48,6 +49,16 @@ async def test_killing_workers_under_load_loses_no_request(serving: Serve) -> No
         if isinstance(effect, StartInstance) and "SIGKILL" in effect.reason
     ]
     assert restarts
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+async def test_every_policy_serves_live(serving: Serve, policy: str) -> None:
+    """The policies of the simulator answer real requests on real workers, and their journals replay."""
+    async with serving(toy_plan(policy=policy)) as server:
+        answers = await asyncio.gather(*(ask(server, nap_ms=2, timeout_ms=30_000) for _ in range(20)))
+        validate(server.router.scheduler)
+    assert answers == [[4.0] * 1000] * 20
+    assert replay(server.records) is None
 
 
 async def test_a_live_journal_replays_to_the_same_effects(serving: Serve, tmp_path: Path) -> None:
