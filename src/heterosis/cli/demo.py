@@ -50,8 +50,12 @@ def demo(
     """
     from heterosis.bench.comparison import Side
     from heterosis.figures import draw_comparison, draw_plan
+    from heterosis.terms.errors import UsageError
 
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot make the folder {out} for the report: {error.strerror}") from None
     with open_workflow(file, store, budget) as workflow:
         rate = _rate(workflow) if rate is None else rate
         plans = {OURS: workflow.plan(rate), NAIVE: workflow.naive_plan(rate)}
