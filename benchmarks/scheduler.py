@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from heterosis.scheduling.policies import POLICIES
-from heterosis.simulation import Simulator
+from heterosis.simulation import Simulator, workload
 from heterosis.testing import graph_of, make_plan
 
 REQUESTS = 10_000
@@ -21,9 +21,9 @@ def run() -> dict[str, float]:
     arrivals = list(np.cumsum(np.random.default_rng(0).exponential(1 / rate, REQUESTS)))
     for policy in POLICIES:
         plan = make_plan({"a": 10.0}, slots=SLOTS, max_batch=1, policy=policy)
-        simulator = Simulator(plan, graph)
+        simulator = Simulator(plan)
         started = time.perf_counter()
-        outcome = simulator.run(arrivals)
+        outcome = simulator.run(workload(arrivals, graph))
         took = time.perf_counter() - started
         assert outcome.requests == REQUESTS
         figures[f"{policy}: simulated requests/s"] = REQUESTS / took

@@ -5,7 +5,7 @@ import pytest
 
 from heterosis.scheduling import validate
 from heterosis.scheduling.policies import POLICIES
-from heterosis.simulation import Outcome, Simulator
+from heterosis.simulation import Outcome, Simulator, workload
 from heterosis.testing import graph_of, make_plan
 
 FAN = graph_of([("a", ()), *[("b", (0,))] * 3, ("a", (1, 2, 3))])
@@ -15,9 +15,9 @@ CALL = graph_of([("a", ())])
 def simulate(policy: str, load: float, *, slots: int = 3, requests: int = 1500) -> Outcome:
     """Simulate single calls of 10 ms at a share of capacity; check the books at the end."""
     plan = make_plan({"a": 10.0}, slots=slots, max_batch=1, slo_ms=60.0, policy=policy)
-    simulator = Simulator(plan, CALL)
+    simulator = Simulator(plan)
     gaps = np.random.default_rng(1).exponential(0.01 / (slots * load), requests)
-    outcome = simulator.run(list(np.cumsum(gaps)))
+    outcome = simulator.run(workload(np.cumsum(gaps), CALL))
     validate(simulator.scheduler)
     assert outcome.requests == requests
     assert not simulator.scheduler.requests
@@ -40,7 +40,7 @@ def test_every_policy_ends_every_request_far_beyond_capacity(policy: str) -> Non
 def test_every_policy_runs_fan_out_and_joins(policy: str) -> None:
     """Two stages on shared slots, a fan-out and a join: all requests come through."""
     plan = make_plan({"a": 5.0, "b": 10.0}, slots=2, slo_ms=500.0, policy=policy)
-    outcome = Simulator(plan, FAN).run([0.1 * number for number in range(200)])
+    outcome = Simulator(plan).run(workload([0.1 * number for number in range(200)], FAN))
     assert len(outcome.latencies_s) == 200
 
 

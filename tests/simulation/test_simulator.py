@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heterosis.scheduling import Refusal, validate
-from heterosis.simulation import Simulator
+from heterosis.simulation import Simulator, workload
 from heterosis.simulation.kernel import Kernel
 from heterosis.testing import graph_of, make_plan
 
@@ -30,7 +30,7 @@ def test_the_kernel_jumps_to_events_in_order_of_time_then_of_setting() -> None:
 
 def test_an_idle_system_takes_the_sum_of_its_stages() -> None:
     """Without a queue, latency is what the stages take one after the other."""
-    outcome = Simulator(make_plan({"a": 10, "b": 20}), CHAIN).run(list(accumulate(repeat(1.0, 200))))
+    outcome = Simulator(make_plan({"a": 10, "b": 20})).run(workload(list(accumulate(repeat(1.0, 200))), CHAIN))
     assert outcome.attainment == 1.0
     assert outcome.latency_ms(50) == pytest.approx(30, rel=0.1)
     assert outcome.dynamic_joules == pytest.approx(200 * 0.03)
@@ -38,8 +38,8 @@ def test_an_idle_system_takes_the_sum_of_its_stages() -> None:
 
 def test_every_request_has_exactly_one_outcome_also_far_beyond_capacity() -> None:
     """Answered and refused add up; nothing is left behind in the scheduler."""
-    simulator = Simulator(make_plan({"a": 10, "b": 10}), FAN)
-    outcome = simulator.run(poisson(500, 3000))
+    simulator = Simulator(make_plan({"a": 10, "b": 10}))
+    outcome = simulator.run(workload(poisson(500, 3000), FAN))
     assert outcome.requests == 3000
     assert outcome.refusals[Refusal.OVERLOAD] > 0
     assert not simulator.scheduler.requests
@@ -53,7 +53,7 @@ def test_goodput_in_overload_stays_near_capacity() -> None:
     for policy in ("heterosis", "fcfs"):
         plan = make_plan({"a": 10, "b": 10}, max_batch=1, policy=policy)
         for load in (100, 300):
-            outcome = Simulator(plan, CHAIN).run(poisson(load, 4000))
+            outcome = Simulator(plan).run(workload(poisson(load, 4000), CHAIN))
             goodput[policy, load] = outcome.attainment * outcome.requests / outcome.duration_s
     assert goodput["heterosis", 300] >= 0.85 * goodput["heterosis", 100]
     assert goodput["fcfs", 300] < 0.2 * goodput["heterosis", 300]
@@ -61,7 +61,9 @@ def test_goodput_in_overload_stays_near_capacity() -> None:
 
 def test_equal_seeds_give_equal_outcomes() -> None:
     """A run is a function of its arguments."""
-    runs = [Simulator(make_plan({"a": 10, "b": 10}), FAN, seed=seed).run(poisson(60, 500)) for seed in (1, 1, 2)]
+    runs = [
+        Simulator(make_plan({"a": 10, "b": 10}), seed=seed).run(workload(poisson(60, 500), FAN)) for seed in (1, 1, 2)
+    ]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
 
@@ -69,7 +71,7 @@ def test_equal_seeds_give_equal_outcomes() -> None:
 def test_bias_slows_every_batch() -> None:
     """Run times 15 % above the profile show in the latency."""
     plain, slow = (
-        Simulator(make_plan({"a": 10, "b": 20}), CHAIN, bias=bias).run(list(accumulate(repeat(1.0, 100))))
+        Simulator(make_plan({"a": 10, "b": 20}), bias=bias).run(workload(list(accumulate(repeat(1.0, 100))), CHAIN))
         for bias in (1.0, 1.15)
     )
     assert slow.latency_ms(50) == pytest.approx(1.15 * plain.latency_ms(50), rel=0.01)

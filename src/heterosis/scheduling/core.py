@@ -9,7 +9,8 @@ Rules
 4. When an instance goes down, its calls wait again, and it is restarted, after a growing pause where it keeps failing.
    A call that saw `MAX_DEATHS` instances go down is poison and is dropped.
 5. When a request ends, its waiting calls are dropped; those in a batch run on, and nobody hears of them.
-6. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch.
+6. A device runs in one power mode at a time: an instance of another mode can take a batch only while it runs nothing.
+7. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch.
 
 The core reads no clock, does no I/O and draws no randomness: the same events give the same effects, in the server, in
 the simulator and in a replay.
@@ -26,6 +27,7 @@ from heterosis.scheduling.effects import (
     Refusal,
     RefuseRequest,
     RunBatch,
+    SetPowerMode,
     SetTimer,
     StartInstance,
     StopInstance,
@@ -44,10 +46,10 @@ from heterosis.scheduling.events import (
 )
 from heterosis.scheduling.policies import POLICIES
 from heterosis.scheduling.policy import Dispatch, Drop, Wake
-from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Pools, Queue, RequestRecord
+from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Pools, Queue, RequestRecord, Unit
 from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
 from heterosis.scheduling.view import View
-from heterosis.terms import Plan
+from heterosis.terms import DEFAULT_MODE, Plan
 
 MAX_DEATHS = 3
 RESTART_PAUSE_S = 0.5
@@ -64,6 +66,8 @@ class Scheduler:
         self.batches: dict[int, InstanceRecord] = {}
         self.queues: dict[str, Queue] = defaultdict(Queue)
         self.pools = Pools()
+        self.modes: dict[Unit, str] = {}
+        """The power mode that each device was last brought into."""
         self.backlog = 0.0
         self.estimates = Estimates(())
         self._batch_count = 0
@@ -157,6 +161,7 @@ class Scheduler:
         for record in records:
             record.move(CallState.ASSIGNED)
             self.queues[record.call.stage].left()
+        self._set_mode(instance)
         self._batch_count += 1
         begin = instance.batches[-1].expected_end if instance.batches else self._now
         size = sum(record.call.size for record in records)
@@ -172,6 +177,13 @@ class Scheduler:
                 reason=decision.reason,
             )
         )
+
+    def _set_mode(self, instance: InstanceRecord) -> None:
+        mode = instance.configuration.power_mode
+        if self.modes.get(instance.unit, DEFAULT_MODE) != mode:
+            node, device = instance.unit
+            self._do(SetPowerMode(node=node, device=device, mode=mode, reason=f"for the next batch of {instance.name}"))
+        self.modes[instance.unit] = mode
 
     def _batch_done(self, event: BatchDone) -> None:
         instance = self.batches[event.batch]

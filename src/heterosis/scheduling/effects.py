@@ -65,4 +65,13 @@ class SetTimer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-Effect = RunBatch | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer
+class SetPowerMode(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Bring a device into a power mode; no batch runs on it now, and the next one follows this effect."""
+
+    node: str
+    device: str
+    mode: str
+    reason: str
+
+
+Effect = RunBatch | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer | SetPowerMode

@@ -1,7 +1,7 @@
 """The scheduler's own records: requests in progress, calls, instances, queues, pools. Only `core` changes them."""
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -10,6 +10,8 @@ from heterosis.scheduling.states import CallState, InstanceState, check_call, ch
 from heterosis.terms import Call, Configuration, Placement, Request
 
 Priority = tuple[float, ...]
+Unit = tuple[str, str]
+"""A device, unique in the fleet: node, device."""
 
 
 @dataclass(slots=True)
@@ -66,12 +68,15 @@ class InstanceRecord:
     configuration: Configuration = field(init=False)
     places: tuple[Place, ...] = field(init=False)
     """The slots that it occupies while it runs a batch."""
+    unit: Unit = field(init=False)
+    """The device that it runs on."""
 
     def __post_init__(self) -> None:
         """Keep at hand what is asked for at every decision."""
         self.name = self.placement.instance
         self.configuration = self.placement.configuration
         self.places = places(self.placement)
+        self.unit = (self.placement.node, self.placement.device)
 
     def move(self, to: InstanceState) -> None:
         """Change state, legally."""
@@ -119,6 +124,20 @@ class Queue:
             heapq.heappush(self._heap, entry)
         return [record for _, _, record in taken]
 
+    def batch(self, max_items: int) -> list[CallRecord]:
+        """The first calls that wait, in order: the very first, and as many more as fit in so many items."""
+        head = self.head()
+        if max_items == 1 and head is not None:
+            return [head]
+        taken: list[CallRecord] = []
+        items = 0
+        for record in self.first(max_items):
+            items += record.call.size
+            if taken and items > max_items:
+                break
+            taken.append(record)
+        return taken
+
     def __iter__(self) -> Iterator[CallRecord]:
         """All calls that wait, in no particular order."""
         return (entry[2] for entry in self._heap if _waits(entry))
@@ -138,18 +157,23 @@ class Pools:
         self.spare: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
         self.taken: dict[Place, str] = {}
         """The instance that occupies each taken slot."""
+        self.running: dict[Unit, Counter[str]] = defaultdict(Counter)
+        """Instances that run on each device, by power mode; never of two modes at a time."""
         self._sharers: dict[Place, dict[str, InstanceRecord]] = defaultdict(dict)
+        self._on: dict[Unit, dict[str, InstanceRecord]] = defaultdict(dict)
 
     def add(self, instance: InstanceRecord) -> None:
         """Know a new instance."""
         for place in instance.places:
             self._sharers[place][instance.name] = instance
+        self._on[instance.unit][instance.name] = instance
         self.refresh(instance)
 
     def remove(self, instance: InstanceRecord) -> None:
         """Forget an instance that holds no batch."""
         for place in instance.places:
             del self._sharers[place][instance.name]
+        del self._on[instance.unit][instance.name]
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
 
@@ -161,28 +185,42 @@ class Pools:
         """Give an instance its slots."""
         for place in instance.places:
             self.taken[place] = instance.name
-        self._refresh_sharers(instance)
+        running = self.running[instance.unit]
+        first = not running
+        running[instance.configuration.power_mode] += 1
+        self._refresh_around(instance, mode_changed=first)
 
     def release(self, instance: InstanceRecord) -> None:
         """Take an instance off its slots."""
         for place in instance.places:
             del self.taken[place]
-        self._refresh_sharers(instance)
+        running = self.running[instance.unit]
+        running[instance.configuration.power_mode] -= 1
+        last = not +running
+        if last:
+            running.clear()
+        self._refresh_around(instance, mode_changed=last)
 
     def refresh(self, instance: InstanceRecord) -> None:
         """Bring one instance up to date."""
         ready = instance.state is InstanceState.READY
         held = len(instance.batches)
         free = ready and not held and not any(place in self.taken for place in instance.places)
+        if free and (running := self.running[instance.unit]):
+            free = instance.configuration.power_mode in running
         _keep(self.idle[instance.configuration], instance, wanted=free)
         _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
 
-    def _refresh_sharers(self, instance: InstanceRecord) -> None:
-        if not instance.places:
-            self.refresh(instance)
+    def _refresh_around(self, instance: InstanceRecord, *, mode_changed: bool) -> None:
+        """Bring up to date who shares slots with an instance, and who its device's power mode shuts out or lets in."""
+        self.refresh(instance)
         for place in instance.places:
             for sharer in self._sharers[place].values():
                 self.refresh(sharer)
+        if mode_changed:
+            for other in self._on[instance.unit].values():
+                if other.configuration.power_mode != instance.configuration.power_mode:
+                    self.refresh(other)
 
 
 def _keep(pool: dict[str, InstanceRecord], instance: InstanceRecord, *, wanted: bool) -> None:

@@ -28,6 +28,7 @@ from heterosis.scheduling import (
     RequestEnded,
     RunBatch,
     Scheduler,
+    SetPowerMode,
     SetTimer,
     StartInstance,
     StopInstance,
@@ -226,6 +227,8 @@ class Router:
                     self._start_instance(effect.placement)
                 case StopInstance():
                     self._spawn(self._launcher.stop(effect.instance))
+                case SetPowerMode():
+                    log.info("power mode", node=effect.node, device=effect.device, mode=effect.mode)
                 case SetTimer():
                     delay = max(effect.at - time.monotonic(), 0.0)
                     asyncio.get_running_loop().call_later(delay, self._handle, TimerFired(key=effect.key))

@@ -3,5 +3,6 @@
 from heterosis.simulation.outcome import Outcome
 from heterosis.simulation.replay import Divergence, replay
 from heterosis.simulation.simulator import Simulator
+from heterosis.simulation.workload import Arrival, RequestClass, single_call, workload
 
-__all__ = ["Divergence", "Outcome", "Simulator", "replay"]
+__all__ = ["Arrival", "Divergence", "Outcome", "RequestClass", "Simulator", "replay", "single_call", "workload"]

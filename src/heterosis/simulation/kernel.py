@@ -1,6 +1,7 @@
 """The simulation kernel: a clock that jumps to the next event."""
 
 import heapq
+import math
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -19,6 +20,11 @@ class Kernel(Generic[T]):
         """Let an event happen at a time (seconds), now at the earliest."""
         heapq.heappush(self._heap, (max(time, self.now), self._sequence, event))
         self._sequence += 1
+
+    @property
+    def next_at(self) -> float:
+        """When the next event happens; infinity when nothing is to come."""
+        return self._heap[0][0] if self._heap else math.inf
 
     def next(self) -> T | None:
         """Jump to the next event and return it; None when nothing is to come."""

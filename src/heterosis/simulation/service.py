@@ -1,4 +1,7 @@
-"""How long simulated batches run: drawn from the operating points."""
+"""How long simulated batches run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -6,25 +9,69 @@ from heterosis.scheduling.estimates import Estimates
 from heterosis.terms import Configuration, Plan
 
 
-class ServiceTimes:
-    """Draws run times whose median, 95th and 99th percentile are those measured.
+class Service(Protocol):
+    """Draws run times."""
+
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:
+        """Draw the run time of one batch of so many items, in seconds."""
+        ...
+
+
+class MeasuredTimes:
+    """Draws run times whose median, 95th and 99th percentile are those of the plan's operating points.
 
     Between these percentiles the distribution is linear; it starts as far below the median as the 95th percentile lies
     above it, at half the median at the least, and ends a tenth beyond the 99th percentile.
     """
 
-    def __init__(self, plan: Plan, rng: np.random.Generator, bias: float = 1.0) -> None:
-        """Take the plan's operating points; ``bias`` multiplies every time (1.15: 15 % above profile)."""
+    def __init__(self, plan: Plan) -> None:
+        """Take the plan's operating points."""
         self._estimates = Estimates(plan.points)
-        self._rng = rng
-        self._bias = bias
         self._quantiles: dict[tuple[Configuration, int], tuple[float, ...]] = {}
 
-    def draw(self, configuration: Configuration, batch: int) -> float:
-        """Draw the run time of one batch, in seconds."""
-        values = self._quantiles.get((configuration, batch))
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:
+        """See `Service.draw`."""
+        values = self._quantiles.get((configuration, size))
         if values is None:
-            p50, p95, p99 = (self._estimates.quantile(configuration, batch, percent) for percent in (50, 95, 99))
+            p50, p95, p99 = (self._estimates.quantile(configuration, size, percent) for percent in (50, 95, 99))
             values = (max(2 * p50 - p95, p50 / 2), p50, p95, p99, 1.1 * p99)
-            self._quantiles[configuration, batch] = values
-        return float(np.interp(self._rng.random(), (0, 0.5, 0.95, 0.99, 1), values)) * self._bias
+            self._quantiles[configuration, size] = values
+        return float(np.interp(rng.random(), (0, 0.5, 0.95, 0.99, 1), values))
+
+
+class LogNormalTimes:
+    """The mean of the operating points times lognormal noise of mean 1; ``cv`` is its coefficient of variation."""
+
+    def __init__(self, plan: Plan, cv: float | Mapping[Configuration, float]) -> None:
+        """Take the plan's operating points, and the noise: one figure, or one for each configuration."""
+        self._estimates = Estimates(plan.points)
+        self._sigmas: dict[Configuration, float] = {}
+        for configuration in {point.configuration for point in plan.points}:
+            ratio = cv if isinstance(cv, float | int) else cv[configuration]
+            self._sigmas[configuration] = float(np.sqrt(np.log1p(ratio**2)))
+
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:
+        """See `Service.draw`."""
+        sigma = self._sigmas[configuration]
+        return self._estimates.mean(configuration, size) * float(np.exp(rng.normal(-(sigma**2) / 2, sigma)))
+
+
+class EmpiricalTimes:
+    """Measured run times (seconds), drawn with replacement: samples by configuration and number of items."""
+
+    def __init__(self, samples: Mapping[tuple[Configuration, int], Sequence[float]]) -> None:
+        """Take the samples; a size that has none takes those of the next larger size that has."""
+        self._samples = {key: list(values) for key, values in samples.items()}
+        self._sizes: dict[Configuration, list[int]] = {}
+        for configuration, size in sorted(self._samples, key=lambda key: key[1]):
+            self._sizes.setdefault(configuration, []).append(size)
+
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:
+        """See `Service.draw`. Raise KeyError beyond the largest size that has samples."""
+        values = self._samples.get((configuration, size))
+        if values is None:
+            larger = next((each for each in self._sizes[configuration] if each >= size), None)
+            if larger is None:
+                raise KeyError(f"no measured run time of {size} items of {configuration}")
+            values = self._samples[configuration, size] = self._samples[configuration, larger]
+        return values[int(rng.random() * len(values))]

@@ -4,7 +4,7 @@ from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
 from heterosis.terms.energy import UNKNOWN, Energy, Quality
 from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
 from heterosis.terms.plan import Option, Placement, Plan, Prediction, StagePlan
-from heterosis.terms.profile import Configuration, Latency, OperatingPoint, Profile
+from heterosis.terms.profile import DEFAULT_MODE, Configuration, Latency, OperatingPoint, Profile
 from heterosis.terms.request import DEFAULT_CLASS, Call, Request
 from heterosis.terms.slo import Slo
 from heterosis.terms.tensor import DYNAMIC, TensorSpec
@@ -12,6 +12,7 @@ from heterosis.terms.variant import Exclusion, Variant, VariantSet
 
 __all__ = [
     "DEFAULT_CLASS",
+    "DEFAULT_MODE",
     "DYNAMIC",
     "UNKNOWN",
     "Call",

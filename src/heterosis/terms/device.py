@@ -3,6 +3,7 @@
 import msgspec
 
 from heterosis.terms.energy import Quality
+from heterosis.terms.profile import DEFAULT_MODE
 
 
 class PowerMode(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,7 @@ class DeviceType(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: str
     """``cpu``, ``gpu``, ``fpga``, ``tpu`` …"""
-    power_modes: tuple[PowerMode, ...] = (PowerMode(name="default"),)
+    power_modes: tuple[PowerMode, ...] = (PowerMode(name=DEFAULT_MODE),)
     quality: Quality = Quality.NONE
     source: str = ""
 

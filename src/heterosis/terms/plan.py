@@ -12,7 +12,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """One instance that the plan asks for.
 
     ``slots`` are the slots of ``device`` that it occupies while it runs a batch (cores, for a CPU); two instances may
-    name the same slot, and then take turns. An empty tuple leaves sharing to the operating system.
+    name the same slot, and then take turns. An empty tuple leaves sharing to the operating system. ``max_batch`` is the
+    most items that it is given at once; a single call of more items still runs, alone.
     """
 
     instance: str
@@ -21,6 +22,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     device: str
     slots: tuple[int, ...]
+    accuracy: float | None = None
+    """Of its variant (0..1), where that matters to a policy: instances of one stage may run different variants."""
 
 
 class StagePlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ import msgspec
 from heterosis.terms.energy import UNKNOWN, Energy
 from heterosis.terms.variant import Exclusion
 
+DEFAULT_MODE = "default"
+
 
 class Configuration(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """How a model can run somewhere: a variant, on a device type, in a power mode, with so many threads.
@@ -15,7 +17,7 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     stage: str
     variant: str
     device_type: str
-    power_mode: str = "default"
+    power_mode: str = DEFAULT_MODE
     threads: int = 1
 
 

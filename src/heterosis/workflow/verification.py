@@ -6,7 +6,7 @@ import numpy as np
 
 from heterosis.bench.arrivals import poisson
 from heterosis.planning import Verdict
-from heterosis.simulation import Simulator
+from heterosis.simulation import Simulator, workload
 from heterosis.terms import PipelineGraph, Plan
 
 SEEDS = (1, 2, 3)
@@ -27,7 +27,7 @@ def simulated(graph: PipelineGraph, tell: Callable[[str], object] = lambda _: No
         runs = []
         for seed in SEEDS:
             arrivals = poisson(plan.rate_rps, REQUESTS / plan.rate_rps, seed)
-            outcome = Simulator(plan, graph, seed=seed, bias=BIAS).run(arrivals)
+            outcome = Simulator(plan, seed=seed, bias=BIAS).run(workload(arrivals, graph, seed=seed))
             runs.append((outcome.latency_ms(plan.slo.percentile), outcome.attainment))
         latency_ms, attainment = np.median(np.array(runs), axis=0)
         return Verdict(latency_ms=float(latency_ms), attainment=float(attainment))

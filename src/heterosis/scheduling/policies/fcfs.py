@@ -38,4 +38,4 @@ class Fcfs:
                 return
             _, stage, configuration = min(ready, key=lambda entry: entry[0])
             instance = next(iter(view.idle(configuration) or view.spare(configuration)))
-            yield Dispatch(instance, view.queues[stage].first(instance.placement.max_batch), self.reason)
+            yield Dispatch(instance, view.queues[stage].batch(instance.placement.max_batch), self.reason)

@@ -1,0 +1,75 @@
+"""What arrives: requests with their times, classes, sizes and shapes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from heterosis.terms import DEFAULT_CLASS, PipelineGraph, TracedCall, TracedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request to come."""
+
+    at: float
+    """Seconds from the start of the run."""
+    shape: TracedRequest
+    """The calls that it will make."""
+    size: int = 1
+    """Items of each of its calls."""
+    request_class: str = DEFAULT_CLASS
+    latency_ms: float | None = None
+    """Its own latency objective, where that is not the plan's."""
+
+
+class Sizes(Protocol):
+    """A distribution of sizes."""
+
+    def draw(self, rng: np.random.Generator, count: int) -> Sequence[int]:
+        """Draw so many sizes, independently."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RequestClass:
+    """Requests of one kind: their share of the load, their shapes (drawn evenly), their sizes (1 where none given)."""
+
+    shapes: tuple[TracedRequest, ...]
+    name: str = DEFAULT_CLASS
+    share: float = 1.0
+    latency_ms: float | None = None
+    sizes: Sizes | None = None
+
+
+def single_call(stage: str) -> TracedRequest:
+    """The shape of a request that calls one stage once."""
+    return TracedRequest(calls=(TracedCall(stage=stage),))
+
+
+def workload(
+    times: Iterable[float], requests: PipelineGraph | Sequence[RequestClass], *, seed: int = 0
+) -> list[Arrival]:
+    """Give each moment a request, drawn from a pipeline's samples or a mix of classes; the same for the same seed."""
+    rng = np.random.default_rng([seed, 1])  # not the stream that drew the moments
+    classes = (RequestClass(shapes=requests.requests),) if isinstance(requests, PipelineGraph) else requests
+    moments = [float(time) for time in times]
+    shares = np.array([each.share for each in classes])
+    chosen = rng.choice(len(classes), len(moments), p=shares / shares.sum()).tolist()
+    shapes = rng.random(len(moments)).tolist()
+    sizes = [each.sizes.draw(rng, len(moments)) if each.sizes is not None else None for each in classes]
+    arrivals = []
+    for number, at in enumerate(moments):
+        kind = classes[chosen[number]]
+        drawn = sizes[chosen[number]]
+        arrivals.append(
+            Arrival(
+                at,
+                kind.shapes[int(shapes[number] * len(kind.shapes))],
+                1 if drawn is None else int(drawn[number]),
+                kind.name,
+                kind.latency_ms,
+            )
+        )
+    return arrivals
