@@ -1,6 +1,5 @@
 """Open-loop load on a running server, and an honest account of how it did."""
 
-from heterosis.bench.arrivals import poisson, read_trace, rescaled
 from heterosis.bench.load import Outcome, offer
 from heterosis.bench.metrics import Readings, parse_readings
 from heterosis.bench.report import Report, make_report
@@ -18,8 +17,5 @@ __all__ = [
     "make_shots",
     "offer",
     "parse_readings",
-    "poisson",
-    "read_trace",
-    "rescaled",
     "run_load",
 ]

@@ -49,7 +49,8 @@ def bench(  # noqa: PLR0913 - one for each option
     """
     import asyncio
 
-    from heterosis.bench import Load, poisson, read_trace, rescaled, run_load
+    from heterosis.arrivals import poisson, read_trace, rescaled
+    from heterosis.bench import Load, run_load
     from heterosis.cli.subserver import serving
     from heterosis.terms.errors import UsageError
     from heterosis.workflow.blame import load

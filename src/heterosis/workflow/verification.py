@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from heterosis.bench.arrivals import poisson
+from heterosis.arrivals import poisson
 from heterosis.planning import Verdict
 from heterosis.simulation import Simulator, workload
 from heterosis.terms import PipelineGraph, Plan

@@ -1,37 +1,11 @@
-"""Arrivals: Poisson processes and traces."""
+"""Recorded traces."""
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from heterosis.bench.arrivals import poisson, read_trace, rescaled
+from heterosis.arrivals import read_trace, rescaled
 from heterosis.terms.errors import UsageError
-
-
-@given(st.floats(0.1, 200), st.floats(0.1, 20), st.integers(0, 2**32))
-def test_poisson_is_ordered_bounded_and_reproducible(rate: float, duration: float, seed: int) -> None:
-    """Arrivals ascend within the duration, and come back with the seed."""
-    arrivals = poisson(rate, duration, seed)
-    assert arrivals == sorted(arrivals)
-    assert all(0 <= arrival < duration for arrival in arrivals)
-    assert arrivals == poisson(rate, duration, seed)
-
-
-def test_poisson_has_exponential_gaps() -> None:
-    """Gaps have the mean and the spread of a Poisson process (coefficient of variation 1)."""
-    gaps = np.diff(poisson(50.0, 400.0, seed=3))
-    assert gaps.mean() == pytest.approx(1 / 50, rel=0.03)
-    assert gaps.std() / gaps.mean() == pytest.approx(1.0, rel=0.03)
-
-
-@pytest.mark.parametrize(("rate", "duration"), [(0, 1), (1, 0), (-1, 1), (float("nan"), 1)])
-def test_poisson_needs_a_rate(rate: float, duration: float) -> None:
-    """No rate or no time is a mistake."""
-    with pytest.raises(UsageError, match="positive rate and duration"):
-        poisson(rate, duration, 0)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +14,9 @@ def test_poisson_needs_a_rate(rate: float, duration: float) -> None:
         ("t.csv", "10\n10.5\n12\n", [0, 0.5, 2]),
         ("t.csv", "id,timestamp_ms\na,1000\nb,1500\n\nc,1250\n", [0, 0.25, 0.5]),
         ("t.csv", "Timestamp,tokens\n2024-05-10 00:00:01.5,3\n2024-05-10 00:00:02,4\n", [0, 0.5]),
+        ("t.csv", "TIMESTAMP,Tokens\n2023-11-16 18:17:03.9799600,4\n2023-11-16 18:17:04.0319600,9\n", [0, 0.052]),
+        ("t.csv", "app,func,end_timestamp,duration\na,f,57.25,57\nb,g,1.5,0.25\n", [0, 1]),
+        ("t.csv", "HashFunction,Trigger,1,2,3\nf,queue,1,0,2\ng,http,1,1,0\n", [0, 30, 75, 120, 150]),
         ("t.csv", "gap_us\n5000000\n1000000\n500000\n", [0, 1, 1.5]),
         ("t.json", "[3, 3.5, 5]", [0, 0.5, 2]),
         ("t.json", '{"gaps_ms": [0, 500, 1500]}', [0, 0.5, 2]),
@@ -63,6 +40,7 @@ def test_traces(tmp_path: Path, name: str, text: str, expected: list[float]) -> 
         ("t.csv", "time\n1\nsoon\n", "entry 2 is 'soon', neither a number nor a date"),
         ("t.csv", "gap\n1\n-1\n", "negative gap"),
         ("t.csv", "1\nnan\n", "entry 2 is 'nan', which is no time"),
+        ("t.csv", "f,1,2\na,3,x\n", "column 2 holds something else than counts"),
         ("t.json", "{", "is not JSON"),
         ("t.json", "3", "no list of times"),
         ("t.json", '{"time": 3}', "no list of times"),

@@ -1,4 +1,10 @@
-"""When requests arrive: a Poisson process, or a recorded trace. Arrivals are seconds from the start of the load."""
+"""Recorded traces.
+
+Besides plain timestamps and gaps, the Azure public datasets read as they are: ``TIMESTAMP`` columns (LLM inference),
+``end_timestamp`` with ``duration`` in seconds (Functions 2021), and a column for each minute, named ``1``, ``2`` and so
+on, that counts invocations (Functions 2019). The rows of the latter are added up, and the arrivals of a minute lie
+evenly in it: where they really lay is not recorded, and minutes are too long to be taken as bursts.
+"""
 
 import csv
 import io
@@ -17,19 +23,10 @@ from heterosis.terms.errors import UsageError
 UNITS_S = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _COLUMN = re.compile(r"(?P<kind>timestamp|time|arrival|gap|interval)s?(_(?P<unit>s|ms|us|ns))?", re.IGNORECASE)
 _HELP = (
-    "a trace has a column (CSV) or field (JSON) named timestamp or gap, with _s, _ms, _us or _ns for its unit; "
-    "a file of bare numbers has timestamps in seconds"
+    "a trace has a column (CSV) or field (JSON) named timestamp or gap, with _s, _ms, _us or _ns for its unit, or a "
+    "column for each minute named 1, 2 and so on; a file of bare numbers has timestamps in seconds"
 )
-
-
-def poisson(rate_rps: float, duration_s: float, seed: int) -> list[float]:
-    """Arrivals of independent clients, ``rate_rps`` a second on average; the same for the same seed."""
-    if not (rate_rps > 0 and duration_s > 0):
-        raise UsageError(f"a load needs a positive rate and duration, got {rate_rps:g}/s for {duration_s:g} s")
-    random = np.random.default_rng(seed)
-    # Given their number, the arrivals of a Poisson process are independent and uniform.
-    number = int(random.poisson(rate_rps * duration_s))
-    return sorted(random.uniform(0, duration_s, number).tolist())
+MINUTE_S = 60.0
 
 
 def rescaled(arrivals: Sequence[float], rate_rps: float) -> list[float]:
@@ -66,14 +63,38 @@ def read_trace(path: Path) -> list[float]:
 
 def _csv_column(path: Path, text: str) -> tuple[str, list[Any]]:
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text)) if any(map(str.strip, row))]
-    if rows and len(rows[0]) == 1 and _is_number(rows[0][0]):
+    if not rows:
+        raise UsageError(f"the trace {path} has no column of times; {_HELP}")
+    if len(rows[0]) == 1 and _is_number(rows[0][0]):
         return "timestamp", [row[0] for row in rows]
-    for position, name in enumerate(rows[0] if rows else ()):
+    names = [name.lower() for name in rows[0]]
+    for position, name in enumerate(names):
         if _COLUMN.fullmatch(name):
-            if short := [number for number, row in enumerate(rows, 1) if len(row) <= position]:
-                raise UsageError(f"the trace {path}: row {short[0]} has no column {name!r}")
-            return name, [row[position] for row in rows[1:]]
+            return name, _cells(path, rows, position)
+    if {"end_timestamp", "duration"} <= set(names):
+        ends, durations = (_cells(path, rows, names.index(name)) for name in ("end_timestamp", "duration"))
+        pairs = enumerate(zip(ends, durations, strict=True), 1)
+        return "timestamp", [_seconds(path, row, end, 1) - _seconds(path, row, took, 1) for row, (end, took) in pairs]
+    minutes = {int(name): position for position, name in enumerate(names) if name.isdecimal()}
+    if minutes:
+        counts = {minute: _cells(path, rows, position) for minute, position in sorted(minutes.items())}
+        return "timestamp", [at for minute, cells in counts.items() for at in _within(path, minute, cells)]
     raise UsageError(f"the trace {path} has no column of times; {_HELP}")
+
+
+def _cells(path: Path, rows: list[list[str]], position: int) -> list[str]:
+    if short := [number for number, row in enumerate(rows, 1) if len(row) <= position]:
+        raise UsageError(f"the trace {path}: row {short[0]} has no column {rows[0][position]!r}")
+    return [row[position] for row in rows[1:]]
+
+
+def _within(path: Path, minute: int, cells: list[str]) -> list[float]:
+    """Spread the arrivals that the rows count in a minute."""
+    try:
+        count = sum(int(cell or 0) for cell in cells)
+    except ValueError:
+        raise UsageError(f"the trace {path}: column {minute} holds something else than counts") from None
+    return [MINUTE_S * (minute - 1 + (number + 0.5) / count) for number in range(count)]
 
 
 def _json_column(path: Path, text: str) -> tuple[str, list[Any]]:
