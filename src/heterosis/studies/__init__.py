@@ -1,0 +1,1 @@
+"""Published experiments, reproduced: one package each, all of the same shape (see `study`)."""
