@@ -4,57 +4,23 @@ import pytest
 
 from heterosis.scheduling import (
     BatchDone,
-    CallReady,
     DropCall,
     InstanceDown,
     InstanceReady,
     PlanChanged,
     Refusal,
     RefuseRequest,
-    RequestArrived,
     RequestEnded,
     RunBatch,
-    Scheduler,
     SetTimer,
     StartInstance,
     StopInstance,
     TimerFired,
-    validate,
 )
 from heterosis.scheduling.core import MAX_DEATHS
 from heterosis.scheduling.states import IllegalTransitionError
-from heterosis.terms import Call, Plan, Request
-from heterosis.testing import make_plan
-
-
-class Driver:
-    """Feeds a scheduler and keeps it honest."""
-
-    def __init__(self, plan: Plan) -> None:
-        """Start every planned instance."""
-        self.plan = plan
-        self.scheduler = Scheduler(plan)
-        self.now = 0.0
-        started = self(PlanChanged(plan=plan))
-        assert all(isinstance(effect, StartInstance) for effect in started)
-        for placement in plan.placements:
-            self(InstanceReady(instance=placement.instance))
-
-    def __call__(self, event: object, after: float = 0.0) -> list[object]:
-        """Handle an event some seconds later; return the effects."""
-        self.now += after
-        effects = self.scheduler.handle(event, self.now)  # type: ignore[arg-type]
-        validate(self.scheduler)
-        return list(effects)
-
-    def arrive(self, name: str, *, deadline: float = 0.1) -> list[object]:
-        """Let a request arrive."""
-        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
-        return self(RequestArrived(request=request))
-
-    def call(self, request: str, stage: str, number: int = 0) -> list[object]:
-        """Open a call."""
-        return self(CallReady(call=Call(id=f"{request}/{number}", request=request, stage=stage)))
+from heterosis.terms import Plan
+from heterosis.testing import Driver, make_plan
 
 
 def test_a_call_goes_to_an_idle_instance_at_once() -> None:
