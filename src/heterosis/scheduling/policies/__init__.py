@@ -7,6 +7,8 @@ from heterosis.scheduling.policies.fcfs import Fcfs
 from heterosis.scheduling.policies.heterosis import Heterosis
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
 from heterosis.scheduling.policies.round_robin import RoundRobin
+from heterosis.scheduling.policies.slack import Slack
+from heterosis.scheduling.policies.synergai import SynergAI
 from heterosis.scheduling.policy import Policy
 
 POLICIES: dict[str, Callable[[], Policy]] = {
@@ -15,4 +17,6 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "heterosis": Heterosis,
     "least_laxity": LeastLaxity,
     "round_robin": RoundRobin,
+    "slack": Slack,
+    "synergai": SynergAI,
 }
