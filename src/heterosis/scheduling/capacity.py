@@ -51,5 +51,7 @@ class Capacity:
 
         Where slots are shared, a batch held in advance would keep another stage off them.
         """
+        if not placement.prefetch:
+            return 1
         alone = bool(placement.slots) and all(self._sharers[place] == 1 for place in places(placement))
         return 2 if alone and 0 < self._estimates.mean(placement.configuration, 1) < PREFETCH_BELOW_S else 1

@@ -24,6 +24,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[int, ...]
     accuracy: float | None = None
     """Of its variant (0..1), where that matters to a policy: instances of one stage may run different variants."""
+    prefetch: bool = True
+    """Whether it may hold one more batch while it runs one, where that hides the hop."""
 
 
 class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
