@@ -1,0 +1,71 @@
+"""A pool of machines as a plan that the simulator runs."""
+
+from heterosis.simulation.service import EmpiricalTimes, LogNormalTimes, Service
+from heterosis.studies.kairos.latencies import Runs
+from heterosis.studies.kairos.setting import TYPES, Model, Pool
+from heterosis.terms import (
+    Configuration,
+    OperatingPoint,
+    Placement,
+    Plan,
+    Prediction,
+    Slo,
+    StagePlan,
+    Variant,
+)
+
+STAGE = "model"
+
+
+def configuration_of(kind: str) -> Configuration:
+    """The one configuration of a machine type."""
+    return Configuration(stage=STAGE, variant=STAGE, device_type=kind)
+
+
+def plan_of(model: Model, pool: Pool, runs: dict[str, Runs], policy: str, rate_rps: float) -> Plan:
+    """A plan of one stage with an instance on each machine of the pool; a machine runs one query at a time."""
+    variant = Variant(
+        stage=STAGE, model=model.name, engine="emulated", precision="fp32", artifact="", digest=model.name
+    )
+    names = [f"{kind}-{number}" for kind, count in zip(TYPES, pool, strict=True) for number in range(count)]
+    placements = tuple(
+        Placement(
+            instance=name,
+            configuration=configuration_of(name.rsplit("-", 1)[0]),
+            max_batch=1,
+            node=name,
+            device="machine",
+            slots=(0,),
+            prefetch=False,
+        )
+        for name in names
+    )
+    points = tuple(
+        OperatingPoint(configuration=configuration_of(kind), batch=size, latency=latency, cpu_ms=latency.mean_ms)
+        for kind, count in zip(TYPES, pool, strict=True)
+        if count
+        for size, latency in sorted(runs[kind].latencies.items())
+    )
+    stage = StagePlan(
+        stage=STAGE, variant=variant, budget_ms=model.latency_ms, tail_ms=0.0, demand_per_s=rate_rps, utilisation=0.0
+    )
+    return Plan(
+        pipeline=model.name,
+        slo=Slo(latency_ms=model.latency_ms, percentile=99.0),
+        rate_rps=rate_rps,
+        policy=policy,
+        stages=(stage,),
+        placements=placements,
+        points=points,
+        predicted=Prediction(latency_ms=model.latency_ms),
+    )
+
+
+def service_of(plan: Plan, runs: dict[str, Runs]) -> Service:
+    """Run times: drawn from the samples where there are any, else lognormal around the fitted lines."""
+    kinds = {placement.configuration.device_type for placement in plan.placements}
+    if not all(runs[kind].samples for kind in kinds):
+        return LogNormalTimes(plan, {configuration_of(kind): runs[kind].cv for kind in kinds})
+    return EmpiricalTimes(
+        {(configuration_of(kind), size): times for kind in kinds for size, times in runs[kind].samples.items()}
+    )
