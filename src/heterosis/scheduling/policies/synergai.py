@@ -21,6 +21,7 @@ the time that what follows a stage needs is taken off a call's target (the paper
 
 from collections import defaultdict
 from collections.abc import Iterator
+from heapq import merge
 
 from heterosis.scheduling.capacity import Place
 from heterosis.scheduling.policy import Decision, Dispatch, Refuse
@@ -45,14 +46,9 @@ class SynergAI:
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Go through the waiting calls by rising urgency, as long as a worker is idle."""
-        waiting = [
-            (record.priority, record.request.arrival, number, record)
-            for stage, queue in view.queues.items()
-            if self._idle(view, stage)
-            for number, record in enumerate(queue)
-        ]
+        stages = [stage for stage in view.queues if self._idle(view, stage)]
         busy: dict[Configuration, float] | None = None
-        for *_, record in sorted(waiting, key=lambda entry: entry[:3]):
+        for record in merge(*(view.queues[stage] for stage in stages), key=lambda each: each.priority):
             idle = self._idle(view, record.call.stage)
             if not idle:
                 continue
@@ -66,6 +62,8 @@ class SynergAI:
                 reason = "no worker makes its target, least execution time"
             yield Dispatch(next(iter(view.idle(best))), (record,), reason)
             busy = None
+            if not any(self._idle(view, stage) for stage in stages):
+                return
 
     @staticmethod
     def _idle(view: View, stage: str) -> list[Configuration]:
