@@ -44,7 +44,7 @@ from heterosis.scheduling.events import (
     RequestEnded,
     TimerFired,
 )
-from heterosis.scheduling.policies import POLICIES
+from heterosis.scheduling.policies import make_policy
 from heterosis.scheduling.policy import Dispatch, Drop, Wake
 from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Pools, Queue, RequestRecord, Unit
 from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
@@ -313,7 +313,7 @@ class Scheduler:
         self.plan = plan
         self.capacity = Capacity(plan)
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
-        self._policy = POLICIES[plan.policy]()
+        self._policy = make_policy(plan.policy)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()
         for record in waiting:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from heterosis.pipeline import Pipeline
-from heterosis.scheduling.policies import POLICIES
+from heterosis.scheduling.policies import make_policy
 from heterosis.terms import Device, Placement, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.workflow.warm_up import warm_up_batches
@@ -35,8 +35,7 @@ def check_address(host: str, port: int) -> None:
 
 def with_policy(plan: Plan, policy: str) -> Plan:
     """Put another policy in a plan. Raise UsageError where there is no such policy."""
-    if policy not in POLICIES:
-        raise UsageError(f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
+    make_policy(policy)
     return msgspec.structs.replace(plan, policy=policy)
 
 

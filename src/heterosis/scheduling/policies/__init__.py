@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from heterosis.scheduling.policies.drs import Drs
 from heterosis.scheduling.policies.earliest_completion import EarliestCompletion
 from heterosis.scheduling.policies.fcfs import Fcfs
 from heterosis.scheduling.policies.heterosis import Heterosis
@@ -11,8 +12,10 @@ from heterosis.scheduling.policies.round_robin import RoundRobin
 from heterosis.scheduling.policies.slack import Slack
 from heterosis.scheduling.policies.synergai import SynergAI
 from heterosis.scheduling.policy import Policy
+from heterosis.terms.errors import UsageError
 
 POLICIES: dict[str, Callable[[], Policy]] = {
+    "drs": Drs,
     "earliest_completion": EarliestCompletion,
     "fcfs": Fcfs,
     "heterosis": Heterosis,
@@ -22,3 +25,14 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "slack": Slack,
     "synergai": SynergAI,
 }
+"""What makes each policy, by name; a variant of one stands as ``policy:variant``."""
+
+
+def make_policy(name: str) -> Policy:
+    """Make a policy by its name. ``drs:200`` is `Drs` with that threshold. Raise UsageError where there is none."""
+    if name in POLICIES:
+        return POLICIES[name]()
+    kind, _, threshold = name.partition(":")
+    if kind == "drs" and threshold.isdecimal():
+        return Drs(int(threshold))
+    raise UsageError(f"no policy {name!r}; there are: {', '.join(POLICIES)}, drs:THRESHOLD")
