@@ -97,7 +97,7 @@ class Gateway:
             ModelMetadata(
                 name=self.router.pipeline.name,
                 versions=(VERSION,),
-                platform="heterosis",
+                platform="heterosis_emulated" if self.router.emulated else "heterosis",
                 inputs=tuple(TensorMetadata.of(edge.spec) for edge in self._signature.inputs),
                 outputs=(TensorMetadata.of(self._signature.output.spec),),
             )
@@ -129,6 +129,7 @@ class Gateway:
             model_version=VERSION,
             id=asked.id,
             outputs={output.spec.name: self._encoded(result)},
+            parameters={"emulated": True} if self.router.emulated else {},
         )
         header_length, buffers = encode_response(answer, asked)
         if header_length is None:

@@ -6,7 +6,7 @@ from heterosis.terms import Variant
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Worker: I am the process that was started as this instance; the token proves it."""
+    """Worker: I was started as this instance, in this process; the token proves it."""
 
     instance: str
     token: str
@@ -46,7 +46,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Worker: I cannot load, for this reason, and end."""
+    """Worker: I cannot load, for this reason; let me be ended."""
 
     reason: str
 

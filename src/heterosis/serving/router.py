@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import structlog
 
+from heterosis.engines.emulated import EmulatedEngine
 from heterosis.launch import Launcher
 from heterosis.pipeline import Pipeline, Stage, calls_run_by
 from heterosis.scheduling import (
@@ -120,6 +121,12 @@ class Router:
             self._changed.clear()
             await self._changed.wait()
         self._warm.set()
+
+    @property
+    def emulated(self) -> bool:
+        """Whether any instance only pretends: answers are then worth nothing but their times."""
+        plan = self.scheduler.plan
+        return any(plan.variant(each.configuration).engine == EmulatedEngine.name for each in plan.placements)
 
     @property
     def ready(self) -> bool:
@@ -253,7 +260,8 @@ class Router:
         assert self._hub is not None  # noqa: S101
         self._placements[placement.instance] = placement
         log.info("starting instance", instance=placement.instance, variant=placement.configuration.variant)
-        self._spawn(self._launcher.start(placement, self._hub.address, self._token, self._ended))
+        variant = self.scheduler.plan.variant(placement.configuration)
+        self._spawn(self._launcher.start(placement, variant, self._hub.address, self._token, self._ended))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
@@ -283,6 +291,7 @@ class Router:
                 log.error("instance cannot load", instance=instance, reason=message.reason)
                 self._last_words[instance] = message.reason
                 self._changed.set()
+                self._spawn(self._launcher.stop(instance))
 
     def _malformed(self, peer: bytes, error: str) -> None:
         log.warning("dropped a malformed message", instance=self._instances.get(peer), error=error)
@@ -300,7 +309,7 @@ class Router:
         assignment = Assignment(
             pipeline=self._target,
             stage=configuration.stage,
-            variant=self.scheduler.plan.stage(configuration.stage).variant,
+            variant=self.scheduler.plan.variant(configuration),
             threads=configuration.threads,
         )
         self._hub.send(peer, assignment, encode([list(batch) for batch in self._warm_up(placement)]))

@@ -30,7 +30,7 @@ class Hub:
         self._received = received
         self._malformed = malformed
         self._decoder = msgspec.msgpack.Decoder(FromWorker)
-        self._socket = _socket(zmq.ROUTER)
+        self._socket = _socket(zmq.ROUTER, zmq.Context.instance())
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.bind(address)
         self.address: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
@@ -65,12 +65,13 @@ class Hub:
 
 
 class Link:
-    """A worker's end: blocking, one message at a time."""
+    """A worker's end: blocking, one message at a time, used by one thread; any other may end it."""
 
     def __init__(self, address: str) -> None:
         """Connect to a router."""
         self._decoder = msgspec.msgpack.Decoder(FromRouter)
-        self._socket = _socket(zmq.DEALER)
+        self._context = zmq.Context()  # of its own, so that it can be ended alone
+        self._socket = _socket(zmq.DEALER, self._context)
         self._socket.connect(address)
 
     def send(self, message: FromWorker, frames: Frames = ()) -> None:
@@ -85,9 +86,13 @@ class Link:
         """Send what is still to be sent, for a second at most, and disconnect."""
         self._socket.close(linger=1000)
 
+    def end(self) -> None:
+        """Give up the link, once: who uses it raises `zmq.ContextTerminated`. Return when that one has closed it."""
+        self._context.term()
 
-def _socket(kind: int) -> "zmq.Socket[bytes]":
-    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+
+def _socket(kind: int, context: "zmq.Context[zmq.Socket[bytes]]") -> "zmq.Socket[bytes]":
+    socket: zmq.Socket[bytes] = context.socket(kind)
     socket.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME_BYTES)
     socket.setsockopt(zmq.SNDHWM, 0)  # what is on its way is bounded by the scheduler
     socket.setsockopt(zmq.RCVHWM, 0)

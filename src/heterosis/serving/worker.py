@@ -1,18 +1,11 @@
-"""A worker: one process, one instance: one session of one variant, with the stage's hooks beside it.
-
-Started by a launcher, pinned to its slots, with one line of JSON on its standard input: where its router listens, its
-name and its token. It ends when that input closes, so it never outlives who started it.
-"""
+"""A worker: one instance: one session of one variant, with the stage's hooks beside it. It lives in a `host`."""
 
 import os
-import sys
-import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
-import msgspec
-
+from heterosis.launch.control import Join
 from heterosis.pipeline import StageRunner, load_pipeline
 from heterosis.serving.messages import Assignment, Done, Failed, Hello, Ready, Run
 from heterosis.serving.transport import Link
@@ -21,29 +14,17 @@ from heterosis.terms.errors import StageError
 from heterosis.variants.loading import open_runner
 
 
-class Join(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker is told when it starts."""
-
-    address: str
-    instance: str
-    token: str
-
-
-def main() -> None:
-    """Join the router, load what it assigns, warm up, and run batches until told to end."""
-    join = msgspec.json.decode(sys.stdin.buffer.readline(), type=Join)
-    threading.Thread(target=_end_with_launcher, daemon=True).start()
-    link = Link(join.address)
+def work(link: Link, join: Join) -> NoReturn:
+    """Join the router, load what it assigns, warm up, and run batches until the link ends."""
     link.send(Hello(instance=join.instance, token=join.token, pid=os.getpid()))
     assignment, frames = link.receive()
     assert isinstance(assignment, Assignment)  # noqa: S101 - the router's first word
     try:
         runner, ready = load(assignment, decode(frames))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the router shall hear of it
+    except Exception as error:  # noqa: BLE001 - whatever it is, the router shall hear of it, and have us ended
         link.send(Failed(reason=f"{type(error).__name__}: {error}"))
-        link.close()
-        sys.exit(1)
-    link.send(ready)
+    else:
+        link.send(ready)
     while True:
         message, frames = link.receive()
         assert isinstance(message, Run)  # noqa: S101
@@ -86,10 +67,3 @@ def run(runner: StageRunner, message: Run, frames: Sequence[Buffer]) -> tuple[Do
         buffers += encoded
     run_ms = (time.perf_counter() - started) * 1e3
     return Done(batch=message.batch, run_ms=run_ms, sizes=tuple(sizes), errors=errors), buffers
-
-
-def _end_with_launcher() -> None:
-    # Read the descriptor itself: the interpreter could not end while a thread holds the lock of a buffered reader.
-    while os.read(0, 4096):
-        pass
-    os._exit(0)

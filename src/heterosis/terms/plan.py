@@ -40,6 +40,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     tail_ms: float
     demand_per_s: float
     utilisation: float
+    variants: tuple[Variant, ...] = ()
+    """Every variant that its instances run, ``variant`` first; empty where that is the only one."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,3 +87,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def stage(self, name: str) -> StagePlan:
         """Return what was chosen for a stage."""
         return next(stage for stage in self.stages if stage.stage == name)
+
+    def variant(self, configuration: Configuration) -> Variant:
+        """Return the variant that instances of a configuration run."""
+        stage = self.stage(configuration.stage)
+        if not stage.variants:
+            return stage.variant
+        return next(variant for variant in stage.variants if variant.name == configuration.variant)

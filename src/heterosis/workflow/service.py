@@ -58,7 +58,7 @@ class Service:
                 f"the plan is for pipeline {plan.pipeline!r} with the stages {sorted(planned)}, but {target} has "
                 f"{pipeline.name!r} with {sorted(stages)}: plan it anew"
             )
-        for variant in (stage.variant for stage in plan.stages):
+        for variant in {plan.variant(placement.configuration) for placement in plan.placements}:
             if variant.artifact and not Path(variant.artifact).exists():
                 raise UsageError(f"the plan needs {variant.artifact}, which is not there: plan it anew")
         self.pipeline = pipeline
