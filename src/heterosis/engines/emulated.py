@@ -7,6 +7,7 @@ Outputs are zeros of the right shape. Nothing is computed, and the name and the 
 import bisect
 import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import numpy as np
 
 from heterosis.engines.checking import check_file, check_inputs
 from heterosis.engines.engine import Tensors
-from heterosis.terms import DYNAMIC, UNKNOWN, Energy, TensorSpec
+from heterosis.terms import DYNAMIC, UNKNOWN, Energy, Latency, OperatingPoint, TensorSpec
 from heterosis.terms.errors import EngineError
+from heterosis.terms.profile import QUANTILES_AT, quantiles
+
+Specs = tuple[TensorSpec, ...]
 
 
 class EmulatedPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,6 +63,21 @@ class EmulatedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         batches = [point.batch for point in self.points]
         if not batches or batches != sorted(set(batches)):
             raise ValueError(f"needs operating points of ascending batch sizes, got batches {batches}")
+
+    @classmethod
+    def of(cls, points: Sequence[OperatingPoint], inputs: Specs, outputs: Specs, source: str) -> "EmulatedModel":
+        """Rehearse the operating points of one configuration: their whole distribution is that of the simulator."""
+        at = sorted(points, key=lambda point: point.batch)
+        return cls(
+            device=at[0].configuration.device_type,
+            source=source,
+            inputs=inputs,
+            outputs=outputs,
+            points=tuple(
+                EmulatedPoint(batch=point.batch, latency_ms=_distribution(point.latency), energy=point.dynamic_energy)
+                for point in at
+            ),
+        )
 
     def write(self, path: Path) -> None:
         """Write the artifact."""
@@ -124,6 +143,11 @@ class EmulatedSession:
             self.energy = self.energy + point.energy
             batch -= point.batch
         return drawn
+
+
+def _distribution(latency: Latency) -> tuple[tuple[float, float], ...]:
+    times = quantiles(latency.p50_ms, latency.p95_ms, latency.p99_ms)
+    return tuple((100 * at, time_ms) for at, time_ms in zip(QUANTILES_AT, times, strict=True))
 
 
 def _zeros(spec: TensorSpec, batch: int) -> np.ndarray[Any, Any]:

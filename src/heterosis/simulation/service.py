@@ -7,6 +7,7 @@ import numpy as np
 
 from heterosis.scheduling.estimates import Estimates
 from heterosis.terms import Configuration, Plan
+from heterosis.terms.profile import QUANTILES_AT, quantiles
 
 
 class Service(Protocol):
@@ -18,11 +19,7 @@ class Service(Protocol):
 
 
 class MeasuredTimes:
-    """Draws run times whose median, 95th and 99th percentile are those of the plan's operating points.
-
-    Between these percentiles the distribution is linear; it starts as far below the median as the 95th percentile lies
-    above it, at half the median at the least, and ends a tenth beyond the 99th percentile.
-    """
+    """Draws run times whose median, 95th and 99th percentile are those of the plan's operating points (`quantiles`)."""
 
     def __init__(self, plan: Plan) -> None:
         """Take the plan's operating points."""
@@ -33,10 +30,9 @@ class MeasuredTimes:
         """See `Service.draw`."""
         values = self._quantiles.get((configuration, size))
         if values is None:
-            p50, p95, p99 = (self._estimates.quantile(configuration, size, percent) for percent in (50, 95, 99))
-            values = (max(2 * p50 - p95, p50 / 2), p50, p95, p99, 1.1 * p99)
+            values = quantiles(*(self._estimates.quantile(configuration, size, percent) for percent in (50, 95, 99)))
             self._quantiles[configuration, size] = values
-        return float(np.interp(rng.random(), (0, 0.5, 0.95, 0.99, 1), values))
+        return float(np.interp(rng.random(), QUANTILES_AT, values))
 
 
 class LogNormalTimes:

@@ -21,6 +21,18 @@ class Configuration(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     threads: int = 1
 
 
+QUANTILES_AT = (0.0, 0.5, 0.95, 0.99, 1.0)
+
+
+def quantiles(p50: float, p95: float, p99: float) -> tuple[float, ...]:
+    """Return a whole distribution of these percentiles, at `QUANTILES_AT`, to be taken as linear between them.
+
+    It starts as far below the median as the 95th percentile lies above it, at half the median at the least, and ends a
+    tenth beyond the 99th percentile.
+    """
+    return (max(2 * p50 - p95, p50 / 2), p50, p95, p99, 1.1 * p99)
+
+
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """Measured time of one batch, hooks of the stage included, in milliseconds."""
 

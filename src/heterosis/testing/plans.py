@@ -1,6 +1,10 @@
 """Small plans and graphs, made from a line or two."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
 
 from heterosis.terms import (
     Configuration,
@@ -18,6 +22,7 @@ from heterosis.terms import (
     TracedRequest,
     Variant,
 )
+from heterosis.terms.profile import QUANTILES_AT, quantiles
 
 PER_ITEM_SHARE = 0.5
 """Share of a batch's time that grows with its items; the rest is paid once a batch."""
@@ -75,6 +80,136 @@ def make_plan(  # noqa: PLR0913 - each has a default that a test may want otherw
         stages=tuple(reversed(planned)),
         placements=tuple(placements),
         points=tuple(points),
+        predicted=Prediction(latency_ms=0.0),
+    )
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of device for `make_mixed_plan`. ``latencies`` are those of batches of 1, 2, … up to the largest."""
+
+    latencies: tuple[Latency, ...]
+    power_w: float
+    """Of a device that runs a batch, above idle."""
+    instances: int = 4
+
+
+def make_latency(p50_ms: float, p95_ms: float, p99_ms: float) -> Latency:
+    """Make a latency whose mean is that of its whole distribution (`quantiles`)."""
+    mean_ms = float(np.trapezoid(quantiles(p50_ms, p95_ms, p99_ms), QUANTILES_AT))
+    return Latency(mean_ms=mean_ms, p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p99_ms)
+
+
+def make_mixed_plan(
+    stage: str,
+    kinds: Mapping[str, Kind],
+    *,
+    slo_ms: float,
+    rate_rps: float = 10.0,
+    policy: str = "heterosis",
+    pipeline: str = "toy",
+    folder: Path = Path(),
+) -> Plan:
+    """Plan one stage on unlike devices, each with a variant of its own, whose artifact is ``folder/NAME.json``."""
+    variants = {name: make_variant(stage, model=name, artifact=str(folder / f"{name}.json")) for name in kinds}
+    placements: list[Placement] = []
+    points: list[OperatingPoint] = []
+    for name, kind in kinds.items():
+        configuration = Configuration(stage=stage, variant=variants[name].name, device_type=name)
+        placements += [
+            Placement(
+                instance=f"{name}-{number}",
+                configuration=configuration,
+                max_batch=len(kind.latencies),
+                node="away",
+                device=f"{name}-{number}",
+                slots=(0,),
+            )
+            for number in range(kind.instances)
+        ]
+        points += [
+            OperatingPoint(
+                configuration=configuration,
+                batch=batch,
+                latency=latency,
+                cpu_ms=0.0,
+                dynamic_energy=Energy(kind.power_w * latency.mean_ms / 1e3, Quality.MODELLED),
+            )
+            for batch, latency in enumerate(kind.latencies, 1)
+        ]
+    first, *_ = variants.values()
+    planned = StagePlan(
+        stage=stage,
+        variant=first,
+        budget_ms=slo_ms,
+        tail_ms=0.0,
+        demand_per_s=rate_rps,
+        utilisation=0.0,
+        variants=tuple(variants.values()),
+    )
+    return Plan(
+        pipeline=pipeline,
+        slo=Slo(latency_ms=slo_ms),
+        rate_rps=rate_rps,
+        policy=policy,
+        stages=(planned,),
+        placements=tuple(placements),
+        points=tuple(points),
+        predicted=Prediction(latency_ms=0.0),
+    )
+
+
+def make_pool(
+    machines: Mapping[str, Mapping[int, float]],
+    *,
+    max_batch: int = 1,
+    slo_ms: float = 100.0,
+    policy: str = "heterosis",
+    accuracies: Mapping[str, float] | None = None,
+) -> Plan:
+    """Plan one stage, ``a``, with an instance on each of several unlike machines.
+
+    ``machines`` maps each to the time, always the same, of so many items in milliseconds. ``cpu-0`` and ``cpu-1`` are
+    two of one kind, ``cpu``; ``accuracies`` go by kind.
+    """
+    kinds: dict[Configuration, Mapping[int, float]] = {}
+    placements = []
+    for name, times in machines.items():
+        kind = name.partition("-")[0]
+        configuration = Configuration(stage="a", variant=kind, device_type=kind)
+        kinds[configuration] = times
+        placements.append(
+            Placement(
+                instance=name,
+                configuration=configuration,
+                max_batch=max_batch,
+                node=name,
+                device=kind,
+                slots=(0,),
+                accuracy=(accuracies or {}).get(kind),
+                prefetch=False,
+            )
+        )
+    points = tuple(
+        OperatingPoint(
+            configuration=configuration,
+            batch=size,
+            latency=Latency(mean_ms=time, p50_ms=time, p95_ms=time, p99_ms=time),
+            cpu_ms=time,
+        )
+        for configuration, times in kinds.items()
+        for size, time in times.items()
+    )
+    stage = StagePlan(
+        stage="a", variant=make_variant("a"), budget_ms=slo_ms, tail_ms=0.0, demand_per_s=10.0, utilisation=0.0
+    )
+    return Plan(
+        pipeline="toy",
+        slo=Slo(latency_ms=slo_ms),
+        rate_rps=10.0,
+        policy=policy,
+        stages=(stage,),
+        placements=tuple(placements),
+        points=points,
         predicted=Prediction(latency_ms=0.0),
     )
 
