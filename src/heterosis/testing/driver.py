@@ -43,8 +43,11 @@ class Driver:
         """Open a call."""
         return self(CallReady(call=Call(id=f"{request}/{number}", request=request, stage=stage, size=size)))
 
-    def ask(self, request: str, stage: str = "a", *, deadline: float = 0.1, size: int = 1) -> list[Effect]:
-        """Let a request arrive that makes one call, and open that; return all effects."""
+    def ask(
+        self, request: str, stage: str = "a", *, deadline: float = 0.1, size: int = 1, after: float = 0.0
+    ) -> list[Effect]:
+        """Let a request arrive some seconds later that makes one call, and open that; return all effects."""
+        self.now += after
         return self.arrive(request, deadline=deadline, size=size) + self.call(request, stage, size=size)
 
     def done(self, instance: str, *, run_ms: float = 10.0, after: float = 0.0) -> list[Effect]:
