@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from heterosis.scheduling.policies.clockwork import Clockwork
 from heterosis.scheduling.policies.drs import Drs
 from heterosis.scheduling.policies.earliest_completion import EarliestCompletion
 from heterosis.scheduling.policies.fcfs import Fcfs
@@ -15,6 +16,7 @@ from heterosis.scheduling.policy import Policy
 from heterosis.terms.errors import UsageError
 
 POLICIES: dict[str, Callable[[], Policy]] = {
+    "clockwork": Clockwork,
     "drs": Drs,
     "earliest_completion": EarliestCompletion,
     "fcfs": Fcfs,
