@@ -1,5 +1,73 @@
-"""SynergAI's setting (TECS'25): one x86 VM and two Jetson boards, on which the policy also chooses configurations."""
+"""SynergAI's setting (TECS'25): one x86 VM and two Jetson boards, on which the policy also chooses configurations.
 
-from heterosis.studies.synergai.cell import Row, cell
+Every policy runs in two settings. In ``chosen`` all configurations are planned, and the policy takes one for each
+job; in ``static`` each engine has one configuration on each worker, the best for this policy and load that was found on
+other seeds. `gains` shows apart what choosing, what ordering and what both are worth.
+"""
 
-__all__ = ["Row", "cell"]
+from pathlib import Path
+
+from heterosis.scheduling.policies import make_policy
+from heterosis.studies.parallel import starmap
+from heterosis.studies.study import Options, Step
+from heterosis.studies.synergai.cell import Row, best_static, cell, one_run, summary, tuning_seeds
+from heterosis.studies.synergai.gains import Gain, gains
+from heterosis.studies.synergai.setting import CHOSEN, LOADS, STATIC
+
+__all__ = ["POLICIES", "Gain", "Row", "cell", "draw", "gains", "run"]
+
+POLICIES = (
+    "heterosis",
+    "synergai",
+    "slack",
+    "slo_mael:as-published",
+    "slo_mael:summed",
+    "mael",
+    "earliest_completion",
+    "least_laxity",
+    "fcfs",
+    "round_robin",
+)
+"""The policies that are compared unless others are asked for."""
+
+
+def run(options: Options, step: Step) -> list[Row]:
+    """Run every policy under every load, with static and with chosen configurations."""
+    policies = options.policies or POLICIES
+    for policy in policies:
+        make_policy(policy)  # an unknown name is said before anything runs
+    cells = [(load, policy) for load in LOADS for policy in policies]
+    tuning = [
+        (load, policy, name, seed) for load, policy in cells for name in STATIC for seed in tuning_seeds(options.seeds)
+    ]
+    step("static configurations")
+    tuned = dict(zip(tuning, starmap(one_run, tuning, options.jobs, step), strict=True))
+    best = {
+        each: best_static({name: [tuned[*each, name, seed] for seed in tuning_seeds(options.seeds)] for name in STATIC})
+        for each in cells
+    }
+    judged = [
+        (load, policy, setting, seed)
+        for load, policy in cells
+        for setting in (best[load, policy], CHOSEN)
+        for seed in range(options.seeds)
+    ]
+    step("all policies")
+    runs = dict(zip(judged, starmap(one_run, judged, options.jobs, step), strict=True))
+    return [
+        summary(
+            load,
+            policy,
+            "" if setting == CHOSEN else setting,
+            [runs[load, policy, setting, seed] for seed in range(options.seeds)],
+        )
+        for load, policy in cells
+        for setting in (best[load, policy], CHOSEN)
+    ]
+
+
+def draw(rows: list[Row], folder: Path) -> list[Path]:
+    """Draw violations and joules of every policy under every load, and what choosing and ordering are worth."""
+    from heterosis.studies.synergai.drawing import draw_gains, draw_rows
+
+    return [draw_rows(rows, folder / "synergai.svg"), draw_gains(gains(rows), folder / "synergai-gains.svg")]

@@ -2,22 +2,21 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from statistics import median
 from time import perf_counter
 
 import msgspec
-import numpy as np
 
 from heterosis.scheduling import Effect, Event, RequestArrived, RequestEnded, Scheduler
 from heterosis.simulation import Simulator
 from heterosis.simulation.service import LogNormalTimes
+from heterosis.studies.intervals import mean_interval
 from heterosis.studies.synergai.setting import CHOSEN, JOBS, NOISE, STATIC, arrivals, make_plan
 from heterosis.studies.synergai.workers import IDLE_W
 from heterosis.terms import Plan, Request
 
 TUNING_SEED = 1000
-"""The best static setting is chosen on seeds from here on, and judged on others."""
-AS_GOOD = 0.5
-"""Static settings whose violations differ by no more percentage points are as good; energy decides between them."""
+MOST_TUNING_SEEDS = 5
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,7 +55,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     dynamic_joules_per_request: float
     """The part of it that depends on where and how the jobs ran."""
     decision_us: float
-    """Wall time in the scheduler for each job, all its events together, on the machine that ran the study."""
+    """Wall time in the scheduler for each job, all its events together; the median over the runs, on this machine."""
     worst_class_violations: float
     """Violations of the engine that has most, all runs taken together."""
     lost: float
@@ -110,21 +109,22 @@ def one_run(load: float, policy: str, configuration: str, seed: int, jobs: int =
 
 def cell(*, load: float, policy: str, configuration: str, seeds: int = 3, jobs: int = JOBS) -> Row:
     """Run one cell here and now; ``configuration`` is ``chosen`` or ``static``, the best of `STATIC`."""
-    if configuration == CHOSEN:
-        return summary(load, policy, "", [one_run(load, policy, CHOSEN, seed, jobs) for seed in range(seeds)])
-    tried = {
-        name: [one_run(load, policy, name, TUNING_SEED + seed, jobs) for seed in range(max(1, seeds // 2))]
-        for name in STATIC
-    }
-    best = best_static(tried)
-    return summary(load, policy, best, [one_run(load, policy, best, seed, jobs) for seed in range(seeds)])
+    best = ""
+    if configuration != CHOSEN:
+        best = best_static(
+            {name: [one_run(load, policy, name, seed, jobs) for seed in tuning_seeds(seeds)] for name in STATIC}
+        )
+    return summary(load, policy, best, [one_run(load, policy, best or CHOSEN, seed, jobs) for seed in range(seeds)])
+
+
+def tuning_seeds(seeds: int) -> range:
+    """The seeds that the best static setting is chosen on; others than those that it is judged on."""
+    return range(TUNING_SEED, TUNING_SEED + min(seeds, MOST_TUNING_SEEDS))
 
 
 def best_static(tried: dict[str, list[Run]]) -> str:
-    """The static setting of least energy among those of fewest violations."""
-    violations = {name: violations_of(runs) for name, runs in tried.items()}
-    limit = min(violations.values()) + AS_GOOD
-    return min((name for name in tried if violations[name] <= limit), key=lambda name: _joules(tried[name]))
+    """The static setting of fewest violations; of several, the one of least energy."""
+    return min(tried, key=lambda name: (violations_of(tried[name]), _joules(tried[name])))
 
 
 def violations_of(runs: Sequence[Run]) -> float:
@@ -135,20 +135,20 @@ def violations_of(runs: Sequence[Run]) -> float:
 def summary(load: float, policy: str, static: str, runs: Sequence[Run]) -> Row:
     """Summarise the runs of one cell; ``static`` names the static setting, empty where the policy chooses."""
     shares = [violations_of([run]) for run in runs]
-    low, high = _interval(shares)
+    mean, low, high = mean_interval(shares)
     jobs, answered = sum(sum(run.jobs.values()) for run in runs), sum(run.answered for run in runs)
     engines = sorted({engine for run in runs for engine in run.jobs})
     return Row(
         load=load,
         policy=policy,
         configuration="static" if static else CHOSEN,
-        violations=float(np.mean(shares)),
+        violations=mean,
         violations_low=low,
         violations_high=high,
         excess_ms=1e3 * sum(run.excess_s for run in runs) / max(answered, 1),
         joules_per_request=_joules(runs),
         dynamic_joules_per_request=sum(run.dynamic_j for run in runs) / max(answered, 1),
-        decision_us=1e6 * sum(run.decision_s for run in runs) / jobs,
+        decision_us=1e6 * median(run.decision_s / sum(run.jobs.values()) for run in runs),
         worst_class_violations=max(
             _percent(sum(run.violations.get(engine, 0) for run in runs), sum(run.jobs.get(engine, 0) for run in runs))
             for engine in engines
@@ -165,13 +165,3 @@ def _joules(runs: Sequence[Run]) -> float:
 
 def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    from scipy.stats import t
-
-    mean = float(np.mean(values))
-    if len(values) < 2:  # noqa: PLR2004 - one run has no spread
-        return mean, mean
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean - half, mean + half

@@ -6,6 +6,7 @@ job, jobs arrive as a Poisson process, and a target is a multiple of the least t
 Run times are the modelled ones with lognormal noise of 5 %. A worker runs one job at a time.
 """
 
+from functools import cache
 from statistics import fmean
 from typing import Final
 
@@ -58,6 +59,7 @@ def capacity_per_s() -> float:
     return found
 
 
+@cache
 def least_s(engine: str, queries: int) -> float:
     """The least time in which any worker does a job."""
     return min(each.exec_s(queries) for each in choices(engine))

@@ -15,7 +15,6 @@ Rules, all ours, where the figures of the paper are not public:
   same clock (both boards have the same Carmel cores). Idle power is one figure for each worker, in all its modes.
 """
 
-from collections.abc import Iterator
 from functools import cache
 from math import log, sqrt
 from typing import Final
@@ -92,18 +91,23 @@ def power_exponent() -> float:
     return sum(x * y for x, y in pairs) / sum(x * x for x, _ in pairs)
 
 
-def choices(engine: str) -> Iterator[Choice]:
+@cache
+def choices(engine: str) -> tuple[Choice, ...]:
     """All configurations of an engine, worker by worker, the fastest of each worker first."""
-    for threads in X86_THREADS:
-        yield Choice(
-            worker="x86",
-            configuration=_configuration(engine, "x86", DEFAULT_MODE, threads),
-            qps=_x86_qps(engine) * speed_up(threads) / speed_up(max(X86_THREADS)),
-            start_s=START_S,
-            dynamic_w=threads * (VCPU_FULL_W - VCPU_IDLE_W),
-        )
+    found = [_vm(engine, threads) for threads in X86_THREADS]
     for worker, modes in (("agx", AGX_MODES), ("nx", NX_MODES)):
-        yield from sorted((_board(engine, worker, mode, modes) for mode in modes), key=lambda each: -each.qps)
+        found += sorted((_board(engine, worker, mode, modes) for mode in modes), key=lambda each: -each.qps)
+    return tuple(found)
+
+
+def _vm(engine: str, threads: int) -> Choice:
+    return Choice(
+        worker="x86",
+        configuration=_configuration(engine, "x86", DEFAULT_MODE, threads),
+        qps=_x86_qps(engine) * speed_up(threads) / speed_up(max(X86_THREADS)),
+        start_s=START_S,
+        dynamic_w=threads * (VCPU_FULL_W - VCPU_IDLE_W),
+    )
 
 
 def _x86_qps(engine: str) -> float:

@@ -1,0 +1,49 @@
+"""What choosing configurations, what ordering and what both are worth: differences between the cells of the study."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from heterosis.studies.synergai.cell import Row
+from heterosis.studies.synergai.setting import CHOSEN
+
+REFERENCE = "fcfs"
+"""Neither orders nor chooses: first come, first served, on the best static configurations."""
+
+
+class Gain(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one policy under one load. Violations in percentage points, joules per job; positive is better."""
+
+    load: float
+    policy: str
+    choosing_violations: float
+    """The policy on its best static configurations, less the same policy where it chooses."""
+    ordering_violations: float
+    """The reference on static configurations, less the policy on static ones; the two add up to ``both``."""
+    both_violations: float
+    choosing_j: float
+    ordering_j: float
+    both_j: float
+
+
+def gains(rows: Sequence[Row]) -> list[Gain]:
+    """Compare with the reference; none where that was not among the policies."""
+    found = {(row.load, row.policy, row.configuration): row for row in rows}
+    return [
+        _gain(found[load, REFERENCE, "static"], found[load, policy, "static"], chosen)
+        for (load, policy, configuration), chosen in found.items()
+        if configuration == CHOSEN and (load, REFERENCE, "static") in found
+    ]
+
+
+def _gain(reference: Row, static: Row, chosen: Row) -> Gain:
+    return Gain(
+        load=chosen.load,
+        policy=chosen.policy,
+        choosing_violations=static.violations - chosen.violations,
+        ordering_violations=reference.violations - static.violations,
+        both_violations=reference.violations - chosen.violations,
+        choosing_j=static.joules_per_request - chosen.joules_per_request,
+        ordering_j=reference.joules_per_request - static.joules_per_request,
+        both_j=reference.joules_per_request - chosen.joules_per_request,
+    )
