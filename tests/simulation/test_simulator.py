@@ -33,7 +33,7 @@ def test_an_idle_system_takes_the_sum_of_its_stages() -> None:
     outcome = Simulator(make_plan({"a": 10, "b": 20})).run(workload(list(accumulate(repeat(1.0, 200))), CHAIN))
     assert outcome.attainment == 1.0
     assert outcome.latency_ms(50) == pytest.approx(30, rel=0.1)
-    assert outcome.dynamic_joules == pytest.approx(200 * 0.03)
+    assert outcome.dynamic_joules == pytest.approx(200 * 0.03, rel=0.05)  # 1 W for as long as it really runs
 
 
 def test_every_request_has_exactly_one_outcome_also_far_beyond_capacity() -> None:

@@ -1,8 +1,38 @@
 """Drives the scheduling core in virtual time."""
 
+from heterosis.simulation.energy import Joules
+from heterosis.simulation.failures import Failure, RandomFailures
+from heterosis.simulation.network import Link, Network, Traffic
+from heterosis.simulation.occupancy import Occupancy
 from heterosis.simulation.outcome import Outcome
+from heterosis.simulation.power import Power
 from heterosis.simulation.replay import Divergence, replay
+from heterosis.simulation.setting import Setting
 from heterosis.simulation.simulator import Simulator
-from heterosis.simulation.workload import Arrival, RequestClass, single_call, workload
+from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Uniform
+from heterosis.simulation.workload import Arrival, RequestClass, Sizes, single_call, workload
 
-__all__ = ["Arrival", "Divergence", "Outcome", "RequestClass", "Simulator", "replay", "single_call", "workload"]
+__all__ = [
+    "Arrival",
+    "Divergence",
+    "Empirical",
+    "Failure",
+    "Fixed",
+    "Joules",
+    "Link",
+    "LogNormal",
+    "Network",
+    "Occupancy",
+    "Outcome",
+    "Power",
+    "RandomFailures",
+    "RequestClass",
+    "Setting",
+    "Simulator",
+    "Sizes",
+    "Traffic",
+    "Uniform",
+    "replay",
+    "single_call",
+    "workload",
+]

@@ -1,9 +1,10 @@
 """Simulates a plan under load: the scheduling core in virtual time."""
 
+import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from heterosis.scheduling import (
@@ -15,70 +16,80 @@ from heterosis.scheduling import (
     InstanceDown,
     InstanceReady,
     PlanChanged,
+    Refusal,
     RefuseRequest,
     RequestArrived,
     RequestEnded,
     RunBatch,
     Scheduler,
+    SetPowerMode,
     SetTimer,
     StartInstance,
     StopInstance,
     TimerFired,
 )
+from heterosis.scheduling.states import InstanceState
+from heterosis.simulation.energy import DynamicPower, Joules
+from heterosis.simulation.failures import Failure
 from heterosis.simulation.kernel import Kernel
+from heterosis.simulation.lives import Happening, Lives, check_failures
 from heterosis.simulation.outcome import Outcome
+from heterosis.simulation.power import Meter
+from heterosis.simulation.progress import Flight, Running, Shape
 from heterosis.simulation.service import MeasuredTimes, Service
+from heterosis.simulation.setting import Setting
 from heterosis.simulation.workload import Arrival
 from heterosis.terms import Call, Plan, Request, TracedRequest
 
-
-class _Shape:
-    """A request's calls, as the simulator walks them."""
-
-    __slots__ = ("children", "parents", "roots", "stages")
-
-    def __init__(self, traced: TracedRequest) -> None:
-        self.stages = [call.stage for call in traced.calls]
-        self.parents = [len(call.parents) for call in traced.calls]
-        self.roots = [position for position, count in enumerate(self.parents) if not count]
-        self.children: list[list[int]] = [[] for _ in traced.calls]
-        for position, call in enumerate(traced.calls):
-            for parent in call.parents:
-                self.children[parent].append(position)
-
-
-@dataclass(slots=True)
-class _Running:
-    """A request in progress."""
-
-    request: Request
-    shape: _Shape
-    waits_for: list[int]
-    """How many calls each of its calls still waits for."""
-    calls_left: int
+_ALIVE = {InstanceState.STARTING, InstanceState.READY, InstanceState.DRAINING}
+_DEFAULT = Setting()
+_Running = Running
 
 
 class Simulator:
-    """One run. Draws come from one seeded generator, so equal arguments give equal outcomes."""
+    """One run. Draws come from seeded generators, so equal arguments give equal outcomes."""
 
-    def __init__(self, plan: Plan, *, seed: int = 0, bias: float = 1.0, service: Service | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        seed: int = 0,
+        bias: float = 1.0,
+        service: Service | None = None,
+        setting: Setting = _DEFAULT,
+    ) -> None:
         """Simulate this plan. Run times are drawn from its operating points, or by ``service``.
 
         ``bias`` multiplies every run time (1.15: 15 % above profile).
         """
+        plans = (plan, *(later for _, later in setting.plan_changes))
+        points = {(point.configuration, point.batch): point for each in plans for point in each.points}
+        measured = msgspec.structs.replace(plan, points=tuple(points.values()))
+        instances = {placement.instance for each in plans for placement in each.placements}
+        check_failures(setting.failures, instances)
         self.scheduler = Scheduler(plan)
         self._plan = plan
         self._rng = np.random.default_rng(seed)
-        self._service = service or MeasuredTimes(plan)
+        self._service = service or MeasuredTimes(measured)
         self._bias = bias
-        self._kernel: Kernel[Event] = Kernel()
+        self._setting = setting
+        self._kernel: Kernel[Happening] = Kernel()
         self._now: deque[Event] = deque()
         """Events that happen at this very moment, in order."""
-        self._shapes: dict[int, _Shape] = {}
-        self._running: dict[str, _Running] = {}
-        self._batches: dict[int, RunBatch] = {}
+        self._shapes: dict[int, Shape] = {}
+        self._running: dict[str, Running] = {}
+        self._flights: dict[int, Flight] = {}
         self._busy_until: dict[str, float] = {}
+        self._refusal: Refusal | None = None
+        self._lives = Lives(self._kernel, measured.points, setting.random_failures)
+        self._network, self._occupancy = setting.network, setting.occupancy
+        self._meter = None if setting.power is None else Meter(setting.power, plans)
+        self._dynamic = DynamicPower(measured.points)
+        self._joules = self._wasted = 0.0
+        self._joules_known = True
+        self._loads = setting.load_at_start
         self._outcome = Outcome(slo=plan.slo)
+        self._decide = self._timed_decide if setting.timed else self.scheduler.handle
 
     def run(self, arrivals: Iterable[Arrival]) -> Outcome:
         """Simulate requests that arrive in this order of time, until the last has ended."""
@@ -86,6 +97,12 @@ class Simulator:
         limit = self._plan.slo.latency_ms
         coming = enumerate(arrivals)
         self._handle(PlanChanged(plan=self._plan))
+        self._present()
+        self._loads = True
+        for failure in self._setting.failures:
+            kernel.at(failure.at_s, failure)
+        for at, plan in self._setting.plan_changes:
+            kernel.at(at, PlanChanged(plan=plan))
         following = next(coming, None)
         while True:
             while soon:
@@ -95,91 +112,214 @@ class Simulator:
                 following = next(coming, None)
                 kernel.now = max(arrival.at, kernel.now)
                 self._arrive(number, arrival, limit)
-            elif (event := kernel.next()) is not None:
-                self._handle(event)
-            else:
+            elif following is None and not self._running and not self._flights:
                 break
-        self._outcome.duration_s = kernel.now
-        return self._outcome
+            elif (event := kernel.next()) is None:
+                self._give_up()
+            elif type(event) is BatchDone:
+                self._batch_done(event)
+            else:
+                self._happen(event)
+        return self._close()
 
     def _arrive(self, number: int, arrival: Arrival, limit_ms: float) -> None:
-        limit_ms = limit_ms if arrival.latency_ms is None else arrival.latency_ms
+        limit_s = (limit_ms if arrival.latency_ms is None else arrival.latency_ms) / 1e3
         request = Request(
             id=f"r{number}",
             pipeline=self._plan.pipeline,
             arrival=arrival.at,
-            deadline=arrival.at + limit_ms / 1e3,
+            deadline=arrival.at + limit_s,
             request_class=arrival.request_class,
             size=arrival.size,
         )
+        self._outcome.records.arrived(arrival, limit_s)
         self._handle(RequestArrived(request=request))
-        if request.id in self.scheduler.requests:
-            self._begin(request, arrival.shape)
+        if self._refusal is None:
+            self._begin(number, request, arrival.shape)
+        else:
+            self._outcome.records.refused(number, self._refusal)
+            self._refusal = None
+
+    def _happen(self, event: Happening) -> None:
+        """Take what is neither an arrival nor the end of a batch."""
+        if isinstance(event, Failure):
+            self._fail(event)
+        elif not isinstance(event, InstanceReady) or self._lives.is_ready(event):
+            self._handle(event)
+            if isinstance(event, InstanceDown | PlanChanged):
+                self._present()
 
     def _handle(self, event: Event) -> None:
-        for effect in self.scheduler.handle(event, self._kernel.now):
+        for effect in self._decide(event, self._kernel.now):
             self._execute(effect)
-        if type(event) is BatchDone:
-            for call in self._batches.pop(event.batch).calls:
-                self._call_done(call)
+        if self._occupancy is not None:
+            self._occupancy.queues(self._kernel.now, self.scheduler.queues)
+
+    def _timed_decide(self, event: Event, now: float) -> list[Effect]:
+        started = time.perf_counter()
+        effects = self.scheduler.handle(event, now)
+        self._outcome.decision_s.append(time.perf_counter() - started)
+        return effects
 
     def _execute(self, effect: Effect) -> None:
         kernel = self._kernel
         match effect:
-            case RunBatch(batch=batch, instance=instance):
-                self._batches[batch] = effect
-                held = self.scheduler.instances[instance]
-                size = held.batches[-1].size
-                run = self._service.draw(held.configuration, size, self._rng) * self._bias
-                end = max(kernel.now, self._busy_until.get(instance, 0.0)) + run
-                self._busy_until[instance] = end
-                self._outcome.batch(self.scheduler.estimates.joules(held.configuration, size), size)
-                kernel.at(end, BatchDone(batch=batch, run_ms=run * 1e3))
+            case RunBatch():
+                self._run(effect)
             case StartInstance(placement=placement):
-                kernel.at(kernel.now, InstanceReady(instance=placement.instance))
+                load_s = self._lives.load_s(placement) if self._loads else 0.0
+                self._lives.start(placement, load_s)
+                if self._meter is not None:
+                    self._meter.start(placement, load_s)
             case StopInstance(instance=instance):
+                self._lives.stop(instance)
                 kernel.at(kernel.now, InstanceDown(instance=instance, reason="stopped"))
             case SetTimer(at=at, key=key):
                 kernel.at(at, TimerFired(key=key))
-            case RefuseRequest(kind=kind):
-                self._outcome.refused(kind)
-            case DropCall(request=request, kind=kind):
-                if self._running.pop(request, None) is not None:
-                    self._outcome.refused(kind)
-                    self._now.append(RequestEnded(request=request, outcome="failed"))
+            case SetPowerMode(node=node, device=device, mode=mode):
+                if self._meter is not None:
+                    self._meter.switch((node, device), mode, kernel.now)
+            case RefuseRequest(request=request, kind=kind, reason=reason):
+                self._refusal = kind
+                self._tell_drop(request, kind, reason)
+            case DropCall(request=request, kind=kind, reason=reason):
+                self._drop(request, kind, reason)
 
-    def _begin(self, request: Request, traced: TracedRequest) -> None:
+    # --- batches
+
+    def _run(self, effect: RunBatch) -> None:
+        kernel = self._kernel
+        instance = self.scheduler.instances[effect.instance]
+        batch = instance.batches[-1]
+        size, configuration = batch.size, instance.configuration
+        run_s = self._service.draw(configuration, size, self._rng) * self._bias
+        begin = max(kernel.now, self._busy_until.get(effect.instance, 0.0))
+        back_s = 0.0
+        if self._network is not None:
+            there_s, back_s = self._network.seconds(instance.placement.node, configuration.stage, size)
+            begin = max(begin, kernel.now + there_s)
+        if self._meter is not None:
+            begin = max(begin, self._meter.begin(instance.unit, kernel.now))
+        end = self._busy_until[effect.instance] = begin + run_s
+        watts = self._dynamic.watts(configuration, size)
+        self._flights[effect.batch] = Flight(effect, instance, batch.calls, size, begin, run_s, watts)
+        for record in batch.calls:
+            self._running[record.request.id].waited_s += begin
+        kernel.at(end + back_s, BatchDone(batch=effect.batch, run_ms=run_s * 1e3))
+
+    def _batch_done(self, event: BatchDone) -> None:
+        flight = self._flights.pop(event.batch, None)
+        if flight is None:  # its instance failed meanwhile
+            return
+        self._handle(event)
+        joules = self._spend(flight, flight.run_s, "done") / flight.size
+        for record in flight.calls:
+            running = self._running.get(record.request.id)
+            if running is None:
+                self._wasted += joules * record.call.size
+            else:
+                running.joules += joules * record.call.size
+                self._call_done(running, record.call.id)
+
+    def _spend(self, flight: Flight, ran_s: float, ended: str) -> float:
+        """Take the end of a batch; return the joules that it drew, 0 where they are unknown."""
+        if self._meter is not None:
+            self._meter.end(flight.instance.unit, self._kernel.now)
+        if self._occupancy is not None:
+            self._occupancy.batch(flight, flight.begin + ran_s, ended)
+        if flight.watts is None:
+            self._joules_known = False
+            return 0.0
+        joules = flight.watts * ran_s
+        self._joules += joules
+        return joules
+
+    # --- failures
+
+    def _fail(self, failure: Failure) -> None:
+        self._lives.after(failure)
+        instance, now = self.scheduler.instances.get(failure.instance), self._kernel.now
+        if instance is None or instance.state not in _ALIVE:
+            return
+        for batch in instance.batches:
+            flight = self._flights.pop(batch.id)
+            self._wasted += self._spend(flight, min(max(now - flight.begin, 0.0), flight.run_s), "lost")
+            for record in batch.calls:
+                running = self._running.get(record.request.id)
+                if running is not None:
+                    running.waited_s -= max(flight.begin, now)
+        self._busy_until.pop(instance.name, None)
+        self._lives.fail(failure)
+        self._handle(InstanceDown(instance=instance.name, reason="failed"))
+        self._present()
+
+    def _present(self) -> None:
+        """Tell the meter which devices have instances."""
+        if self._meter is not None:
+            units = {instance.unit for instance in self.scheduler.instances.values()}
+            self._meter.present(units, self._kernel.now)
+
+    # --- requests
+
+    def _begin(self, number: int, request: Request, traced: TracedRequest) -> None:
         shape = self._shapes.get(id(traced))
         if shape is None:
-            shape = self._shapes[id(traced)] = _Shape(traced)
-        self._running[request.id] = running = _Running(request, shape, shape.parents.copy(), len(shape.stages))
+            shape = self._shapes[id(traced)] = Shape(traced)
+        running = Running(number, request, shape, shape.parents.copy(), len(shape.stages))
+        self._running[request.id] = running
         if not shape.stages:
             self._end(running)
         for position in shape.roots:
             self._call_ready(running, position)
 
-    def _call_ready(self, running: _Running, position: int) -> None:
+    def _call_ready(self, running: Running, position: int) -> None:
         request = running.request
         stage = running.shape.stages[position]
+        running.waited_s -= self._kernel.now
         call = Call(id=f"{request.id}/{position}", request=request.id, stage=stage, size=request.size)
         self._now.append(CallReady(call=call))
 
-    def _call_done(self, call: str) -> None:
-        request, _, number = call.partition("/")
-        running = self._running.get(request)
-        if running is None:
-            return
+    def _call_done(self, running: Running, call: str) -> None:
         running.calls_left -= 1
         if not running.calls_left:
             self._end(running)
             return
-        for child in running.shape.children[int(number)]:
+        for child in running.shape.children[int(call.partition("/")[2])]:
             running.waits_for[child] -= 1
             if not running.waits_for[child]:
                 self._call_ready(running, child)
 
-    def _end(self, running: _Running) -> None:
+    def _end(self, running: Running) -> None:
         request = running.request
         del self._running[request.id]
-        self._outcome.answered(self._kernel.now - request.arrival)
+        latency_s = self._kernel.now - request.arrival
+        if not self._outcome.records.answered(running.number, latency_s, running.waited_s):
+            self._wasted += running.joules
         self._now.append(RequestEnded(request=request.id, outcome="answered"))
+
+    def _drop(self, request: str, kind: Refusal, reason: str) -> None:
+        running = self._running.pop(request, None)
+        if running is not None:
+            self._outcome.records.refused(running.number, kind)
+            self._wasted += running.joules
+            self._now.append(RequestEnded(request=request, outcome="failed"))
+            self._tell_drop(request, kind, reason)
+
+    def _give_up(self) -> None:
+        """End the requests for which nothing will ever happen again: what they need is down for good."""
+        for request in list(self._running):
+            self._drop(request, Refusal.UNAVAILABLE, "nothing is left that could run it")
+
+    def _tell_drop(self, request: str, kind: Refusal, reason: str) -> None:
+        if self._occupancy is not None:
+            self._occupancy.drop(self._kernel.now, request, kind.value, reason)
+
+    def _close(self) -> Outcome:
+        outcome, now = self._outcome, self._kernel.now
+        known = self._joules_known
+        outcome.duration_s = now
+        outcome.dynamic_joules, outcome.wasted_joules = (self._joules, self._wasted) if known else (None, None)
+        outcome.joules = Joules() if self._meter is None else self._meter.total(now)
+        outcome.joules.dynamic = self._dynamic.energy(outcome.dynamic_joules)
+        outcome.joules.wasted = self._dynamic.energy(outcome.wasted_joules)
+        return outcome

@@ -24,6 +24,14 @@ class DeviceType(msgspec.Struct, frozen=True, kw_only=True):
     power_modes: tuple[PowerMode, ...] = (PowerMode(name=DEFAULT_MODE),)
     quality: Quality = Quality.NONE
     source: str = ""
+    sleep_power_w: float | None = None
+    """Of the whole device asleep; None where it cannot sleep."""
+    wake_ms: float = 0.0
+    """From asleep until it can run a batch."""
+    switch_ms: float = 0.0
+    """From one power mode to another; nothing runs meanwhile."""
+    switch_j: float | None = None
+    """Energy of that beyond idle power; None where unknown."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,28 @@
+"""What a simulated run has besides its plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from heterosis.simulation.failures import Failure, RandomFailures
+from heterosis.simulation.network import Network
+from heterosis.simulation.occupancy import Occupancy
+from heterosis.simulation.power import Power
+from heterosis.terms import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """By default nothing fails, nodes are next to each other, no idle power is counted, and all instances are ready."""
+
+    load_at_start: bool = False
+    """The first instances load and warm up like later ones, instead of being ready when the run begins."""
+    failures: Sequence[Failure] = ()
+    random_failures: RandomFailures | None = None
+    network: Network | None = None
+    power: Power | None = None
+    plan_changes: Sequence[tuple[float, Plan]] = ()
+    """Moments in seconds, and the plan that holds from then on."""
+    timed: bool = False
+    """Measure the wall time of every decision; it goes to the outcome's ``decision_s``."""
+    occupancy: Occupancy | None = None
+    """Told what runs where and when."""
