@@ -144,7 +144,7 @@ def test_the_best_static_setting_has_fewest_violations_then_least_energy() -> No
                 excess_s=0.0,
                 answered=100,
                 dynamic_j=dynamic_j,
-                idle_j=0.0,
+                total_j=dynamic_j,
                 decision_s=1.0,
             )
         ]

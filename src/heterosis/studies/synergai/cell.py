@@ -1,19 +1,16 @@
 """One cell of the study: one policy under one load, in one setting of the configurations, over seeds."""
 
-from collections import Counter
 from collections.abc import Sequence
 from statistics import median
-from time import perf_counter
 
 import msgspec
+import numpy as np
 
-from heterosis.scheduling import Effect, Event, RequestArrived, RequestEnded, Scheduler
-from heterosis.simulation import Simulator
+from heterosis.simulation import Power, Setting, Simulator
 from heterosis.simulation.service import LogNormalTimes
 from heterosis.studies.intervals import mean_interval
 from heterosis.studies.synergai.setting import CHOSEN, JOBS, NOISE, STATIC, arrivals, make_plan
-from heterosis.studies.synergai.workers import IDLE_W
-from heterosis.terms import Plan, Request
+from heterosis.studies.synergai.workers import fleet
 
 TUNING_SEED = 1000
 MOST_TUNING_SEEDS = 5
@@ -30,8 +27,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds beyond the targets, over all jobs that were answered."""
     answered: int
     dynamic_j: float
-    idle_j: float
-    """Idle power of the fleet over the run, from the first moment to the last answer."""
+    total_j: float
+    """With the idle power of the fleet, from the first moment to the last answer."""
     decision_s: float
     """Wall time in the scheduler, all events together."""
 
@@ -65,45 +62,26 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-class _Watched(Scheduler):
-    """A scheduler that notes its own time, and how late each request is answered."""
-
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
-        self.spent_s = 0.0
-        self.arrived: dict[str, Request] = {}
-        self.late_s: list[tuple[str, float]] = []
-
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        begin = perf_counter()
-        effects = super().handle(event, now)
-        self.spent_s += perf_counter() - begin
-        match event:
-            case RequestArrived(request=request):
-                self.arrived[request.id] = request
-            case RequestEnded(request=name, outcome="answered"):
-                request = self.arrived[name]
-                self.late_s.append((request.request_class, now - request.deadline))
-        return effects
-
-
 def one_run(load: float, policy: str, configuration: str, seed: int, jobs: int = JOBS) -> Run:
     """Simulate one seed; ``configuration`` is `CHOSEN` or one of the `STATIC` settings."""
     plan = make_plan(policy, load, configuration)
-    simulator = Simulator(plan, seed=seed, service=LogNormalTimes(plan, NOISE))
-    simulator.scheduler = watched = _Watched(plan)
+    setting = Setting(power=Power(fleet=fleet()), timed=True)
+    simulator = Simulator(plan, seed=seed, service=LogNormalTimes(plan, NOISE), setting=setting)
     outcome = simulator.run(arrivals(load, seed, jobs))
-    arrived = Counter(request.request_class for request in watched.arrived.values())
-    in_time = Counter(engine for engine, late_s in watched.late_s if late_s <= 0)
-    assert outcome.dynamic_joules is not None  # noqa: S101 - every operating point has its energy
+    records, total = outcome.records, outcome.joules.total.joules
+    assert total is not None  # noqa: S101 - every operating point and every mode has its figures
+    assert outcome.dynamic_joules is not None  # noqa: S101
+    late_s = records.latencies - records.limits
     return Run(
-        jobs=dict(arrived),
-        violations={engine: count - in_time[engine] for engine, count in arrived.items()},
-        excess_s=sum(max(late_s, 0.0) for _, late_s in watched.late_s),
-        answered=len(watched.late_s),
+        jobs={engine: int((records.kinds == number).sum()) for engine, number in records.classes.items()},
+        violations={
+            engine: int(records.violated[records.kinds == number].sum()) for engine, number in records.classes.items()
+        },
+        excess_s=float(np.nansum(np.maximum(late_s, 0.0))),
+        answered=int((~np.isnan(late_s)).sum()),
         dynamic_j=outcome.dynamic_joules,
-        idle_j=outcome.duration_s * sum(IDLE_W.values()),
-        decision_s=watched.spent_s,
+        total_j=total,
+        decision_s=sum(outcome.decision_s),
     )
 
 
@@ -160,7 +138,7 @@ def summary(load: float, policy: str, static: str, runs: Sequence[Run]) -> Row:
 
 
 def _joules(runs: Sequence[Run]) -> float:
-    return sum(run.dynamic_j + run.idle_j for run in runs) / max(sum(run.answered for run in runs), 1)
+    return sum(run.total_j for run in runs) / max(sum(run.answered for run in runs), 1)
 
 
 def _percent(part: int, whole: int) -> float:

@@ -35,7 +35,7 @@ from heterosis.studies.synergai.published import (
     X86_THREADS,
     Mode,
 )
-from heterosis.terms import DEFAULT_MODE, Configuration
+from heterosis.terms import DEFAULT_MODE, Configuration, Device, DeviceType, Fleet, Node, PowerMode, Quality
 
 START_S: Final = 2.0
 """Start-up time of a job on the VM: container, engine and model. Assumed; no figure is public."""
@@ -66,6 +66,30 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
 IDLE_W: Final = {"x86": max(X86_THREADS) * VCPU_IDLE_W, "agx": AGX_IDLE_W, "nx": NX_IDLE_W}
 """Idle power of each worker, one of each: the fleet."""
+
+
+@cache
+def fleet() -> Fleet:
+    """The three workers, each alone on its node; a change of power mode is part of a job's start-up."""
+    return Fleet(nodes=tuple(_node(worker, idle_w) for worker, idle_w in IDLE_W.items()))
+
+
+def _node(worker: str, idle_w: float) -> Node:
+    active: dict[str, float] = {}
+    for choice in (each for engine in ENGINES for each in choices(engine) if each.worker == worker):
+        mode = choice.configuration.power_mode
+        active[mode] = max(active.get(mode, 0.0), idle_w + choice.dynamic_w)
+    kind = DeviceType(
+        name=worker,
+        kind="cpu",
+        power_modes=tuple(
+            PowerMode(name=mode, idle_power_w=idle_w, active_power_w=watts) for mode, watts in active.items()
+        ),
+        quality=Quality.MODELLED,
+        source="see published",
+        switch_j=0.0,
+    )
+    return Node(name=worker, devices=(Device(name=worker, type=kind),))
 
 
 def speed_up(threads: int) -> float:
