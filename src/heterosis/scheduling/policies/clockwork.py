@@ -19,6 +19,7 @@ time that what follows a stage needs is taken off the deadline.
 from collections.abc import Iterator
 
 from heterosis.scheduling.effects import Refusal
+from heterosis.scheduling.policies.openings import free_at, openings
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.view import View
@@ -53,7 +54,7 @@ class Clockwork:
                 (*strategy, instance)
                 for stage, queue in view.queues.items()
                 if queue
-                for instance in _open(view, stage)
+                for instance in openings(view, stage)
                 if (strategy := _strategy(view, stage, instance)) is not None
             ]
             if not strategies:
@@ -64,7 +65,7 @@ class Clockwork:
 
 def _strategy(view: View, stage: str, instance: InstanceRecord) -> _Strategy | None:
     """Choose the largest batch of the first calls that an instance answers in time, if any."""
-    start = _free_at(view, instance)
+    start = free_at(view, instance)
     configuration, most = instance.configuration, instance.placement.max_batch
     calls: list[CallRecord] = []
     items, deadline, latest = 0, float("inf"), float("inf")
@@ -92,22 +93,11 @@ def _can_make_it(view: View, stage: str, record: CallRecord) -> bool:
         if must >= view.now and (
             view.idle(configuration)
             or any(
-                _free_at(view, each) <= must for each in view.instances.values() if each.configuration == configuration
+                free_at(view, each) <= must for each in view.instances.values() if each.configuration == configuration
             )
         ):
             return True
     return False
-
-
-def _open(view: View, stage: str) -> list[InstanceRecord]:
-    """One instance of each configuration that can take a batch; those that run one only where none is idle."""
-    configurations = view.capacity.configurations.get(stage, ())
-    idle = [next(iter(found)) for each in configurations if (found := view.idle(each))]
-    return idle or [next(iter(found)) for each in configurations if (found := view.spare(each))]
-
-
-def _free_at(view: View, instance: InstanceRecord) -> float:
-    return max(view.now, instance.batches[-1].expected_end) if instance.batches else view.now
 
 
 def _deadline(view: View, record: CallRecord) -> float:

@@ -1,0 +1,16 @@
+"""Where a batch could go now: what several policies ask before they choose."""
+
+from heterosis.scheduling.state import InstanceRecord
+from heterosis.scheduling.view import View
+
+
+def openings(view: View, stage: str) -> list[InstanceRecord]:
+    """List one instance of each configuration that can take a batch; those that run one only where none is idle."""
+    configurations = view.capacity.configurations.get(stage, ())
+    idle = [next(iter(found)) for each in configurations if (found := view.idle(each))]
+    return idle or [next(iter(found)) for each in configurations if (found := view.spare(each))]
+
+
+def free_at(view: View, instance: InstanceRecord) -> float:
+    """When an instance has run what it holds."""
+    return max(view.now, instance.batches[-1].expected_end) if instance.batches else view.now
