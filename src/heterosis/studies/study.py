@@ -7,14 +7,14 @@ A study is a package ``studies/<name>/`` with two functions: ``run(options, step
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 
 Step = Callable[..., None]
 """Tells of progress: ``step(text, done=…, total=…)``, all of them optional; without ``done`` one more step is done."""
 
-STUDIES = ("kairos", "slo-mael", "synergai")
+StudyName = Literal["kairos", "slo-mael", "synergai"]
 """The studies there are, by the names that the command line knows them by."""
 
 
@@ -43,8 +43,8 @@ class Study(Protocol):
         ...
 
 
-def open_study(name: str) -> Study:
-    """Import a study, one of `STUDIES`."""
+def open_study(name: StudyName) -> Study:
+    """Import a study."""
     return cast("Study", import_module(f"heterosis.studies.{name.replace('-', '_')}"))
 
 

@@ -47,6 +47,7 @@ class Runs(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.latencies[size].mean_ms / 1e3 for size in SIZES)
 
 
+@lru_cache(maxsize=16)
 def runs_of(model: str, data: Path | None) -> dict[str, Runs]:
     """How long a model runs on each type: measured, where the folder of published data is given, else fitted."""
     if data is None:
