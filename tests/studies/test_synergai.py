@@ -1,7 +1,6 @@
 """SynergAI's setting: the published ratios hold in it, and choosing configurations is worth something to ours."""
 
 import csv
-import os
 from pathlib import Path
 
 import pytest
@@ -180,17 +179,9 @@ def _short_run(load: float, policy: str, configuration: str, seed: int) -> Run:
 # --- the published data, where it is at hand
 
 
-@pytest.fixture
-def hardware() -> Path:
-    """The folder of published hardware figures: HETEROSIS_DATA, or beside the project."""
-    here = Path(os.environ.get("HETEROSIS_DATA", Path(__file__).parents[3] / "shared" / "data")) / "hardware"
-    if not here.is_dir():
-        pytest.skip("no published data here; set HETEROSIS_DATA to its folder")
-    return here
-
-
-def test_the_typed_figures_are_the_published_ones(hardware: Path) -> None:
+def test_the_typed_figures_are_the_published_ones(published_data: Path) -> None:
     """Each engine's latency and energy, and the boards' idle power."""
+    hardware = published_data / "hardware"
     with (hardware / "hardware_catalogue_seed.csv").open() as file:
         of = [row for row in csv.DictReader(file) if "AGX Xavier" in row["device"] and "TFLite" in row["framework"]]
     published = {(row["latency_ms"], row["energy_per_inference_j"]) for row in of}

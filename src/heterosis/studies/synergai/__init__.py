@@ -5,6 +5,7 @@ job; in ``static`` each engine has one configuration on each worker, the best fo
 other seeds. `gains` shows apart what choosing, what ordering and what both are worth.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from heterosis.scheduling.policies import make_policy
@@ -66,8 +67,12 @@ def run(options: Options, step: Step) -> list[Row]:
     ]
 
 
-def draw(rows: list[Row], folder: Path) -> list[Path]:
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     """Draw violations and joules of every policy under every load, and what choosing and ordering are worth."""
     from heterosis.studies.synergai.drawing import draw_gains, draw_rows
 
-    return [draw_rows(rows, folder / "synergai.svg"), draw_gains(gains(rows), folder / "synergai-gains.svg")]
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = [draw_rows(rows, folder / "synergai.png")]
+    if found := gains(rows):
+        drawn.append(draw_gains(found, folder / "synergai-gains.png"))
+    return drawn

@@ -11,7 +11,7 @@ COLOURS = {"static": "#b0b0b0", "chosen": "#2a7f62", "ordering": "#4a90c2", "cho
 
 
 def draw_rows(rows: Sequence[Row], path: Path) -> Path:
-    """Draw violations, with their intervals, and joules: a column for each load, a pair of bars for each policy."""
+    """Draw violations, with 95 % intervals, and joules: a column for each load, a pair of bars for each policy."""
     loads, policies = _axes(rows)
     figure, panels = _panels(f"Violations and energy, {rows[0].runs} runs each", len(loads), len(policies))
     for column, load in enumerate(loads):
@@ -28,6 +28,7 @@ def draw_rows(rows: Sequence[Row], path: Path) -> Path:
             panels[1][column].barh(places, [row.joules_per_request for row in shown], **look)
         panels[0][column].set_title(f"load {load:g}", fontsize=10)
         panels[0][column].set_xlabel("violations, %", fontsize=9)
+        panels[0][column].set_xlim(0, 100)
         panels[1][column].set_xlabel("joules per job (modelled)", fontsize=9)
     return _finish(figure, panels, policies, path)
 
