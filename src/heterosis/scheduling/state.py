@@ -156,6 +156,14 @@ class Queue:
             if _waits(entry):
                 yield entry[2]
 
+    def __reversed__(self) -> Iterator[CallRecord]:
+        """All calls that wait, the last first; as for the order itself, none may be added meanwhile."""
+        entries = self._entries
+        for position in range(len(entries) - 1, self._start - 1, -1):
+            entry = entries[position]
+            if _waits(entry):
+                yield entry[2]
+
 
 def _waits(entry: _Entry) -> bool:
     _, number, record = entry

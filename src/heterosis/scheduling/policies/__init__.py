@@ -10,6 +10,7 @@ from heterosis.scheduling.policies.heterosis import Heterosis
 from heterosis.scheduling.policies.kairos import Kairos
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
 from heterosis.scheduling.policies.nexus import Nexus
+from heterosis.scheduling.policies.pard import Pard
 from heterosis.scheduling.policies.round_robin import RoundRobin
 from heterosis.scheduling.policies.slack import Slack
 from heterosis.scheduling.policies.synergai import SynergAI
@@ -25,6 +26,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "kairos": Kairos,
     "least_laxity": LeastLaxity,
     "nexus": Nexus,
+    "pard": Pard,
     "round_robin": RoundRobin,
     "slack": Slack,
     "synergai": SynergAI,
