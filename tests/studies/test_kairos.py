@@ -126,7 +126,7 @@ def test_kairos_is_allowed_what_the_reference_says(model: str, published_data: P
 
 def test_a_small_study_has_a_row_for_each_policy_and_draws_them(tmp_path: Path) -> None:
     """On one model: KAIROS is allowed several times what order alone is, and nobody exceeds the bound."""
-    options = Options(policies=("kairos", "fcfs"), seeds=2, jobs=1)
+    options = Options(policies=("kairos", "fcfs"), seeds=3, jobs=1)
     rows = compare(options, silent, models=("mtwnd",), requests=300)
     assert [row.policy for row in rows] == ["kairos", "fcfs"]
     kairos, fcfs = rows

@@ -22,7 +22,7 @@ COARSE = 1.04
 COARSE_SEEDS = 2
 REACH = 8
 """Steps of the fine search to either side of what the coarse one found."""
-MOST_REACHES = 12
+MOST_REACHES = 5
 LEAST_SHARE = 1e-3
 """Below this share of the bound, no load is allowable."""
 
@@ -103,15 +103,15 @@ class _Curve:
         return found
 
     def bracket(self, figure: str) -> None:
-        """Look further, until a figure lies below the allowed violations at one load and above them at another."""
-        for _ in range(MOST_REACHES):
-            if not self._found:
-                self.at(-REACH)
-                self.at(REACH)
-            elif self.at(min(self._found))[figure] > ALLOWED_VIOLATIONS:
-                self.at(min(self._found) - REACH)
+        """Look further and further, until a figure is allowed at one load, and not at another."""
+        if not self._found:
+            self.at(-REACH)
+            self.at(REACH)
+        for step in (REACH * 2**number for number in range(MOST_REACHES)):
+            if self.at(min(self._found))[figure] > ALLOWED_VIOLATIONS:
+                self.at(min(self._found) - step)
             elif self.at(max(self._found))[figure] <= ALLOWED_VIOLATIONS:
-                self.at(max(self._found) + REACH)
+                self.at(max(self._found) + step)
             else:
                 return
 
