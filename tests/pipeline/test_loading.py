@@ -1,5 +1,6 @@
 """Pipelines are loaded from files, with clear words where that cannot be."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The message has the whole path."""
     with pytest.raises(UsageError, match=r"no pipeline file .*absent\.py"):
         load_pipeline(tmp_path / "absent.py")
+
+
+def test_threads_that_load_a_file_at_once_get_the_same_pipeline(tmp_path: Path) -> None:
+    """None of them sees a file that another is still importing."""
+    file = write(tmp_path, "slow")
+    file.write_text("import time\ntime.sleep(0.05)\n" + file.read_text())
+    with ThreadPoolExecutor(8) as threads:
+        loaded = list(threads.map(load_pipeline, [str(file)] * 8))
+    assert len({id(pipeline) for pipeline in loaded}) == 1

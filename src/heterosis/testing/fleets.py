@@ -1,12 +1,12 @@
 """A plan for one stage on a fleet of unlike devices, to be simulated, or served by emulated instances."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from heterosis.engines.emulated import EmulatedModel, Specs
+from heterosis.engines.emulated import EmulatedModel
 from heterosis.terms import (
     Configuration,
     Energy,
@@ -18,6 +18,7 @@ from heterosis.terms import (
     Quality,
     Slo,
     StagePlan,
+    TensorSpec,
 )
 from heterosis.terms.profile import QUANTILES_AT, quantiles
 from heterosis.testing.plans import make_variant
@@ -97,8 +98,10 @@ def make_mixed_plan(
     )
 
 
-def write_emulated(plan: Plan, inputs: Specs, outputs: Specs, source: str) -> None:
+def write_emulated(plan: Plan, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], source: str) -> None:
     """Write the artifacts of a plan's emulated variants, from the plan's operating points."""
     for configuration in {placement.configuration for placement in plan.placements}:
         points = [point for point in plan.points if point.configuration == configuration]
-        EmulatedModel.of(points, inputs, outputs, source).write(Path(plan.variant(configuration).artifact))
+        EmulatedModel.of(points, tuple(inputs), tuple(outputs), source).write(
+            Path(plan.variant(configuration).artifact)
+        )
