@@ -8,11 +8,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from heterosis.planning.pools import Load, pools_within, ranked
 from heterosis.studies.kairos import at_load, draw
 from heterosis.studies.kairos.comparison import bounds_of, compare
 from heterosis.studies.kairos.latencies import runs_of
 from heterosis.studies.kairos.search import allowable_qps, rough_qps
-from heterosis.studies.kairos.setting import MODELS, SIZES, TYPES, QuerySizes, shares
+from heterosis.studies.kairos.setting import BUDGET_PER_HOUR, MODELS, PRICES, SIZES, TYPES, QuerySizes, shares
 from heterosis.studies.study import Options, silent
 from heterosis.terms.errors import UsageError
 
@@ -71,6 +72,16 @@ def test_bounds_are_the_reference_ones(model: str, published_data: Path) -> None
         assert (bounds.upper, bounds.lp) == pytest.approx(BOUNDS[model], rel=tolerance)
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_pools_are_those_that_kairos_ranks_first(model: str) -> None:
+    """Of all 331 that $2.5 an hour allow."""
+    runs, kind = runs_of(model, None), MODELS[model]
+    load = Load(shares=shares(), run_s=tuple(runs[each].mean_s() for each in TYPES), limit_s=kind.latency_ms / 1e3)
+    pools = list(pools_within(BUDGET_PER_HOUR, [PRICES[each] for each in TYPES]))
+    assert len(pools) == 331
+    assert ranked(load, pools)[0][1] == kind.pool
+
+
 def violations(qps: float, seed: int) -> float:
     """One per cent at 100/s, a little less or more by seed."""
     return 0.01 * (qps * (1 + 0.01 * (seed - 2)) / 100) ** 6
@@ -126,11 +137,14 @@ def test_kairos_is_allowed_what_the_reference_says(model: str, published_data: P
 
 def test_a_small_study_has_a_row_for_each_policy_and_draws_them(tmp_path: Path) -> None:
     """On one model: KAIROS is allowed several times what order alone is, and nobody exceeds the bound."""
-    options = Options(policies=("kairos", "fcfs"), seeds=3, jobs=1)
-    rows = compare(options, silent, models=("mtwnd",), requests=300)
+    options = Options(policies=("kairos", "fcfs"), seeds=2, jobs=1)
+    rows = compare(options, silent, models=("mtwnd",), requests=250)
     assert [row.policy for row in rows] == ["kairos", "fcfs"]
     kairos, fcfs = rows
     assert kairos.allowable_qps > 5 * fcfs.allowable_qps
+    assert kairos.over_kairos == 1
+    assert fcfs.over_kairos == pytest.approx(fcfs.allowable_qps / kairos.allowable_qps)
+    assert kairos.allowable_qps > kairos.homogeneous_qps > fcfs.allowable_qps
     for row in rows:
         assert 0 < row.lp_share < 1
         assert row.at_kairos_load is not None

@@ -1,5 +1,6 @@
 """Policies compared on each model's pool: allowable load, bounds, and who suffers at the load that KAIROS allows."""
 
+import itertools
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from heterosis.studies.study import Options, Step
 POLICIES = ("kairos", "heterosis", "clockwork", "earliest_completion", "drs", "fcfs")
 """Those that the study compares where it is not told otherwise."""
 REFERENCE = "kairos"
+HOMOGENEOUS: Pool = (4, 0, 0, 0)
+"""The pool of base machines alone that the budget buys."""
 TUNED = "drs"
 """Has a size threshold, which is tuned to each pool by its own hill climbing; any other policy runs as it is."""
 
@@ -49,8 +52,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What no policy can exceed at mean run times."""
     lp_share: float
     """Allowable load as a share of ``lp_bound``."""
+    homogeneous_qps: float
+    """Allowable load of as many base machines as the budget buys, first come, first served."""
+    over_kairos: float | None
+    """Allowable load over that of KAIROS on the same queries."""
     at_kairos_load: AtKairosLoad | None
-    """None where KAIROS is not among the policies compared."""
+    """This and ``over_kairos`` are None where KAIROS is not among the policies compared, or allows no load."""
     tuned: str
     """The policy with the parameter that it was tuned to."""
     seeds: int
@@ -63,13 +70,14 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     lp: float
 
 
-def bounds_of(model: str, data: Path | None) -> Bounds:
-    """KAIROS' bound and the linear program's, for a model's pool."""
+def bounds_of(model: str, data: Path | None, pool: Pool | None = None) -> Bounds:
+    """KAIROS' bound and the linear program's, for a pool: the model's own where none is given."""
     kind, runs = MODELS[model], runs_of(model, data)
+    pool = pool or kind.pool
     run_s = tuple(runs[each].mean_s() for each in TYPES)
     limit_s = kind.latency_ms / 1e3
-    lp = throughput_bound(shares(), run_s, kind.pool, limit_s, violations=ALLOWED_VIOLATIONS)
-    return Bounds(upper=upper_bound(Load(shares=shares(), run_s=run_s, limit_s=limit_s), kind.pool), lp=lp.per_s)
+    lp = throughput_bound(shares(), run_s, pool, limit_s, violations=ALLOWED_VIOLATIONS)
+    return Bounds(upper=upper_bound(Load(shares=shares(), run_s=run_s, limit_s=limit_s), pool), lp=lp.per_s)
 
 
 def compare(
@@ -79,57 +87,73 @@ def compare(
     policies = options.policies or POLICIES
     cells = [(model, policy) for policy in policies for model in models]
     bounds = {model: bounds_of(model, options.data) for model in models}
+    alike = [(model, HOMOGENEOUS) for model in models]
     found = starmap(
         search,
-        [(model, policy, bounds[model].lp, options.seeds, requests, options.data) for model, policy in cells],
+        [(*cell, MODELS[cell[0]].pool, options.seeds, requests, options.data) for cell in cells]
+        + [(model, "fcfs", pool, options.seeds, requests, options.data) for model, pool in alike],
         options.jobs,
         step,
     )
-    allowable = dict(zip(cells, found, strict=True))
-    at_load: dict[tuple[str, str], AtKairosLoad] = {}
-    if REFERENCE in policies:
-        loads = {model: allowable[model, REFERENCE][1].qps for model in models}
-        figures = starmap(
-            violations_at,
-            [
-                (model, allowable[model, policy][0], loads[model], options.seeds, requests, options.data)
-                for model, policy in cells
-            ],
-            options.jobs,
-            step,
-        )
-        at_load = dict(zip(cells, figures, strict=True))
-    return [
-        Row(
+    searched: dict[tuple[str, str | Pool], Searched] = dict(zip([*cells, *alike], found, strict=True))
+    loads = {model: searched[model, REFERENCE].allowable.qps for model in models if REFERENCE in policies}
+    loads = {model: qps for model, qps in loads.items() if qps}
+    compared = [cell for cell in cells if cell[0] in loads]
+    figures = starmap(
+        violations_at,
+        [
+            (model, searched[model, policy].tuned, loads[model], options.seeds, requests, options.data)
+            for model, policy in compared
+        ],
+        options.jobs,
+        step,
+    )
+    at_kairos_load = dict(zip(compared, figures, strict=True))
+    rows = []
+    for model, policy in itertools.product(models, policies):
+        allowable = searched[model, policy].allowable
+        row = Row(
             model=model,
             pool=MODELS[model].pool,
             policy=policy,
-            allowable_qps=allowable[model, policy][1].qps,
-            ci_low=allowable[model, policy][1].ci_low,
-            ci_high=allowable[model, policy][1].ci_high,
+            allowable_qps=allowable.qps,
+            ci_low=allowable.ci_low,
+            ci_high=allowable.ci_high,
             upper_bound=bounds[model].upper,
             lp_bound=bounds[model].lp,
-            lp_share=allowable[model, policy][1].qps / bounds[model].lp,
-            at_kairos_load=at_load.get((model, policy)),
-            tuned=allowable[model, policy][0],
+            lp_share=allowable.qps / bounds[model].lp,
+            homogeneous_qps=searched[model, HOMOGENEOUS].allowable.qps,
+            over_kairos=allowable.qps / loads[model] if model in loads else None,
+            at_kairos_load=at_kairos_load.get((model, policy)),
+            tuned=searched[model, policy].tuned,
             seeds=options.seeds,
         )
-        for model in models
-        for policy in policies
-    ]
+        rows.append(row)
+    return rows
 
 
-def search(
-    model: str, policy: str, bound: float, seeds: int, requests: int, data: Path | None
-) -> tuple[str, Allowable]:
-    """Find the allowable load of a policy, and what it was tuned to."""
+class Searched(msgspec.Struct, frozen=True, kw_only=True):
+    """What the search found for a policy on a model's pool."""
+
+    tuned: str
+    """The policy with the parameter that it was tuned to."""
+    allowable: Allowable
+
+
+def search(model: str, policy: str, pool: Pool, seeds: int, requests: int, data: Path | None) -> Searched:
+    """Find the allowable load of a policy on a pool, tuned where it has something to tune."""
+    bound = bounds_of(model, data, pool).lp
+
+    def late(policy: str, qps: float, seed: int) -> float:
+        return at_load(model, policy, qps, pool=pool, seed=seed, requests=requests, data=data).violations
+
     if policy == TUNED:
 
         def rough(threshold: int) -> float:
-            return rough_qps(partial(_violations, model, f"{TUNED}:{threshold}", requests, data), bound)
+            return rough_qps(partial(late, f"{TUNED}:{threshold}"), bound)
 
         policy = f"{TUNED}:{hill_climb(rough, SIZES)}"
-    return policy, allowable_qps(partial(_violations, model, policy, requests, data), bound, seeds)
+    return Searched(tuned=policy, allowable=allowable_qps(partial(late, policy), bound, seeds))
 
 
 def violations_at(model: str, policy: str, qps: float, seeds: int, requests: int, data: Path | None) -> AtKairosLoad:
@@ -139,7 +163,3 @@ def violations_at(model: str, policy: str, qps: float, seeds: int, requests: int
         violations=float(np.mean([run.violations for run in runs])),
         largest_decile_violations=float(np.mean([run.largest_decile_violations for run in runs])),
     )
-
-
-def _violations(model: str, policy: str, requests: int, data: Path | None, qps: float, seed: int) -> float:
-    return at_load(model, policy, qps, seed=seed, requests=requests, data=data).violations
