@@ -3,15 +3,25 @@
 import pytest
 
 from heterosis.scheduling import RunBatch
-from heterosis.terms import Configuration, Latency, OperatingPoint, Placement, Plan, Prediction, Slo
+from heterosis.terms import (
+    Configuration,
+    Energy,
+    Latency,
+    OperatingPoint,
+    Placement,
+    Plan,
+    Prediction,
+    Quality,
+    Slo,
+)
 from heterosis.testing import Driver, runs
 
 WORKERS = {("fast", "full"): 10.0, ("fast", "half"): 20.0, ("slow", "full"): 40.0}
 """Milliseconds of one item, by worker and configuration; the configurations of one worker share its only slot."""
 
 
-def plan_of(workers: dict[tuple[str, str], float]) -> Plan:
-    """Plan an instance of stage ``a`` for each worker and configuration, named ``worker-mode``."""
+def plan_of(workers: dict[tuple[str, str], float], policy: str = "synergai") -> Plan:
+    """Plan stage ``a`` on each worker in each configuration, named ``worker-mode``; the slower the cheaper."""
     placements, points = [], []
     for (worker, mode), item_ms in workers.items():
         configuration = Configuration(stage="a", variant="m", device_type=worker, power_mode=mode)
@@ -25,6 +35,7 @@ def plan_of(workers: dict[tuple[str, str], float]) -> Plan:
                 batch=batch,
                 latency=Latency(mean_ms=time, p50_ms=time, p95_ms=time, p99_ms=time),
                 cpu_ms=time,
+                dynamic_energy=Energy(batch / item_ms, Quality.MODELLED),
             )
             for batch in (1, 10)
             for time in (item_ms * batch,)
@@ -33,7 +44,7 @@ def plan_of(workers: dict[tuple[str, str], float]) -> Plan:
         pipeline="toy",
         slo=Slo(latency_ms=100),
         rate_rps=1,
-        policy="synergai",
+        policy=policy,
         stages=(),
         placements=tuple(placements),
         points=tuple(points),
@@ -92,3 +103,16 @@ def test_waiting_reckons_with_what_runs_on_the_worker(
     """The fast worker is busy for 100 ms, whatever the configuration, and needs 40 ms; the slow one needs 160 ms."""
     driver.ask("r1", size=10)
     assert runs(driver.ask("r2", deadline=deadline, size=4)) == expected
+
+
+@pytest.mark.parametrize(("deadline", "expected"), [(1.0, "slow-full"), (0.03, "fast-half"), (0.015, "fast-full")])
+def test_the_variant_takes_the_least_energy_that_makes_the_target(deadline: float, expected: str) -> None:
+    """The slow worker where there is time, the fast one's cheaper configuration where there is some."""
+    driver = Driver(plan_of(WORKERS, "synergai:least-energy"))
+    assert runs(driver.ask("r", deadline=deadline)) == [(expected, ("r",))]
+
+
+def test_the_variant_does_what_it_can_where_nothing_makes_the_target() -> None:
+    """Then time decides, not energy."""
+    driver = Driver(plan_of(WORKERS, "synergai:least-energy"))
+    assert runs(driver.ask("r", deadline=0.005)) == [("fast-full", ("r",))]

@@ -1,6 +1,7 @@
 """Policies, one a file; each file's docstring cites its source and says where it departs from it."""
 
 from collections.abc import Callable
+from functools import partial
 
 from heterosis.scheduling.policies.clockwork import Clockwork
 from heterosis.scheduling.policies.drs import Drs
@@ -30,6 +31,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "round_robin": RoundRobin,
     "slack": Slack,
     "synergai": SynergAI,
+    "synergai:least-energy": partial(SynergAI, least_energy=True),
 }
 """What makes each policy, by name; a variant of one stands as ``policy:variant``."""
 

@@ -7,8 +7,9 @@ reconstruction of it:
 - ``exec`` of a job on a worker in a configuration is its start-up time and its queries over the queries per second
   found offline: the mean of the operating points at the call's size. ``remaining`` is the target less the time since
   the arrival, ``urgency`` is ``remaining`` less the least ``exec`` anywhere. Calls are gone through by rising urgency.
-- A call takes an idle worker and a configuration with which it makes its target. Where several do, the one of least
-  ``exec``: nothing is said of this choice; it is that of the rule's last resort.
+- A call takes an idle worker and a configuration with which it makes its target. Nothing is said of the choice among
+  several: ``synergai`` takes the one of least ``exec``, as the rule does in its last resort, and
+  ``synergai:least-energy`` the one of least energy.
 - Where none does, it waits if a busy worker, when free again, would still make it. Nothing is kept for it, so the calls
   after it may go first.
 - Otherwise it runs on the idle worker of least ``exec``, as well as it can.
@@ -34,6 +35,10 @@ from heterosis.terms import Configuration, Request
 class SynergAI:
     """Rising urgency; idle and feasible, else wait for a busy one that is, else as well as it can."""
 
+    def __init__(self, *, least_energy: bool = False) -> None:
+        """Choose among what makes the target by execution time, or by energy."""
+        self._least_energy = least_energy
+
     def admit(self, view: View, request: Request) -> Refuse | None:  # noqa: ARG002
         """Admit every request."""
         return None
@@ -52,18 +57,26 @@ class SynergAI:
             idle = self._idle(view, record.call.stage)
             if not idle:
                 continue
-            best = min(idle, key=lambda each: _exec(view, record, each))
-            reason = "least execution time in target"
-            if view.now + _exec(view, record, best) > _target(view, record):
+            left = _target(view, record) - view.now
+            feasible = [each for each in idle if _exec(view, record, each) <= left]
+            if feasible:
+                best, reason = self._choose(view, record, feasible)
+            else:
                 if busy is None:
                     busy = _free_again(view)
                 if self._worth_waiting(view, record, busy):
                     continue
+                best = min(idle, key=lambda each: _exec(view, record, each))
                 reason = "no worker makes its target, least execution time"
             yield Dispatch(next(iter(view.idle(best))), (record,), reason)
             busy = None
             if not any(self._idle(view, stage) for stage in stages):
                 return
+
+    def _choose(self, view: View, record: CallRecord, feasible: list[Configuration]) -> tuple[Configuration, str]:
+        if self._least_energy:
+            return min(feasible, key=lambda each: _joules(view, record, each)), "least energy in target"
+        return min(feasible, key=lambda each: _exec(view, record, each)), "least execution time in target"
 
     @staticmethod
     def _idle(view: View, stage: str) -> list[Configuration]:
@@ -80,6 +93,11 @@ class SynergAI:
 
 def _exec(view: View, record: CallRecord, configuration: Configuration) -> float:
     return view.estimates.mean(configuration, record.call.size)
+
+
+def _joules(view: View, record: CallRecord, configuration: Configuration) -> float:
+    joules = view.estimates.joules(configuration, record.call.size)
+    return float("inf") if joules is None else joules
 
 
 def _target(view: View, record: CallRecord) -> float:

@@ -2,7 +2,8 @@
 
 Every policy runs in two settings. In ``chosen`` all configurations are planned, and the policy takes one for each
 job; in ``static`` each engine has one configuration on each worker, the best for this policy and load that was found on
-other seeds. `gains` shows apart what choosing, what ordering and what both are worth.
+other seeds. Both with the VM whole and shared (see `setting`), under four loads. `gains` shows apart what choosing,
+what ordering and what both are worth.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,15 @@ from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options, Step
 from heterosis.studies.synergai.cell import Row, best_static, cell, one_run, summary, tuning_seeds
 from heterosis.studies.synergai.gains import Gain, gains
-from heterosis.studies.synergai.setting import CHOSEN, LOADS, STATIC
+from heterosis.studies.synergai.plans import CHOSEN, STATIC
+from heterosis.studies.synergai.setting import LOADS, VMS
 
 __all__ = ["POLICIES", "Gain", "Row", "cell", "draw", "gains", "run"]
 
 POLICIES = (
     "heterosis",
     "synergai",
+    "synergai:least-energy",
     "slack",
     "slo_mael:as-published",
     "slo_mael:summed",
@@ -37,10 +40,8 @@ def run(options: Options, step: Step) -> list[Row]:
     policies = options.policies or POLICIES
     for policy in policies:
         make_policy(policy)  # an unknown name is said before anything runs
-    cells = [(load, policy) for load in LOADS for policy in policies]
-    tuning = [
-        (load, policy, name, seed) for load, policy in cells for name in STATIC for seed in tuning_seeds(options.seeds)
-    ]
+    cells = [(vm, load, policy) for vm in VMS for load in LOADS for policy in policies]
+    tuning = [(*each, name, seed) for each in cells for name in STATIC for seed in tuning_seeds(options.seeds)]
     step("static configurations")
     tuned = dict(zip(tuning, starmap(one_run, tuning, options.jobs, step), strict=True))
     best = {
@@ -48,22 +49,14 @@ def run(options: Options, step: Step) -> list[Row]:
         for each in cells
     }
     judged = [
-        (load, policy, setting, seed)
-        for load, policy in cells
-        for setting in (best[load, policy], CHOSEN)
-        for seed in range(options.seeds)
+        (*each, setting, seed) for each in cells for setting in (best[each], CHOSEN) for seed in range(options.seeds)
     ]
     step("all policies")
     runs = dict(zip(judged, starmap(one_run, judged, options.jobs, step), strict=True))
     return [
-        summary(
-            load,
-            policy,
-            "" if setting == CHOSEN else setting,
-            [runs[load, policy, setting, seed] for seed in range(options.seeds)],
-        )
-        for load, policy in cells
-        for setting in (best[load, policy], CHOSEN)
+        summary(*each, static, [runs[*each, static or CHOSEN, seed] for seed in range(options.seeds)])
+        for each in cells
+        for static in (best[each], "")
     ]
 
 
@@ -72,7 +65,10 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     from heterosis.studies.synergai.drawing import draw_gains, draw_rows
 
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = [draw_rows(rows, folder / "synergai.png")]
-    if found := gains(rows):
-        drawn.append(draw_gains(found, folder / "synergai-gains.png"))
+    drawn = []
+    for vm in dict.fromkeys(row.vm for row in rows):
+        of = [row for row in rows if row.vm == vm]
+        drawn.append(draw_rows(of, folder / f"synergai-{vm}.png"))
+        if found := gains(of):
+            drawn.append(draw_gains(found, folder / f"synergai-{vm}-gains.png"))
     return drawn

@@ -1,4 +1,4 @@
-"""One cell of the study: one policy under one load, in one setting of the configurations, over seeds."""
+"""One cell of the study: one policy under one load, with one way to use the VM and to configure, over seeds."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -9,7 +9,8 @@ import numpy as np
 from heterosis.simulation import Power, Setting, Simulator
 from heterosis.simulation.service import LogNormalTimes
 from heterosis.studies.intervals import mean_interval
-from heterosis.studies.synergai.setting import CHOSEN, JOBS, NOISE, STATIC, arrivals, make_plan
+from heterosis.studies.synergai.plans import CHOSEN, STATIC, make_plan
+from heterosis.studies.synergai.setting import JOBS, NOISE, WHOLE, arrivals
 from heterosis.studies.synergai.workers import fleet
 
 TUNING_SEED = 1000
@@ -36,6 +37,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One cell of the study. Shares are in per cent, intervals are 95 % Student t intervals over the runs."""
 
+    vm: str
+    """``whole`` or ``shared``."""
     load: float
     """Share of the fleet's capacity."""
     policy: str
@@ -62,12 +65,12 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-def one_run(load: float, policy: str, configuration: str, seed: int, jobs: int = JOBS) -> Run:
+def one_run(vm: str, load: float, policy: str, configuration: str, seed: int, jobs: int = JOBS) -> Run:
     """Simulate one seed; ``configuration`` is `CHOSEN` or one of the `STATIC` settings."""
-    plan = make_plan(policy, load, configuration)
+    plan = make_plan(vm, policy, load, configuration)
     setting = Setting(power=Power(fleet=fleet()), timed=True)
     simulator = Simulator(plan, seed=seed, service=LogNormalTimes(plan, NOISE), setting=setting)
-    outcome = simulator.run(arrivals(load, seed, jobs))
+    outcome = simulator.run(arrivals(vm, load, seed, jobs))
     records, total = outcome.records, outcome.joules.total.joules
     assert total is not None  # noqa: S101 - every operating point and every mode has its figures
     assert outcome.dynamic_joules is not None  # noqa: S101
@@ -85,14 +88,16 @@ def one_run(load: float, policy: str, configuration: str, seed: int, jobs: int =
     )
 
 
-def cell(*, load: float, policy: str, configuration: str, seeds: int = 3, jobs: int = JOBS) -> Row:
+def cell(*, load: float, policy: str, configuration: str, vm: str = WHOLE, seeds: int = 3, jobs: int = JOBS) -> Row:
     """Run one cell here and now; ``configuration`` is ``chosen`` or ``static``, the best of `STATIC`."""
     best = ""
     if configuration != CHOSEN:
         best = best_static(
-            {name: [one_run(load, policy, name, seed, jobs) for seed in tuning_seeds(seeds)] for name in STATIC}
+            {name: [one_run(vm, load, policy, name, seed, jobs) for seed in tuning_seeds(seeds)] for name in STATIC}
         )
-    return summary(load, policy, best, [one_run(load, policy, best or CHOSEN, seed, jobs) for seed in range(seeds)])
+    return summary(
+        vm, load, policy, best, [one_run(vm, load, policy, best or CHOSEN, seed, jobs) for seed in range(seeds)]
+    )
 
 
 def tuning_seeds(seeds: int) -> range:
@@ -110,13 +115,14 @@ def violations_of(runs: Sequence[Run]) -> float:
     return _percent(sum(sum(run.violations.values()) for run in runs), sum(sum(run.jobs.values()) for run in runs))
 
 
-def summary(load: float, policy: str, static: str, runs: Sequence[Run]) -> Row:
+def summary(vm: str, load: float, policy: str, static: str, runs: Sequence[Run]) -> Row:
     """Summarise the runs of one cell; ``static`` names the static setting, empty where the policy chooses."""
     shares = [violations_of([run]) for run in runs]
     mean, low, high = mean_interval(shares)
     jobs, answered = sum(sum(run.jobs.values()) for run in runs), sum(run.answered for run in runs)
     engines = sorted({engine for run in runs for engine in run.jobs})
     return Row(
+        vm=vm,
         load=load,
         policy=policy,
         configuration="static" if static else CHOSEN,

@@ -13,7 +13,9 @@ COLOURS = {"static": "#b0b0b0", "chosen": "#2a7f62", "ordering": "#4a90c2", "cho
 def draw_rows(rows: Sequence[Row], path: Path) -> Path:
     """Draw violations, with 95 % intervals, and joules: a column for each load, a pair of bars for each policy."""
     loads, policies = _axes(rows)
-    figure, panels = _panels(f"Violations and energy, {rows[0].runs} runs each", len(loads), len(policies))
+    figure, panels = _panels(
+        f"Violations and energy, VM {rows[0].vm}, {rows[0].runs} runs each", len(loads), len(policies)
+    )
     for column, load in enumerate(loads):
         for offset, name in ((-0.2, "static"), (0.2, "chosen")):
             of = {row.policy: row for row in rows if row.load == load and row.configuration == name}
@@ -36,7 +38,9 @@ def draw_rows(rows: Sequence[Row], path: Path) -> Path:
 def draw_gains(found: Sequence[Gain], path: Path) -> Path:
     """Draw what ordering (static, against first come first served) and what choosing adds to it."""
     loads, policies = _axes(found)
-    figure, panels = _panels("What ordering and what choosing configurations are worth", len(loads), len(policies))
+    figure, panels = _panels(
+        f"What ordering and what choosing configurations are worth, VM {found[0].vm}", len(loads), len(policies)
+    )
     for column, load in enumerate(loads):
         of = {gain.policy: gain for gain in found if gain.load == load}
         places = [number for number, policy in enumerate(policies) if policy in of]

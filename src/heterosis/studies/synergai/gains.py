@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from heterosis.studies.synergai.cell import Row
-from heterosis.studies.synergai.setting import CHOSEN
+from heterosis.studies.synergai.plans import CHOSEN
 
 REFERENCE = "fcfs"
 """Neither orders nor chooses: first come, first served, on the best static configurations."""
@@ -14,6 +14,7 @@ REFERENCE = "fcfs"
 class Gain(msgspec.Struct, frozen=True, kw_only=True):
     """Of one policy under one load. Violations in percentage points, joules per job; positive is better."""
 
+    vm: str
     load: float
     policy: str
     choosing_violations: float
@@ -28,16 +29,17 @@ class Gain(msgspec.Struct, frozen=True, kw_only=True):
 
 def gains(rows: Sequence[Row]) -> list[Gain]:
     """Compare with the reference; none where that was not among the policies."""
-    found = {(row.load, row.policy, row.configuration): row for row in rows}
+    found = {(row.vm, row.load, row.policy, row.configuration): row for row in rows}
     return [
-        _gain(found[load, REFERENCE, "static"], found[load, policy, "static"], chosen)
-        for (load, policy, configuration), chosen in found.items()
-        if configuration == CHOSEN and (load, REFERENCE, "static") in found
+        _gain(found[vm, load, REFERENCE, "static"], found[vm, load, policy, "static"], chosen)
+        for (vm, load, policy, configuration), chosen in found.items()
+        if configuration == CHOSEN and (vm, load, REFERENCE, "static") in found
     ]
 
 
 def _gain(reference: Row, static: Row, chosen: Row) -> Gain:
     return Gain(
+        vm=chosen.vm,
         load=chosen.load,
         policy=chosen.policy,
         choosing_violations=static.violations - chosen.violations,
