@@ -21,7 +21,7 @@ class Capacity:
 
     def __init__(self, plan: Plan) -> None:
         """Read them off the plan and its operating points."""
-        self._estimates = estimates = Estimates(plan.points)
+        self._estimates = Estimates(plan.points)
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
         self.slots = max(len(self._sharers), 1)
         """Distinct slots of all instances."""
@@ -31,20 +31,41 @@ class Capacity:
             found.setdefault(configuration.stage, {}).setdefault(configuration, placement.max_batch)
         self.configurations: dict[str, tuple[Configuration, ...]] = {stage: tuple(of) for stage, of in found.items()}
         """The configurations that each stage has instances of."""
+        self.group: dict[Configuration, int] = {}
+        """Which configurations compete for the same slots: the number of a group of interchangeable slots."""
+        self.group_slots: Counter[int] = Counter()
+        """Slots of each group; an instance without slots counts as one of its own."""
+        self._find_groups(plan)
         self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
         """Time that must be left for what follows each stage."""
-        self.work_per_call = {
-            stage: min(
-                estimates.mean(configuration, batch) / batch * max(configuration.threads, 1)
-                for configuration, batch in of.items()
-            )
-            for stage, of in found.items()
-        }
-        """Slot time of one call of each stage, in a full batch."""
-        self.work_per_request = sum(
-            self.work_per_call.get(stage.stage, 0.0) * stage.demand_per_s / plan.rate_rps for stage in plan.stages
-        )
-        """Slot time that a request is expected to need."""
+        self._batches = {stage: tuple(of.items()) for stage, of in found.items()}
+        self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
+        """Calls of each stage that a request is expected to make."""
+
+    def work_of_request(self, size: int) -> float:
+        """Slot time that a request of so many items is expected to need, at the least."""
+        return sum(calls * self.work(stage, size) for stage, calls in self.calls_per_request.items())
+
+    def work(self, stage: str, size: int) -> float:
+        """Slot time that a call of so many items is expected to need, at the least."""
+        return min((self._work(each, batch, size) for each, batch in self._batches.get(stage, ())), default=0.0)
+
+    def _work(self, configuration: Configuration, max_batch: int, size: int) -> float:
+        items = max(size, max_batch)
+        return self._estimates.mean(configuration, items) * size / items * max(configuration.threads, 1)
+
+    def _find_groups(self, plan: Plan) -> None:
+        """Slots are interchangeable where the same configurations can run on them."""
+        on: dict[Place, dict[Configuration, None]] = {}
+        for placement in plan.placements:
+            for place in places(placement) or (("", placement.instance, 0),):
+                on.setdefault(place, {})[placement.configuration] = None
+        numbers: dict[frozenset[Configuration], int] = {}
+        for configurations in on.values():
+            number = numbers.setdefault(frozenset(configurations), len(numbers))
+            self.group_slots[number] += 1
+            for configuration in configurations:
+                self.group.setdefault(configuration, number)
 
     def depth(self, placement: Placement) -> int:
         """Batches that an instance may hold: two where they are short and its slots its own, so that the hop is hidden.

@@ -117,7 +117,7 @@ class Scheduler:
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
-        work = self.capacity.work_per_request
+        work = self.capacity.work_of_request(request.size)
         self.requests[request.id] = RequestRecord(request, work_left_s=work)
         self.backlog += work
 
@@ -190,12 +190,12 @@ class Scheduler:
         batch = next(batch for batch in instance.batches if batch.id == event.batch)
         self.estimates.observe(instance.configuration, batch.size, event.run_ms / 1e3)
         instance.failures = 0
-        work = self.capacity.work_per_call.get(instance.configuration.stage, 0.0)
+        stage = instance.configuration.stage
         for record in batch.calls:
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
             if owner is not None:
-                done = min(work, owner.work_left_s)
+                done = min(self.capacity.work(stage, record.call.size), owner.work_left_s)
                 owner.work_left_s -= done
                 self.backlog -= done
                 del owner.calls[record.call.id]
@@ -289,6 +289,7 @@ class Scheduler:
             known = self.instances.get(name)
             if known is None:
                 instance = self.instances[name] = InstanceRecord(placement, self.capacity.depth(placement))
+                instance.group = self.capacity.group[instance.configuration]
                 self.pools.add(instance)
                 self._do(StartInstance(placement=placement, reason="planned"))
             elif known.placement != placement or known.state is InstanceState.STOPPING:
@@ -312,6 +313,7 @@ class Scheduler:
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
         self.capacity = Capacity(plan)
+        self.pools.regroup(self.capacity.group, self.instances.values())
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
         self._policy = make_policy(plan.policy)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]

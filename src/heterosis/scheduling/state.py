@@ -1,8 +1,8 @@
 """The scheduler's own records: requests in progress, calls, instances, queues, pools. Only `core` changes them."""
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -71,6 +71,8 @@ class InstanceRecord:
     """The slots that it occupies while it runs a batch."""
     unit: Unit = field(init=False)
     """The device that it runs on."""
+    group: int = -1
+    """Its group of interchangeable slots under the plan in force (see `Capacity.group`); -1 where that has none."""
 
     def __post_init__(self) -> None:
         """Keep at hand what is asked for at every decision."""
@@ -181,14 +183,28 @@ class Pools:
         """The instance that occupies each taken slot."""
         self.running: dict[Unit, Counter[str]] = defaultdict(Counter)
         """Instances that run on each device, by power mode; never of two modes at a time."""
+        self.ends: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        """When the slots of each group that are taken are expected to be free again, in order, with who has them."""
         self._sharers: dict[Place, dict[str, InstanceRecord]] = defaultdict(dict)
         self._on: dict[Unit, dict[str, InstanceRecord]] = defaultdict(dict)
+        self._modes: dict[Unit, Counter[str]] = defaultdict(Counter)
+        self._held: dict[str, tuple[int, tuple[float, str]]] = {}
+        """What stands in `ends` for each instance that runs: the group, and the entry."""
+
+    def regroup(self, groups: Mapping[Configuration, int], instances: Iterable[InstanceRecord]) -> None:
+        """Sort what runs into the groups of a new plan."""
+        for instance in instances:
+            self._unhold(instance)
+            instance.group = groups.get(instance.configuration, -1)
+            if instance.batches:
+                self._hold(instance)
 
     def add(self, instance: InstanceRecord) -> None:
         """Know a new instance."""
         for place in instance.places:
             self._sharers[place][instance.name] = instance
         self._on[instance.unit][instance.name] = instance
+        self._modes[instance.unit][instance.configuration.power_mode] += 1
         self.refresh(instance)
 
     def remove(self, instance: InstanceRecord) -> None:
@@ -196,6 +212,7 @@ class Pools:
         for place in instance.places:
             del self._sharers[place][instance.name]
         del self._on[instance.unit][instance.name]
+        self._modes[instance.unit][instance.configuration.power_mode] -= 1
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
 
@@ -204,7 +221,12 @@ class Pools:
         return any(instance.name in pool[instance.configuration] for pool in (self.idle, self.spare))
 
     def occupy(self, instance: InstanceRecord) -> None:
-        """Give an instance its slots."""
+        """Give an instance that was given a batch its slots, or a later end where it had them already."""
+        self._unhold(instance)
+        self._hold(instance)
+        if len(instance.batches) > 1:
+            self.refresh(instance)
+            return
         for place in instance.places:
             self.taken[place] = instance.name
         running = self.running[instance.unit]
@@ -214,14 +236,30 @@ class Pools:
 
     def release(self, instance: InstanceRecord) -> None:
         """Take an instance off its slots."""
+        self._unhold(instance)
         for place in instance.places:
             del self.taken[place]
         running = self.running[instance.unit]
-        running[instance.configuration.power_mode] -= 1
-        last = not +running
+        mode = instance.configuration.power_mode
+        running[mode] -= 1
+        last = not running[mode]
         if last:
-            running.clear()
+            del running[mode]
         self._refresh_around(instance, mode_changed=last)
+
+    def _hold(self, instance: InstanceRecord) -> None:
+        entry = (instance.batches[-1].expected_end, instance.name)
+        self._held[instance.name] = (instance.group, entry)
+        for _ in instance.places or (None,):
+            insort(self.ends[instance.group], entry)
+
+    def _unhold(self, instance: InstanceRecord) -> None:
+        held = self._held.pop(instance.name, None)
+        if held is None:
+            return
+        ends = self.ends[held[0]]
+        for _ in instance.places or (None,):
+            del ends[bisect_left(ends, held[1])]
 
     def refresh(self, instance: InstanceRecord) -> None:
         """Bring one instance up to date."""
@@ -239,7 +277,7 @@ class Pools:
         for place in instance.places:
             for sharer in self._sharers[place].values():
                 self.refresh(sharer)
-        if mode_changed:
+        if mode_changed and len(+self._modes[instance.unit]) > 1:
             for other in self._on[instance.unit].values():
                 if other.configuration.power_mode != instance.configuration.power_mode:
                     self.refresh(other)

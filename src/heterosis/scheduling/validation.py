@@ -29,6 +29,13 @@ def validate(scheduler: Scheduler) -> None:
             _require(bool(batch.calls), f"batch {batch.id} is empty")
             running += [record.call.id for record in batch.calls]
             _require(all(r.state is CallState.ASSIGNED for r in batch.calls), f"batch {batch.id} has a stray call")
+    ends = sorted(
+        (instance.batches[-1].expected_end, instance.name)
+        for instance in scheduler.instances.values()
+        if instance.batches
+        for _ in instance.places or (None,)
+    )
+    _require(ends == sorted(entry for held in scheduler.pools.ends.values() for entry in held), "an end is misplaced")
     _require(len(running) == len(set(running)), "a call runs twice")
     _require(occupied == scheduler.pools.taken, "slots are taken by nobody, or by another")
     assigned = {i for i, record in open_calls.items() if record.state is CallState.ASSIGNED}

@@ -1,6 +1,6 @@
 """What a policy sees: queues, free instances, estimates. Read-only; times in seconds."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from heterosis.scheduling.capacity import Capacity
@@ -61,3 +61,10 @@ class View:
     def spare(self, configuration: Configuration) -> Collection[InstanceRecord]:
         """Instances of a configuration that run a batch and may hold one more."""
         return self._scheduler.pools.spare[configuration].values()
+
+    def ends(self, configuration: Configuration) -> Sequence[tuple[float, str]]:
+        """When the taken slots that a configuration could run on are expected to be free, in order, and who has them.
+
+        A time in the past belongs to a batch that takes longer than expected.
+        """
+        return self._scheduler.pools.ends[self._scheduler.capacity.group[configuration]]

@@ -31,7 +31,7 @@ class Heterosis:
 
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
-        work = view.capacity.work_per_request
+        work = view.capacity.work_of_request(request.size)
         finish = view.now + (view.backlog + work) / view.capacity.slots
         late = finish - request.deadline
         if late <= 0 or view.backlog <= 0:
