@@ -10,6 +10,7 @@ from heterosis.scheduling.policies.fcfs import Fcfs
 from heterosis.scheduling.policies.heterosis import Heterosis
 from heterosis.scheduling.policies.kairos import Kairos
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
+from heterosis.scheduling.policies.loki import Dropping, Loki
 from heterosis.scheduling.policies.nexus import Nexus
 from heterosis.scheduling.policies.pard import Pard
 from heterosis.scheduling.policies.round_robin import RoundRobin
@@ -26,6 +27,11 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "heterosis": Heterosis,
     "kairos": Kairos,
     "least_laxity": LeastLaxity,
+    "loki": Loki,
+    "loki:last_task": partial(Loki, Dropping.LAST_TASK),
+    "loki:none": partial(Loki, Dropping.NONE),
+    "loki:opportunistic": partial(Loki, Dropping.OPPORTUNISTIC),
+    "loki:per_task": partial(Loki, Dropping.PER_TASK),
     "nexus": Nexus,
     "pard": Pard,
     "round_robin": RoundRobin,

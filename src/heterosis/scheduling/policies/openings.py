@@ -4,9 +4,14 @@ from heterosis.scheduling.state import InstanceRecord
 from heterosis.scheduling.view import View
 
 
-def openings(view: View, stage: str) -> list[InstanceRecord]:
-    """List one instance of each configuration that can take a batch; those that run one only where none is idle."""
-    configurations = view.capacity.configurations.get(stage, ())
+def openings(view: View, stage: str, variant: str | None = None) -> list[InstanceRecord]:
+    """List one instance of each configuration, or of each of a variant, that can take a batch.
+
+    Those that run one are listed only where none is idle.
+    """
+    configurations = [
+        each for each in view.capacity.configurations.get(stage, ()) if variant is None or each.variant == variant
+    ]
     idle = [next(iter(found)) for each in configurations if (found := view.idle(each))]
     return idle or [next(iter(found)) for each in configurations if (found := view.spare(each))]
 

@@ -12,9 +12,9 @@ class Rate:
         self._per_s = per_s
         self._at = now
 
-    def count(self, now: float) -> None:
-        """Note an event."""
-        self._per_s = self.per_s(now) + 1 / self._horizon_s
+    def count(self, now: float, events: int = 1) -> None:
+        """Note events at a time."""
+        self._per_s = self.per_s(now) + events / self._horizon_s
         self._at = now
 
     def per_s(self, now: float) -> float:
