@@ -2,8 +2,8 @@
 
 Every policy runs in two settings. In ``chosen`` all configurations are planned, and the policy takes one for each
 job; in ``static`` each engine has one configuration on each worker, the best for this policy and load that was found on
-other seeds. Both with the VM whole and shared (see `setting`), under four loads. `gains` shows apart what choosing,
-what ordering and what both are worth.
+other seeds. Both with the VM whole and shared (see `setting`), under four loads each. `gains` shows apart what
+choosing, what ordering and what both are worth.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def run(options: Options, step: Step) -> list[Row]:
     policies = options.policies or POLICIES
     for policy in policies:
         make_policy(policy)  # an unknown name is said before anything runs
-    cells = [(vm, load, policy) for vm in VMS for load in LOADS for policy in policies]
+    cells = [(vm, load, policy) for vm in VMS for load in LOADS[vm] for policy in policies]
     tuning = [(*each, name, seed) for each in cells for name in STATIC for seed in tuning_seeds(options.seeds)]
     step("static configurations")
     tuned = dict(zip(tuning, starmap(one_run, tuning, options.jobs, step), strict=True))

@@ -40,7 +40,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     vm: str
     """``whole`` or ``shared``."""
     load: float
-    """Share of the fleet's capacity."""
+    """Jobs a second, as a multiple of what the fleet can do with a whole VM."""
     policy: str
     configuration: str
     """``chosen`` or ``static``."""
@@ -70,7 +70,7 @@ def one_run(vm: str, load: float, policy: str, configuration: str, seed: int, jo
     plan = make_plan(vm, policy, load, configuration)
     setting = Setting(power=Power(fleet=fleet()), timed=True)
     simulator = Simulator(plan, seed=seed, service=LogNormalTimes(plan, NOISE), setting=setting)
-    outcome = simulator.run(arrivals(vm, load, seed, jobs))
+    outcome = simulator.run(arrivals(load, seed, jobs))
     records, total = outcome.records, outcome.joules.total.joules
     assert total is not None  # noqa: S101 - every operating point and every mode has its figures
     assert outcome.dynamic_joules is not None  # noqa: S101

@@ -41,7 +41,7 @@ def make_plan(vm: str, policy: str, load: float, configuration: str) -> Plan:
         for engine in ENGINES
         for each in (choices(engine) if configuration == CHOSEN else _static(engine, configuration))
     ]
-    rate = load * capacity_per_s(vm)
+    rate = load * capacity_per_s()
     return Plan(
         pipeline="synergai",
         slo=Slo(latency_ms=max(TARGETS) * 1e3 * max(least_s(engine, max(QUERIES)) for engine in ENGINES)),

@@ -26,8 +26,8 @@ WHOLE: Final = "whole"
 SHARED: Final = "shared"
 VMS: Final = (WHOLE, SHARED)
 """How the VM is used."""
-LOADS: Final = (0.5, 0.8, 1.0, 1.3)
-"""Shares of the fleet's capacity."""
+LOADS: Final = {WHOLE: (0.5, 0.8, 1.0, 1.3), SHARED: (1.0, 1.5, 2.0, 2.5)}
+"""Jobs a second as multiples of what the fleet can do with a whole VM; 1.0 is the same jobs in either way."""
 JOBS: Final = 400
 """Jobs of one run."""
 QUERIES: Final = (256, 512, 1024, 2048)
@@ -45,15 +45,13 @@ def side_by_side(vm: str, choice: Choice) -> int:
 
 
 @cache
-def capacity_per_s(vm: str) -> float:
-    """Jobs a second of a fleet that is never idle, each worker running the mix in the configurations of most jobs."""
+def capacity_per_s() -> float:
+    """Jobs a second of a fleet with a whole VM that is never idle, each worker in its fastest configurations."""
     found = 0.0
     for worker in IDLE_W:
         of = {engine: [each for each in choices(engine) if each.worker == worker] for engine in ENGINES}
         found += 1 / fmean(
-            min(each.exec_s(queries) / side_by_side(vm, each) for each in of[engine])
-            for engine in ENGINES
-            for queries in QUERIES
+            min(each.exec_s(queries) for each in of[engine]) for engine in ENGINES for queries in QUERIES
         )
     return found
 
@@ -64,11 +62,11 @@ def least_s(engine: str, queries: int) -> float:
     return min(each.exec_s(queries) for each in choices(engine))
 
 
-def arrivals(vm: str, load: float, seed: int, jobs: int = JOBS) -> list[Arrival]:
+def arrivals(load: float, seed: int, jobs: int = JOBS) -> list[Arrival]:
     """Draw the jobs of one run, in order, the class of each named after its engine."""
     rng = np.random.default_rng([seed, 2])  # not the stream that draws the moments
     drawn = []
-    for at in poisson_count(load * capacity_per_s(vm), jobs, seed):
+    for at in poisson_count(load * capacity_per_s(), jobs, seed):
         engine, queries, target = (str(rng.choice(list(ENGINES))), int(rng.choice(QUERIES)), float(rng.choice(TARGETS)))
         limit_ms = target * least_s(engine, queries) * 1e3
         drawn.append(Arrival(at, _SHAPES[engine], queries, engine, limit_ms))
