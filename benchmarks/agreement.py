@@ -11,7 +11,6 @@ run times of 100 to 420 ms, and is not corrected for. Under overload it shows wh
 close to their deadlines, or lets the queue grow.
 """
 
-import asyncio
 import statistics
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -25,6 +24,7 @@ from heterosis.arrivals import poisson
 from heterosis.bench import Load, run_load
 from heterosis.cli.subserver import serving
 from heterosis.pipeline import load_pipeline
+from heterosis.serving.server import run as run_on_loop
 from heterosis.simulation import RequestClass, Simulator, single_call, workload
 from heterosis.terms import DYNAMIC, Plan, TensorSpec
 from heterosis.testing import Kind, make_latency, make_mixed_plan, write_emulated
@@ -123,7 +123,7 @@ def compare(folder: Path, policy: str, load: float, seconds: float, seed: int = 
     pipeline, plan = rehearsal(folder, policy)
     arrivals = poisson(load * plan.rate_rps, seconds, seed)
     with rehearsed(folder, plan) as url:
-        report = asyncio.run(run_load(url, load_pipeline(pipeline), Load(arrivals=tuple(arrivals), duration_s=seconds)))
+        report = run_on_loop(run_load(url, load_pipeline(pipeline), Load(arrivals=tuple(arrivals), duration_s=seconds)))
     assert report.latency is not None
     live = Figures(
         p50_ms=report.latency.p50_ms,

@@ -108,6 +108,8 @@ class Router:
     async def start(self, address: str) -> None:
         """Listen for workers at an address and start the plan's instances; return at once."""
         self._hub = Hub(address, self._received, self._malformed)
+        if self.emulated:
+            log.warning("some instances are emulated: their answers are worth nothing but their times")
         self._handle(PlanChanged(plan=self.scheduler.plan))
 
     async def wait_ready(self) -> None:
