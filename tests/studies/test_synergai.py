@@ -3,10 +3,11 @@
 import csv
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from heterosis.studies.study import Options, silent
-from heterosis.studies.synergai import Row, cell, draw, gains, run
+from heterosis.studies.synergai import Row, beside_the_claims, cell, draw, gains, run
 from heterosis.studies.synergai.cell import Run, best_static, one_run
 from heterosis.studies.synergai.plans import CHOSEN, STATIC, make_plan
 from heterosis.studies.synergai.published import AGX_IDLE_W, ENGINES, NX_IDLE_W
@@ -199,6 +200,20 @@ def test_an_unknown_policy_is_named_before_anything_runs() -> None:
 
 def _short_run(vm: str, load: float, policy: str, configuration: str, seed: int) -> Run:
     return one_run(vm, load, policy, configuration, seed, 30)
+
+
+def test_claims_of_the_paper_stand_beside_our_figures() -> None:
+    """Theirs as cited, ours the ratio of the means; nothing where one of the two policies is missing."""
+    claimant = small_row("synergai", CHOSEN)
+    rival = msgspec.structs.replace(
+        claimant, policy="slo_mael:as-published", configuration="static", violations=3 * claimant.violations
+    )
+    assert beside_the_claims([claimant, rival]) == {
+        "violations": (2.4, pytest.approx(3.0)),
+        "excess": (5.3, 1.0),
+        "overhead": (4.4, 1.0),
+    }
+    assert beside_the_claims([claimant]) == {}
 
 
 # --- the published data, where it is at hand

@@ -13,11 +13,11 @@ from heterosis.scheduling.policies import make_policy
 from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options, Step
 from heterosis.studies.synergai.cell import Row, best_static, cell, one_run, summary, tuning_seeds
-from heterosis.studies.synergai.gains import Gain, gains
+from heterosis.studies.synergai.gains import Gain, beside_the_claims, gains
 from heterosis.studies.synergai.plans import CHOSEN, STATIC
 from heterosis.studies.synergai.setting import LOADS, VMS
 
-__all__ = ["POLICIES", "Gain", "Row", "cell", "draw", "gains", "run"]
+__all__ = ["POLICIES", "Gain", "Row", "beside_the_claims", "cell", "draw", "gains", "run"]
 
 POLICIES = (
     "heterosis",

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from heterosis.studies.synergai.cell import Row
-from heterosis.studies.synergai.gains import Gain
+from heterosis.studies.synergai.gains import Gain, beside_the_claims
 
 COLOURS = {"static": "#b0b0b0", "chosen": "#2a7f62", "ordering": "#4a90c2", "choosing": "#2a7f62"}
 
@@ -13,9 +13,8 @@ COLOURS = {"static": "#b0b0b0", "chosen": "#2a7f62", "ordering": "#4a90c2", "cho
 def draw_rows(rows: Sequence[Row], path: Path) -> Path:
     """Draw violations, with 95 % intervals, and joules: a column for each load, a pair of bars for each policy."""
     loads, policies = _axes(rows)
-    figure, panels = _panels(
-        f"Violations and energy, VM {rows[0].vm}, {rows[0].runs} runs each", len(loads), len(policies)
-    )
+    title = f"Violations and energy, VM {rows[0].vm}, {rows[0].runs} runs each{_claims(rows)}"
+    figure, panels = _panels(title, len(loads), len(policies))
     for column, load in enumerate(loads):
         for offset, name in ((-0.2, "static"), (0.2, "chosen")):
             of = {row.policy: row for row in rows if row.load == load and row.configuration == name}
@@ -59,6 +58,12 @@ def draw_gains(found: Sequence[Gain], path: Path) -> Path:
         panels[0][column].set_xlabel("fewer violations, points", fontsize=9)
         panels[1][column].set_xlabel("fewer joules per job", fontsize=9)
     return _finish(figure, panels, policies, path)
+
+
+def _claims(rows: Sequence[Row]) -> str:
+    found = beside_the_claims(rows)
+    parts = [f"{name} {claimed:g}x (here {ours:.2g}x)" for name, (claimed, ours) in found.items()]
+    return f"\nSynergAI's paper claims to be below SLO-MAEL by: {', '.join(parts)}" if parts else ""
 
 
 def _axes(cells: Sequence[Row] | Sequence[Gain]) -> tuple[list[float], list[str]]:
