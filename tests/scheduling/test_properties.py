@@ -32,16 +32,27 @@ from heterosis.scheduling import (
 from heterosis.scheduling.policies import POLICIES
 from heterosis.simulation import replay
 from heterosis.terms import Call, Request
-from heterosis.testing import make_plan
+from heterosis.testing import make_plan, make_pool
 
 
 class AnyRun(RuleBasedStateMachine):
     """A driver that does anything it may, in any order, and keeps its own books."""
 
-    @initialize(policy=st.sampled_from(sorted(POLICIES)), slots=st.integers(1, 3), base=st.sampled_from([1.0, 10.0]))
-    def begin(self, policy: str, slots: int, base: float) -> None:
-        """Start a plan of two stages."""
-        self.plan = make_plan({"a": base, "b": 2 * base}, slots=slots, policy=policy)
+    @initialize(
+        policy=st.sampled_from(sorted(POLICIES)),
+        slots=st.integers(1, 3),
+        base=st.sampled_from([1.0, 10.0]),
+        alike=st.booleans(),
+    )
+    def begin(self, policy: str, slots: int, base: float, alike: bool) -> None:  # noqa: FBT001
+        """Start a plan: two stages on machines that are alike, or one on machines that are not."""
+        if alike:
+            self.plan = make_plan({"a": base, "b": 2 * base}, slots=slots, policy=policy)
+        else:
+            times = {"fast": {1: base, 10: 2 * base}, "slow": {1: base / 2, 10: 10 * base}}
+            machines = {f"{kind}-{slot}": times[kind] for slot in range(slots) for kind in times}
+            accuracies = {"fast": 0.9, "slow": 0.8}
+            self.plan = make_pool(machines, max_batch=4, policy=policy, accuracies=accuracies)
         self.scheduler = Scheduler(self.plan)
         self.now = 0.0
         self.records: list[Record] = []
@@ -94,12 +105,12 @@ class AnyRun(RuleBasedStateMachine):
         self.handle(RequestArrived(request=request))
 
     @precondition(lambda self: self.open)
-    @rule(data=st.data(), stage=st.sampled_from("ab"))
-    def call(self, data: st.DataObject, stage: str) -> None:
+    @rule(data=st.data(), stage=st.sampled_from("ab"), size=st.sampled_from([1, 1, 3, 20]))
+    def call(self, data: st.DataObject, stage: str, size: int) -> None:
         """Open a call of a request in progress."""
         request = data.draw(st.sampled_from(sorted(self.open)))
         self.calls += 1
-        self.handle(CallReady(call=Call(id=f"{request}/{self.calls}", request=request, stage=stage)))
+        self.handle(CallReady(call=Call(id=f"{request}/{self.calls}", request=request, stage=stage, size=size)))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
