@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heterosis.engines.emulated import EmulatedEngine, EmulatedModel, EmulatedPoint
+from heterosis.simulation.service import MeasuredTimes
 from heterosis.terms import UNKNOWN, Energy, Quality
 from heterosis.terms.errors import EngineError
+from heterosis.testing import Kind, make_latency, make_mixed_plan
 
 
 def batch(size: int) -> dict[str, np.ndarray]:
@@ -75,3 +77,19 @@ def test_points_that_make_no_sense_are_refused(points: Path, change: Callable[[A
     with pytest.raises(EngineError, match=said) as error:
         EmulatedEngine().load(points, threads=1)
     assert str(points) in str(error.value)
+
+
+def test_it_draws_from_the_distribution_that_the_simulator_draws_from(tmp_path: Path) -> None:
+    """A rehearsal and a simulation of the same operating points differ by chance alone."""
+    kind = Kind(latencies=(make_latency(20, 30, 50), make_latency(30, 35, 40)), power_w=5.0)
+    plan = make_mixed_plan("a", {"toy": kind}, slo_ms=100, folder=tmp_path)
+    configuration = plan.placements[0].configuration
+    model = EmulatedModel.of(plan.points, (), (), "a test")
+    rng, times = np.random.default_rng(1), MeasuredTimes(plan)
+    for batch, point in enumerate(model.points, 1):
+        emulated = [point.draw_ms(uniform) for uniform in np.random.default_rng(2).random(10_000)]
+        simulated = [times.draw(configuration, batch, rng) * 1e3 for _ in range(10_000)]
+        at = [1, 10, 50, 90, 95, 99]
+        assert np.percentile(emulated, at) == pytest.approx(np.percentile(simulated, at), rel=0.03)
+        assert np.mean(emulated) == pytest.approx(kind.latencies[batch - 1].mean_ms, rel=0.01)
+    assert model.points[1].energy == plan.points[1].dynamic_energy

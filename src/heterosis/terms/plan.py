@@ -93,4 +93,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         stage = self.stage(configuration.stage)
         if not stage.variants:
             return stage.variant
-        return next(variant for variant in stage.variants if variant.name == configuration.variant)
+        for variant in stage.variants:
+            if variant.name == configuration.variant:
+                return variant
+        known = ", ".join(variant.name for variant in stage.variants)
+        raise KeyError(f"stage {stage.stage!r} has no variant {configuration.variant!r} in the plan; it has: {known}")
