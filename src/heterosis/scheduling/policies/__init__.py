@@ -11,10 +11,13 @@ from heterosis.scheduling.policies.heterosis import Heterosis
 from heterosis.scheduling.policies.kairos import Kairos
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
 from heterosis.scheduling.policies.loki import Dropping, Loki
+from heterosis.scheduling.policies.mael import Mael
 from heterosis.scheduling.policies.nexus import Nexus
 from heterosis.scheduling.policies.pard import Pard
+from heterosis.scheduling.policies.pslo_mael import PsloMael
 from heterosis.scheduling.policies.round_robin import RoundRobin
 from heterosis.scheduling.policies.slack import Slack
+from heterosis.scheduling.policies.slo_mael import SloMael, last, summed
 from heterosis.scheduling.policies.synergai import SynergAI
 from heterosis.scheduling.policy import Policy
 from heterosis.terms.errors import UsageError
@@ -32,10 +35,16 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "loki:none": partial(Loki, Dropping.NONE),
     "loki:opportunistic": partial(Loki, Dropping.OPPORTUNISTIC),
     "loki:per_task": partial(Loki, Dropping.PER_TASK),
+    "mael": Mael,
     "nexus": Nexus,
     "pard": Pard,
+    "pslo_mael": PsloMael,
     "round_robin": RoundRobin,
     "slack": Slack,
+    "slo_mael": SloMael,
+    "slo_mael:as-published": partial(SloMael, last),
+    "slo_mael:greedy": partial(SloMael, summed, chunk=1),
+    "slo_mael:summed": partial(SloMael, summed),
     "synergai": SynergAI,
     "synergai:least-energy": partial(SynergAI, least_energy=True),
 }

@@ -1,8 +1,8 @@
 """Earliest completion: each call is bound to the instance that is predicted to finish it first.
 
 Minimum completion time, a common reference in scheduling on unlike machines (Braun et al., "A comparison of eleven
-static heuristics", JPDC 61(6), 2001). An instance is predicted to finish when it has run what it holds, everything in
-its line, and the call itself, at the mean times of the profile.
+static heuristics", JPDC 61(6), 2001). An instance is predicted to finish when its processor has run what it holds,
+everything in its line, and the call itself, at the mean times of the profile.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,5 @@ class EarliestCompletion(EarlyBinding):
         return min(among, key=lambda instance: self._finish(view, record, instance))
 
     def _finish(self, view: View, record: CallRecord, instance: InstanceRecord) -> float:
-        free = max(instance.batches[-1].expected_end, view.now) if instance.batches else view.now
-        line = (*self.lines.get(instance.name, ()), record)
-        return free + sum(view.estimates.mean(instance.configuration, each.call.size) for each in line)
+        run_s = view.estimates.mean(instance.configuration, record.call.size)
+        return self.free_at(view, instance) + self.line(instance).work_s + run_s

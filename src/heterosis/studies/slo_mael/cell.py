@@ -8,7 +8,6 @@ import numpy as np
 
 from heterosis.simulation import Simulator
 from heterosis.simulation.service import LogNormalTimes
-from heterosis.simulation.simulator import _Running
 from heterosis.studies.slo_mael.setting import MIXES, MODELS, NOISE, arrivals, make_plan
 
 
@@ -49,32 +48,19 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
-class _Recorder(Simulator):
-    """A simulator that notes lateness by class."""
-
-    lateness_ms: list[tuple[str, float]]
-
-    def _end(self, running: _Running) -> None:
-        request = running.request
-        self.lateness_ms.append((request.request_class, (self._kernel.now - request.deadline) * 1e3))
-        super()._end(running)
-
-
 def one_run(n: float, intensity: float, bias: float, policy: str, mix: int, seed: int) -> Run:
     """Simulate one seed of one mix."""
     plan = make_plan(policy, n, intensity, mix)
-    simulator = _Recorder(plan, seed=seed, bias=bias, service=LogNormalTimes(plan, NOISE))
-    simulator.lateness_ms = []
-    load = arrivals(n, intensity, mix, seed)
-    simulator.run(load)
-    requests = Counter(arrival.request_class for arrival in load)
-    good = Counter(model for model, late_ms in simulator.lateness_ms if late_ms <= 0)
-    late = [late_ms for _, late_ms in simulator.lateness_ms if late_ms > 0]
+    simulator = Simulator(plan, seed=seed, bias=bias, service=LogNormalTimes(plan, NOISE))
+    records = simulator.run(arrivals(n, intensity, mix, seed)).records
+    late_ms = (records.latencies - records.limits) * 1e3
+    answered = ~np.isnan(late_ms)
+    numbers = records.classes
     return Run(
-        requests=dict(requests),
-        violations={model: count - good[model] for model, count in requests.items()},
-        excess_ms=sum(late) / max(len(simulator.lateness_ms), 1),
-        lost=len(load) - len(simulator.lateness_ms),
+        requests={name: int((records.kinds == number).sum()) for name, number in numbers.items()},
+        violations={name: int(records.violated[records.kinds == number].sum()) for name, number in numbers.items()},
+        excess_ms=float(late_ms[answered].clip(min=0).mean()) if answered.any() else 0.0,
+        lost=int((~answered).sum()),
     )
 
 
