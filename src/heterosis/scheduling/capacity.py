@@ -23,8 +23,6 @@ class Capacity:
         """Read them off the plan and its operating points."""
         self._estimates = Estimates(plan.points)
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
-        self.slots = max(len(self._sharers), 1)
-        """Distinct slots of all instances."""
         found: dict[str, dict[Configuration, int]] = {}
         for placement in plan.placements:
             configuration = placement.configuration
@@ -36,9 +34,12 @@ class Capacity:
         self.group_slots: Counter[int] = Counter()
         """Slots of each group; an instance without slots counts as one of its own."""
         self._find_groups(plan)
+        self.slots = max(self.group_slots.total(), 1)
+        """Distinct slots of all instances."""
         self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
         """Time that must be left for what follows each stage."""
-        self._batches = {stage: tuple(of.items()) for stage, of in found.items()}
+        self.max_batch = {configuration: batch for of in found.values() for configuration, batch in of.items()}
+        """Most items of a batch of each configuration."""
         self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
         """Calls of each stage that a request is expected to make."""
 
@@ -48,10 +49,11 @@ class Capacity:
 
     def work(self, stage: str, size: int) -> float:
         """Slot time that a call of so many items is expected to need, at the least."""
-        return min((self._work(each, batch, size) for each, batch in self._batches.get(stage, ())), default=0.0)
+        return min((self.slot_time(each, size) for each in self.configurations.get(stage, ())), default=0.0)
 
-    def _work(self, configuration: Configuration, max_batch: int, size: int) -> float:
-        items = max(size, max_batch)
+    def slot_time(self, configuration: Configuration, size: int) -> float:
+        """Slot time of a call of so many items in a full batch of a configuration."""
+        items = max(size, self.max_batch[configuration])
         return self._estimates.mean(configuration, items) * size / items * max(configuration.threads, 1)
 
     def _find_groups(self, plan: Plan) -> None:

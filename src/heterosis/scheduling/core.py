@@ -20,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Capacity
 from heterosis.scheduling.effects import (
     DropCall,
@@ -68,7 +69,7 @@ class Scheduler:
         self.pools = Pools()
         self.modes: dict[Unit, str] = {}
         """The power mode that each device was last brought into."""
-        self.backlog = 0.0
+        self.backlog = Backlog()
         self.estimates = Estimates(())
         self._batch_count = 0
         self._wake_at: float | None = None
@@ -118,12 +119,12 @@ class Scheduler:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
         work = self.capacity.work_of_request(request.size)
-        self.requests[request.id] = RequestRecord(request, work_left_s=work)
-        self.backlog += work
+        at = self.backlog.entered(request.deadline - request.arrival, work)
+        self.requests[request.id] = RequestRecord(request, at, work)
 
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
-        self.backlog = self.backlog - record.work_left_s if self.requests else 0.0
+        self.backlog.ended(record.bin, record.work_left_s)
         for call in record.calls.values():
             if call.state is CallState.WAITING:
                 call.move(CallState.DROPPED)
@@ -191,13 +192,15 @@ class Scheduler:
         self.estimates.observe(instance.configuration, batch.size, event.run_ms / 1e3)
         instance.failures = 0
         stage = instance.configuration.stage
-        for record in batch.calls:
+        work = [self.capacity.work(stage, record.call.size) for record in batch.calls]
+        self.backlog.measured(event.run_ms / 1e3 * max(instance.configuration.threads, 1), sum(work))
+        for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
             if owner is not None:
-                done = min(self.capacity.work(stage, record.call.size), owner.work_left_s)
+                done = min(needed, owner.work_left_s)
                 owner.work_left_s -= done
-                self.backlog -= done
+                self.backlog.worked(owner.bin, done)
                 del owner.calls[record.call.id]
         self._take_off(instance, batch)
         if instance.state is InstanceState.DRAINING and not instance.batches:
@@ -235,7 +238,7 @@ class Scheduler:
         if instance.failures == 1:
             self._start(instance, f"restart: {event.reason}")
         else:
-            pause = min(MAX_RESTART_PAUSE_S, RESTART_PAUSE_S * 2 ** (instance.failures - 2))
+            pause = min(MAX_RESTART_PAUSE_S, RESTART_PAUSE_S * 2.0 ** min(instance.failures - 2, 20))
             why = f"went down {instance.failures} times without finishing a batch; last: {event.reason}"
             self._do(SetTimer(at=self._now + pause, key=f"restart:{instance.name}", reason=why))
 

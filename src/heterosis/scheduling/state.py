@@ -39,6 +39,8 @@ class RequestRecord:
     """A request in progress, with its open calls."""
 
     request: Request
+    bin: int
+    """Where its work is counted in the `Backlog`."""
     work_left_s: float
     """Slot time that it is still expected to need."""
     calls: dict[str, CallRecord] = field(default_factory=dict)
@@ -246,6 +248,11 @@ class Pools:
         if last:
             del running[mode]
         self._refresh_around(instance, mode_changed=last)
+
+    @property
+    def busy(self) -> int:
+        """Slots that are taken; an instance without slots counts as one."""
+        return sum(map(len, self.ends.values()))
 
     def _hold(self, instance: InstanceRecord) -> None:
         entry = (instance.batches[-1].expected_end, instance.name)

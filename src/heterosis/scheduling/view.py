@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Capacity
 from heterosis.scheduling.estimates import Estimates
 from heterosis.scheduling.state import InstanceRecord, Queue
@@ -41,9 +42,15 @@ class View:
         return self._scheduler.queues
 
     @property
-    def backlog(self) -> float:
-        """Slot time that the admitted requests are still expected to need."""
+    def backlog(self) -> Backlog:
+        """The work that the admitted requests are still expected to need."""
         return self._scheduler.backlog
+
+    @property
+    def busy_share(self) -> float:
+        """Share of all slots that are taken."""
+        scheduler = self._scheduler
+        return min(scheduler.pools.busy / scheduler.capacity.slots, 1.0)
 
     @property
     def instances(self) -> Mapping[str, InstanceRecord]:

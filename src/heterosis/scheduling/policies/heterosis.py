@@ -1,109 +1,242 @@
-"""Ours: late binding, earliest deadline among the feasible, hopeless requests refused early, least energy under slack.
+"""Ours: late binding, feasible first, the scarce first, and each call where its time is cheapest.
 
 - A call's deadline is its request's, less the time that must be left for what follows its stage (the plan's tail).
-- Among the stages whose head could run now, the one with the earliest call deadline goes first.
-- A call is hopeless when not even the fastest configuration, started now, would meet its request's deadline at the
-  median; it is dropped at once, so that it costs nothing more.
-- Of the configurations with an instance that can take a batch, the one of least energy per item that meets the call's
-  deadline at the 95th percentile is taken; where none does, the fastest.
-- The batch is as large as lets its earliest call meet its deadline, but calls are first spread over idle instances: a
+- A call is hopeless when not even the fastest configuration, started now, would meet its request's deadline on average;
+  it is dropped at once, so that it costs nothing more. A request is refused at its arrival when the work already
+  admitted, spread over all slots, leaves it no time.
+- The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
+  gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
+  the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely is
+  given its chance where it fits on average.
+- Each goes where it costs least: its time, and the time it waits for the slot, at the price of that slot (see `prices`),
+  and its joules. With little to do joules decide, under pressure time does.
+- What is listed to start now is started; the rest waits, bound to nothing, and is listed anew at the next event. So a
+  slot that only some calls can use is left free for them rather than filled with what others will soon have time for.
+- A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances: a
   request with a wide fan-out is done sooner on all of them.
-- A request is refused at its arrival when the work already admitted, spread over all slots, leaves it no time.
+- Where several classes of requests miss deadlines, those that miss more of them go sooner.
 
-Ideas: late binding and feasible-first are worth more than joint search (see docs, design principles); early refusal as
-in Clockwork (OSDI'20, §4.2); deadlines less downstream time as in PARD.
+The time of a decision grows with waiting calls (at most `LOOK` of a stage are listed) and configurations, not with
+instances.
+
+Sources: late binding with deadlines less downstream time as in PARD; early refusal as in Clockwork (OSDI'20, section
+4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
 """
 
 from collections.abc import Iterator
+from heapq import heapreplace
+from typing import NamedTuple
 
 from heterosis.scheduling.effects import Refusal
-from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse
+from heterosis.scheduling.fairness import Fairness
+from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
+from heterosis.scheduling.prices import Prices
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
+from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
 from heterosis.terms import Configuration, Request
 
 SAFE_PERCENT = 95
 """The percentile of a run time that has to fit before a deadline."""
 
+LOOK = 32
+"""Calls of a stage that are listed at most, the most urgent first."""
+
+MEMORY = 0.01
+"""Weight of one call in the share of slots that are found busy."""
+
+
+class _Choice(NamedTuple):
+    """A configuration that could run a call."""
+
+    configuration: Configuration
+    group: int
+    mean_s: float
+    safe_s: float
+
+
+class _Listed(NamedTuple):
+    """A waiting call, and when it goes."""
+
+    rank: int
+    urgency: float
+    number: int
+    """Breaks ties."""
+    record: CallRecord
+    choices: list[_Choice]
+    left_s: float
+    """Until the call's deadline."""
+
+
+NO_HURRY = 1 << 30
+"""The rank of calls whose own deadline cannot be met any more, though that of their request might."""
+
 
 class Heterosis:
-    """Earliest feasible deadline first, on the configuration of least energy that meets it."""
+    """Feasible first, the scarce first, at the least cost of time and joules."""
+
+    def __init__(self) -> None:
+        """Know nothing of the load yet."""
+        self._prices = Prices()
+        self._fairness = Fairness()
+        self._busy = 0.0
+        """Share of the slots that calls find busy, smoothed."""
 
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
-        work = view.capacity.work_of_request(request.size)
-        finish = view.now + (view.backlog + work) / view.capacity.slots
-        late = finish - request.deadline
-        if late <= 0 or view.backlog <= 0:
+        backlog = view.backlog.before(request.deadline - view.now)
+        if backlog <= 0:
             return None
+        work = backlog + view.capacity.work_of_request(request.size)
+        late = view.now + work * view.backlog.strain / view.capacity.slots - request.deadline
+        if late <= 0:
+            return None
+        self._fairness.note(request.request_class, missed=True)
         return Refuse(
             Refusal.OVERLOAD,
-            f"{view.backlog:.3f} s of admitted work leave no time before the deadline",
+            f"{backlog:.3f} s of admitted work leave no time before the deadline",
             retry_after_s=late,
         )
 
     def priority(self, view: View, record: CallRecord) -> Priority:
-        """By the deadline of the call."""
-        return (record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0),)
+        """By the latest time at which the fastest configuration could start it."""
+        deadline = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
+        self._prices.note(view, record, deadline - view.now)
+        self._busy += MEMORY * (view.busy_share - self._busy)
+        return (deadline - _fastest(view, record),)
 
     def decide(self, view: View) -> Iterator[Decision]:
-        """Drop hopeless heads, then serve the earliest deadline that some instance can take, until none can."""
-        yield from self._hopeless(view)
-        while True:
-            heads = [
-                (head.priority, stage)
-                for stage, queue in view.queues.items()
-                if (head := queue.head()) is not None and self._open(view, stage)
-            ]
-            if not heads:
-                return
-            yield self._serve(view, min(heads)[1])
-
-    def _hopeless(self, view: View) -> Iterator[Drop]:
+        """Drop hopeless heads, list the rest, and start what is listed to start now."""
         for stage, queue in view.queues.items():
-            configurations = view.capacity.configurations.get(stage, ())
-            fastest = min((view.estimates.mean(each, 1) for each in configurations), default=0.0)
-            while (head := queue.head()) is not None and view.now + fastest > head.request.deadline:
-                yield Drop(head, Refusal.LATE, f"needs {fastest * 1e3:.0f} ms, its deadline is too near")
-
-    def _serve(self, view: View, stage: str) -> Dispatch:
-        queue = view.queues[stage]
-        head = queue.head()
-        assert head is not None  # noqa: S101
-        configuration, fits = self._choose(view, stage, head)
-        idle = view.idle(configuration)
-        instance = next(iter(idle or view.spare(configuration)))
-        count = self._batch(view, instance, head, waiting=len(queue), idle=len(idle))
-        reason = f"deadline in {(head.priority[0] - view.now) * 1e3:.0f} ms, " + (
-            "least energy in time" if fits else "nothing fits, fastest"
-        )
-        return Dispatch(instance, queue.first(count), reason)
+            tail = view.capacity.tails.get(stage, 0.0)
+            while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
+                self._fairness.note(head.request.request_class, missed=True)
+                yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
+        if any(self._open(view, stage) for stage, queue in view.queues.items() if queue):
+            yield from self._start(view)
+            waiting = [head for queue in view.queues.values() if (head := queue.head()) is not None]
+            if waiting and not view.busy_share:  # no batch will end and bring the next event
+                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in waiting)
+                yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
     @staticmethod
-    def _open(view: View, stage: str) -> list[Configuration]:
-        """Configurations that can take a batch; instances that run one are filled only while none is idle."""
-        configurations = view.capacity.configurations.get(stage, ())
-        return [each for each in configurations if view.idle(each)] or [
-            each for each in configurations if view.spare(each)
-        ]
+    def _open(view: View, stage: str) -> bool:
+        return any(view.idle(each) or view.spare(each) for each in view.capacity.configurations.get(stage, ()))
 
-    def _choose(self, view: View, stage: str, head: CallRecord) -> tuple[Configuration, bool]:
-        candidates = self._open(view, stage)
-        left = head.priority[0] - view.now
-        fitting = [each for each in candidates if view.estimates.quantile(each, 1, SAFE_PERCENT) <= left]
+    # --- listing
+
+    def _start(self, view: View) -> Iterator[Dispatch]:
+        free: dict[int, list[float]] = {}
+        waiting = (record for queue in view.queues.values() for record in queue.first(LOOK))
+        listed = [self._listed(view, number, record, free) for number, record in enumerate(waiting)]
+        listed.sort()
+        pressure = self._busy**2 / max(1 - self._busy, 0.01)
+        for each in listed:
+            if each.record.state is not CallState.WAITING:
+                continue  # a batch took it along
+            choice = self._choose(view, each, free, pressure)
+            if choice is None:
+                continue
+            times = free[choice.group]
+            start = times[0]
+            instance = self._instance(view, choice.configuration, now=not start)
+            if instance is not None:
+                dispatch = self._batch(view, instance, each, listed)
+                for record in dispatch.calls:
+                    missed = view.now + start + choice.mean_s > record.request.deadline
+                    self._fairness.note(record.request.request_class, missed=missed)
+                yield dispatch
+            heapreplace(times, start + view.capacity.slot_time(choice.configuration, each.record.call.size))
+
+    def _listed(self, view: View, number: int, record: CallRecord, free: dict[int, list[float]]) -> _Listed:
+        size = record.call.size
+        left = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0) - view.now
+        choices = []
+        fitting, least, fastest = 0, left, left
+        possible = False
+        for configuration in view.capacity.configurations[record.call.stage]:
+            group = view.capacity.group[configuration]
+            times = free.get(group)
+            if times is None:
+                times = free[group] = self._free_times(view, configuration)
+            if not times:
+                continue
+            mean = view.estimates.mean(configuration, size)
+            safe = view.estimates.quantile(configuration, size, SAFE_PERCENT)
+            choices.append(_Choice(configuration, group, mean, safe))
+            slack = left - times[0] - safe
+            if slack >= 0:
+                fitting += 1
+                least = min(least, slack)
+            possible |= times[0] + mean <= left
+            fastest = min(fastest, mean)
+        rank = fitting if fitting or possible else NO_HURRY
+        urgency = least * fastest / self._fairness.weight(record.request.request_class) if fitting else 0.0
+        return _Listed(rank, urgency, number, record, choices, left)
+
+    @staticmethod
+    def _free_times(view: View, configuration: Configuration) -> list[float]:
+        """When the slots of a configuration's group get free, from now on, soonest first."""
+        ends = view.ends(configuration)[:LOOK]
+        return [0.0] * min(len(view.idle(configuration)), LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
+
+    def _choose(self, view: View, each: _Listed, free: dict[int, list[float]], pressure: float) -> _Choice | None:
+        fitting = [choice for choice in each.choices if free[choice.group][0] + choice.safe_s <= each.left_s]
         if not fitting:
-            return min(candidates, key=lambda each: view.estimates.mean(each, 1)), False
-        return min(fitting, key=lambda each: (_joules(view, each), view.estimates.mean(each, 1))), True
+            fitting = [choice for choice in each.choices if free[choice.group][0] + choice.mean_s <= each.left_s]
+        if not fitting and each.rank == NO_HURRY:
+            fitting = [choice for choice in each.choices if not free[choice.group][0]]
+        if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
+            return fitting[0] if fitting else None
+        size = each.record.call.size
+        joules = [view.estimates.joules(choice.configuration, size) for choice in fitting]
+        known = [each for each in joules if each is not None]
+        prices = [self._prices.of(choice.group) for choice in fitting]
+        cheapest = min(price * choice.mean_s for price, choice in zip(prices, fitting, strict=True))
+        if len(known) < len(fitting) or min(known) <= 0:
+            known, pressure = [1.0] * len(fitting), 1.0
+        least = min(known)
+
+        def cost(position: int) -> float:
+            choice = fitting[position]
+            time = prices[position] * (free[choice.group][0] + choice.mean_s) / cheapest
+            return pressure * time + known[position] / least
+
+        return fitting[min(range(len(fitting)), key=cost)]
+
+    # --- starting
 
     @staticmethod
-    def _batch(view: View, instance: InstanceRecord, head: CallRecord, *, waiting: int, idle: int) -> int:
-        largest = min(instance.placement.max_batch, -(-waiting // max(idle, 1)))
-        left = head.priority[0] - view.now
-        while largest > 1 and view.estimates.quantile(instance.configuration, largest, SAFE_PERCENT) > left:
-            largest -= 1
-        return largest
+    def _instance(view: View, configuration: Configuration, *, now: bool) -> InstanceRecord | None:
+        """An instance that can take a batch: idle, or else, to hide the hop, one that runs its last."""
+        return next(iter(view.idle(configuration) if now else view.spare(configuration)), None)
+
+    @staticmethod
+    def _batch(view: View, instance: InstanceRecord, first: _Listed, listed: list[_Listed]) -> Dispatch:
+        calls, items, left = [first.record], first.record.call.size, first.left_s
+        most = instance.placement.max_batch
+        if most > items:
+            stage, configuration = first.record.call.stage, instance.configuration
+            others = [
+                each
+                for each in listed
+                if each.record.call.stage == stage
+                and each.record is not first.record
+                and each.record.state is CallState.WAITING
+            ]
+            share = -(-(len(others) + 1) // max(len(view.idle(configuration)), 1))
+            for each in others:
+                if len(calls) >= share:
+                    break
+                items += each.record.call.size
+                left = min(left, each.left_s)
+                safe = view.estimates.quantile(configuration, items, SAFE_PERCENT)
+                if items > most or safe > left:
+                    break
+                calls.append(each.record)
+        return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, fits in {first.rank} places")
 
 
-def _joules(view: View, configuration: Configuration) -> float:
-    joules = view.estimates.joules(configuration, 1)
-    return float("inf") if joules is None else joules
+def _fastest(view: View, record: CallRecord) -> float:
+    configurations = view.capacity.configurations.get(record.call.stage, ())
+    return min((view.estimates.mean(each, record.call.size) for each in configurations), default=0.0)
