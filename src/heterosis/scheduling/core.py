@@ -193,7 +193,8 @@ class Scheduler:
         instance.failures = 0
         stage = instance.configuration.stage
         work = [self.capacity.work(stage, record.call.size) for record in batch.calls]
-        self.backlog.measured(event.run_ms / 1e3 * max(instance.configuration.threads, 1), sum(work))
+        width = len(instance.places) or max(instance.configuration.threads, 1)
+        self.backlog.measured(event.run_ms / 1e3 * width, sum(work))
         for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)

@@ -6,7 +6,9 @@ from heterosis.simulation.network import Link, Network, Traffic
 from heterosis.simulation.occupancy import Occupancy
 from heterosis.simulation.outcome import Outcome
 from heterosis.simulation.power import Power
+from heterosis.simulation.repetition import Interval, interval, repeat
 from heterosis.simulation.replay import Divergence, replay
+from heterosis.simulation.report import Report, make_report
 from heterosis.simulation.setting import Setting
 from heterosis.simulation.simulator import Simulator
 from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Uniform
@@ -18,6 +20,7 @@ __all__ = [
     "Empirical",
     "Failure",
     "Fixed",
+    "Interval",
     "Joules",
     "Link",
     "LogNormal",
@@ -26,12 +29,16 @@ __all__ = [
     "Outcome",
     "Power",
     "RandomFailures",
+    "Report",
     "RequestClass",
     "Setting",
     "Simulator",
     "Sizes",
     "Traffic",
     "Uniform",
+    "interval",
+    "make_report",
+    "repeat",
     "replay",
     "single_call",
     "workload",

@@ -17,9 +17,10 @@ class Kernel(Generic[T]):
         self._sequence = 0
 
     def at(self, time: float, event: T) -> None:
-        """Let an event happen at a time (seconds), now at the earliest."""
-        heapq.heappush(self._heap, (max(time, self.now), self._sequence, event))
-        self._sequence += 1
+        """Let an event happen at a time (seconds), now at the earliest; one at infinity never happens."""
+        if time < math.inf:
+            heapq.heappush(self._heap, (max(time, self.now), self._sequence, event))
+            self._sequence += 1
 
     @property
     def next_at(self) -> float:

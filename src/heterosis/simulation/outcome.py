@@ -45,7 +45,7 @@ class Outcome:
     @property
     def refusals(self) -> Counter[Refusal]:
         """Requests that were refused or given up, by kind."""
-        return Counter(self.records.refusals())
+        return +Counter(self.records.refusals())
 
     @property
     def attainment(self) -> float:

@@ -105,4 +105,4 @@ class Records:
         """Count the refusals of some requests, by default of all, by kind."""
         endings = np.array(self._endings)[which]
         counts = np.bincount(endings[endings > ANSWERED], minlength=len(KINDS) + 1)[1:]
-        return {kind: int(count) for kind, count in zip(KINDS, counts, strict=True) if count}
+        return dict(zip(KINDS, counts.tolist(), strict=True))

@@ -191,6 +191,8 @@ class Simulator:
         kernel = self._kernel
         instance = self.scheduler.instances[effect.instance]
         batch = instance.batches[-1]
+        if batch.id != effect.batch:  # one decision gave it two
+            batch = next(each for each in instance.batches if each.id == effect.batch)
         size, configuration = batch.size, instance.configuration
         run_s = self._service.draw(configuration, size, self._rng) * self._bias
         begin = max(kernel.now, self._busy_until.get(effect.instance, 0.0))
@@ -225,7 +227,7 @@ class Simulator:
         """Take the end of a batch; return the joules that it drew, 0 where they are unknown."""
         if self._meter is not None:
             self._meter.end(flight.instance.unit, self._kernel.now)
-        if self._occupancy is not None:
+        if self._occupancy is not None and ran_s > 0:
             self._occupancy.batch(flight, flight.begin + ran_s, ended)
         if flight.watts is None:
             self._joules_known = False
