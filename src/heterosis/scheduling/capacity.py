@@ -40,6 +40,11 @@ class Capacity:
         """Time that must be left for what follows each stage."""
         self.max_batch = {configuration: batch for of in found.values() for configuration, batch in of.items()}
         """Most items of a batch of each configuration."""
+        self.width = {
+            placement.configuration: len(placement.slots) or max(placement.configuration.threads, 1)
+            for placement in plan.placements
+        }
+        """Slots that an instance of each configuration occupies; where slots are not managed, its threads."""
         self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
         """Calls of each stage that a request is expected to make."""
 
@@ -54,7 +59,7 @@ class Capacity:
     def slot_time(self, configuration: Configuration, size: int) -> float:
         """Slot time of a call of so many items in a full batch of a configuration."""
         items = max(size, self.max_batch[configuration])
-        return self._estimates.mean(configuration, items) * size / items * max(configuration.threads, 1)
+        return self._estimates.mean(configuration, items) * size / items * self.width[configuration]
 
     def _find_groups(self, plan: Plan) -> None:
         """Slots are interchangeable where the same configurations can run on them."""
