@@ -38,11 +38,11 @@ class Allowable(msgspec.Struct, frozen=True, kw_only=True):
     ci_high: float | None
 
 
-def rough_qps(violations: Violations, bound: float, seeds: int = COARSE_SEEDS) -> float:
-    """Find the allowable load to about one per cent, below a bound; 0 where none is."""
+def rough_qps(violations: Violations, bound: float) -> float:
+    """Find the allowable load to about one per cent, below a bound, from few seeds; 0 where none is."""
 
     def mean(qps: float) -> float:
-        return float(np.mean([violations(qps, seed) for seed in range(seeds)]))
+        return float(np.mean([violations(qps, seed) for seed in range(COARSE_SEEDS)]))
 
     high, above = bound, mean(bound)
     if above <= ALLOWED_VIOLATIONS:
@@ -64,9 +64,8 @@ def rough_qps(violations: Violations, bound: float, seeds: int = COARSE_SEEDS) -
     return _between(low, below, high, above)
 
 
-def allowable_qps(violations: Violations, bound: float, seeds: int) -> Allowable:
-    """Find the allowable load over so many seeds, below a bound."""
-    about = rough_qps(violations, bound, min(seeds, COARSE_SEEDS))
+def allowable_qps(violations: Violations, about: float, seeds: int) -> Allowable:
+    """Find the allowable load over so many seeds, near a first guess (see `rough_qps`)."""
     if about == 0:
         return Allowable(qps=0.0, ci_low=0.0, ci_high=0.0)
     curve = _Curve(violations, about, seeds)
