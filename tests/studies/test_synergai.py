@@ -151,6 +151,8 @@ def test_a_row_says_what_is_in_it() -> None:
     """All jobs are answered by a rule that drops none; idle energy is part of the joules; the time is the core's."""
     row = small_row("synergai", CHOSEN)
     assert (row.lost, row.static, row.runs) == (0.0, "", 2)
+    assert row.violations_low is not None
+    assert row.violations_high is not None
     assert row.violations_low <= row.violations <= row.violations_high
     assert row.worst_class_violations >= row.violations
     assert row.joules_per_request > row.dynamic_joules_per_request > 0

@@ -6,9 +6,8 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from heterosis.simulation import Power, Setting, Simulator
+from heterosis.simulation import Power, Setting, Simulator, interval
 from heterosis.simulation.service import LogNormalTimes
-from heterosis.studies.intervals import mean_interval
 from heterosis.studies.synergai.plans import CHOSEN, STATIC, make_plan
 from heterosis.studies.synergai.setting import JOBS, NOISE, WHOLE, arrivals
 from heterosis.studies.synergai.workers import fleet
@@ -46,8 +45,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """``chosen`` or ``static``."""
     violations: float
     """Jobs late or never answered; the mean over the runs."""
-    violations_low: float
-    violations_high: float
+    violations_low: float | None
+    violations_high: float | None
+    """None after a single run."""
     excess_ms: float
     """Time beyond the target, averaged over all answered jobs, 0 for those in time."""
     joules_per_request: float
@@ -118,7 +118,7 @@ def violations_of(runs: Sequence[Run]) -> float:
 def summary(vm: str, load: float, policy: str, static: str, runs: Sequence[Run]) -> Row:
     """Summarise the runs of one cell; ``static`` names the static setting, empty where the policy chooses."""
     shares = [violations_of([run]) for run in runs]
-    mean, low, high = mean_interval(shares)
+    violations = interval(shares)
     jobs, answered = sum(sum(run.jobs.values()) for run in runs), sum(run.answered for run in runs)
     engines = sorted({engine for run in runs for engine in run.jobs})
     return Row(
@@ -126,9 +126,9 @@ def summary(vm: str, load: float, policy: str, static: str, runs: Sequence[Run])
         load=load,
         policy=policy,
         configuration="static" if static else CHOSEN,
-        violations=mean,
-        violations_low=low,
-        violations_high=high,
+        violations=violations.mean,
+        violations_low=violations.low,
+        violations_high=violations.high,
         excess_ms=1e3 * sum(run.excess_s for run in runs) / max(answered, 1),
         joules_per_request=_joules(runs),
         dynamic_joules_per_request=sum(run.dynamic_j for run in runs) / max(answered, 1),

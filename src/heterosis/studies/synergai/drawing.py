@@ -21,8 +21,8 @@ def draw_rows(rows: Sequence[Row], path: Path) -> Path:
             places = [number + offset for number, policy in enumerate(policies) if policy in of]
             shown = [of[policy] for policy in policies if policy in of]
             spread = [
-                [row.violations - row.violations_low for row in shown],
-                [row.violations_high - row.violations for row in shown],
+                [0.0 if row.violations_low is None else row.violations - row.violations_low for row in shown],
+                [0.0 if row.violations_high is None else row.violations_high - row.violations for row in shown],
             ]
             look = {"height": 0.38, "color": COLOURS[name], "label": f"{name} configurations"}
             panels[0][column].barh(places, [row.violations for row in shown], xerr=spread, **look)
