@@ -12,7 +12,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 
-from heterosis.studies.intervals import mean_interval
+from heterosis.simulation.repetition import interval
 from heterosis.studies.kairos.setting import ALLOWED_VIOLATIONS
 
 FINE = 1.005
@@ -97,8 +97,9 @@ class _Curve:
         found = self._found.get(place)
         if found is None:
             each = [self._violations(self.qps(place), seed) for seed in range(self._seeds)]
-            mean, lower, upper = mean_interval(each)
-            found = self._found[place] = {"mean": mean, "upper": upper, "lower": lower}
+            known = interval(each)
+            low, high = (known.mean if end is None else end for end in (known.low, known.high))
+            found = self._found[place] = {"mean": known.mean, "upper": high, "lower": low}
         return found
 
     def bracket(self, figure: str) -> None:
