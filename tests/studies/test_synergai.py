@@ -147,6 +147,15 @@ def test_choosing_pays_where_what_is_left_of_the_vm_can_be_used() -> None:
     assert least_energy.joules_per_request < 0.7 * least_time.joules_per_request
 
 
+def test_in_overload_ours_is_late_less_often_than_the_rule() -> None:
+    """At 1.3 times the capacity the rule serves the hopeless first; ours, on the same configurations, does not."""
+    late = {
+        policy: sum(sum(one_run(WHOLE, 1.3, policy, "fastest", seed, 200).violations.values()) for seed in range(2))
+        for policy in ("heterosis", "synergai")
+    }
+    assert late["heterosis"] < 0.75 * late["synergai"]
+
+
 def test_a_row_says_what_is_in_it() -> None:
     """All jobs are answered by a rule that drops none; idle energy is part of the joules; the time is the core's."""
     row = small_row("synergai", CHOSEN)
