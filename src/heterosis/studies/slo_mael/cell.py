@@ -112,4 +112,4 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:  # noqa: PLR2004 - one run has no spread
         return mean, mean
     half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return mean - half, mean + half
+    return max(mean - half, 0.0), min(mean + half, 100.0)
