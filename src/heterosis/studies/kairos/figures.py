@@ -6,6 +6,8 @@ from pathlib import Path
 from heterosis.studies.kairos.comparison import Row
 
 COLOURS = ("#4a90c2", "#2a7f62", "#c98b2b", "#8e6bb0", "#b0574a", "#7a8b3c")
+WHOLE = 100
+"""From this many queries per second on, tenths are not shown."""
 
 
 def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
@@ -22,16 +24,17 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
         places = [place + (number - (len(policies) - 1) / 2) * width for place in range(len(models))]
         shares = [100 * of_policy[model].lp_share for model in models]
         axes.bar(places, shares, width=0.92 * width, label=policy, color=COLOURS[number % len(COLOURS)])
-        for place, share, model in zip(places, shares, models, strict=True):
+        for place, model in zip(places, models, strict=True):
             row = of_policy[model]
-            if row.ci_low is not None and row.ci_high is not None:
-                ends = [100 * end / row.lp_bound for end in (row.ci_low, row.ci_high)]
-                axes.plot([place, place], ends, color="black", linewidth=1)
-            axes.annotate(f"{row.allowable_qps:.3g}", (place, share), ha="center", va="bottom", fontsize=6)
+            ends = [100 * (end or row.allowable_qps) / row.lp_bound for end in (row.ci_low, row.ci_high)]
+            axes.plot([place, place], ends, color="black", linewidth=1)
+            text = f"{row.allowable_qps:.{0 if row.allowable_qps >= WHOLE else 1}f}/s"
+            axes.text(place, ends[1] + 1, text, ha="center", va="bottom", rotation=90, fontsize=7)
     bound = {row.model: row for row in rows}
     labels = [f"{model}\nbound {bound[model].lp_bound:.4g}/s" for model in models]
     axes.set_xticks(range(len(models)), labels)
     axes.axhline(100, color="#b03a2e", linewidth=1, linestyle="--")
+    axes.set_ylim(0, 115)
     axes.set_ylabel("allowable load, % of the LP bound")
     axes.set_title("KAIROS' setting: load with at most 1 % violations, with 95 % intervals", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
