@@ -38,6 +38,7 @@ class Capacity:
         """Distinct slots of all instances."""
         self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
         """Time that must be left for what follows each stage."""
+        self.longest_tail = max(self.tails.values(), default=0.0)
         self.max_batch = {configuration: batch for of in found.values() for configuration, batch in of.items()}
         """Most items of a batch of each configuration."""
         self.width = {

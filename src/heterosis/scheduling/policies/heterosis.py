@@ -6,14 +6,15 @@
   admitted, spread over all slots, leaves it no time.
 - The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
   gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
-  the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely is
-  given its chance where it fits on average.
-- Each goes where it costs least: its time, and the time it waits for the slot, at the price of that slot (see `prices`),
-  and its joules. With little to do joules decide, under pressure time does.
+  the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely
+  is given its chance where it fits on average.
+- Each goes where it costs least: its time, and the time it waits for the slot, at the price of that slot (see
+  `prices`), and its joules. With little to do joules decide, under pressure time does.
 - What is listed to start now is started; the rest waits, bound to nothing, and is listed anew at the next event. So a
   slot that only some calls can use is left free for them rather than filled with what others will soon have time for.
 - A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances: a
-  request with a wide fan-out is done sooner on all of them.
+  request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
+  urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
 
 The time of a decision grows with waiting calls (at most `LOOK` of a stage are listed) and configurations, not with
@@ -68,6 +69,12 @@ class _Listed(NamedTuple):
     """Until the call's deadline."""
 
 
+CROWDED = 0.97
+"""Share of busy slots beyond which only full batches keep up."""
+
+MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
+"""How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
+
 NO_HURRY = 1 << 30
 """The rank of calls whose own deadline cannot be met any more, though that of their request might."""
 
@@ -81,6 +88,8 @@ class Heterosis:
         self._fairness = Fairness()
         self._busy = 0.0
         """Share of the slots that calls find busy, smoothed."""
+        self._caution = 1.0
+        """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
 
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
@@ -88,6 +97,8 @@ class Heterosis:
         if backlog <= 0:
             return None
         work = backlog + view.capacity.work_of_request(request.size)
+        if not view.capacity.longest_tail:
+            work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
         late = view.now + work * view.backlog.strain / view.capacity.slots - request.deadline
         if late <= 0:
             return None
@@ -111,6 +122,8 @@ class Heterosis:
             tail = view.capacity.tails.get(stage, 0.0)
             while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
                 self._fairness.note(head.request.request_class, missed=True)
+                if tail < view.capacity.longest_tail:  # it has come a long way for nothing
+                    self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
         if any(self._open(view, stage) for stage, queue in view.queues.items() if queue):
             yield from self._start(view)
@@ -143,14 +156,16 @@ class Heterosis:
             if instance is not None:
                 dispatch = self._batch(view, instance, each, listed)
                 for record in dispatch.calls:
+                    self._caution -= LESS_CAUTION * (self._caution - 1)
                     missed = view.now + start + choice.mean_s > record.request.deadline
                     self._fairness.note(record.request.request_class, missed=missed)
                 yield dispatch
             heapreplace(times, start + view.capacity.slot_time(choice.configuration, each.record.call.size))
 
     def _listed(self, view: View, number: int, record: CallRecord, free: dict[int, list[float]]) -> _Listed:
-        size = record.call.size
-        left = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0) - view.now
+        size, waiting, crowded = record.call.size, len(view.queues[record.call.stage]), self._busy > CROWDED
+        tail = view.capacity.tails.get(record.call.stage, 0.0)
+        left = record.request.deadline - self._caution * tail - view.now
         choices = []
         fitting, least, fastest = 0, left, left
         possible = False
@@ -161,8 +176,10 @@ class Heterosis:
                 times = free[group] = self._free_times(view, configuration)
             if not times:
                 continue
-            mean = view.estimates.mean(configuration, size)
-            safe = view.estimates.quantile(configuration, size, SAFE_PERCENT)
+            # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
+            items = min(max(view.capacity.max_batch[configuration], size), size * waiting) if crowded else size
+            mean = view.estimates.mean(configuration, items)
+            safe = view.estimates.quantile(configuration, items, SAFE_PERCENT)
             choices.append(_Choice(configuration, group, mean, safe))
             slack = left - times[0] - safe
             if slack >= 0:
@@ -171,7 +188,7 @@ class Heterosis:
             possible |= times[0] + mean <= left
             fastest = min(fastest, mean)
         rank = fitting if fitting or possible else NO_HURRY
-        urgency = least * fastest / self._fairness.weight(record.request.request_class) if fitting else 0.0
+        urgency = least * (fastest + tail) / self._fairness.weight(record.request.request_class) if fitting else 0.0
         return _Listed(rank, urgency, number, record, choices, left)
 
     @staticmethod
