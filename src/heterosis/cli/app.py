@@ -19,13 +19,25 @@ from heterosis.cli.devices import devices
 from heterosis.cli.plan import plan
 from heterosis.cli.profile import profile
 from heterosis.cli.serve import serve
+from heterosis.cli.simulate import simulate
 from heterosis.cli.study import study
 from heterosis.cli.variants import variants
 from heterosis.terms.errors import HeterosisError, StageError, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 
-VERBS: tuple[Callable[..., None], ...] = (check, devices, variants, profile, plan, serve, bench, demo, study)
+VERBS: tuple[Callable[..., None], ...] = (
+    check,
+    devices,
+    variants,
+    profile,
+    plan,
+    simulate,
+    serve,
+    bench,
+    demo,
+    study,
+)
 
 EPILOGUE = """First `heterosis check FILE`, then `heterosis plan FILE --rate 2` and `heterosis serve FILE --rate 2`.
 Each verb does what has to come before it, and keeps what it made in the store, `.heterosis`."""

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
@@ -10,9 +10,6 @@ from cyclopts import Parameter
 from heterosis.cli.console import output, remark
 from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, PipelineFile, Rate, SloMs, Store
 from heterosis.cli.workflows import open_workflow
-
-if TYPE_CHECKING:
-    from heterosis.terms import Plan
 
 
 def serve(  # noqa: PLR0913 - one for each option
@@ -54,13 +51,15 @@ def serve(  # noqa: PLR0913 - one for each option
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
     ```
     """
+    from heterosis.cli.files import read_json
     from heterosis.serving.server import Options
+    from heterosis.terms import Plan
     from heterosis.workflow.service import check_address, with_policy
 
     check_address(host, port)
     with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
         make = workflow.naive_plan if naive else workflow.plan
-        chosen = make(rate) if plan is None else _read_plan(plan)
+        chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
         service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
 
     def say_ready(url: str) -> None:
@@ -76,18 +75,6 @@ def serve(  # noqa: PLR0913 - one for each option
     service.run(options, on_ready=say_ready)
     if not quiet:
         remark("stopped: every request that was taken has been answered")
-
-
-def _read_plan(path: Path) -> "Plan":
-    from heterosis.terms import Plan
-    from heterosis.terms.errors import UsageError
-
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
-    except OSError as error:
-        raise UsageError(f"cannot read the plan {path}: {error}") from None
-    except msgspec.MsgspecError as error:
-        raise UsageError(f"{path} is no plan ({error}); write one with `heterosis plan FILE --json > {path}`") from None
 
 
 def _log_aside(*, quiet: bool) -> None:
