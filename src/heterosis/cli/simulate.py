@@ -31,7 +31,8 @@ def simulate(  # noqa: PLR0913 - one for each option
         Path | None, Parameter(help="Simulate this plan, as `heterosis plan --json` wrote it, and do not plan anew.")
     ] = None,
     policy: Annotated[
-        list[str] | None, Parameter(help="Scheduling policy, instead of the plan's own; several are compared.")
+        list[str] | None,
+        Parameter(negative=(), help="Scheduling policy, instead of the plan's own; give several to compare them."),
     ] = None,
     arrivals: Annotated[
         str,

@@ -43,7 +43,6 @@ from heterosis.terms import Call, Plan, Request, TracedRequest
 
 _ALIVE = {InstanceState.STARTING, InstanceState.READY, InstanceState.DRAINING}
 _DEFAULT = Setting()
-_Running = Running
 
 
 class Simulator:
