@@ -63,6 +63,14 @@ def test_what_nothing_can_run_any_more_is_given_up() -> None:
     assert outcome.refusals == {Refusal.UNAVAILABLE: 2}
 
 
+def test_what_never_loads_is_given_up_in_the_end() -> None:
+    """An instance that always fails again before it has loaded does not keep the run going for ever."""
+    setting = Setting(random_failures=RandomFailures(mtbf_s=0.001, mttr_s=1.0), patience_s=1000.0, load_at_start=True)
+    outcome = Simulator(one_instance(load_ms=60_000), setting=setting).run([Arrival(0.0, A), Arrival(50.0, A)])
+    assert outcome.refusals == {Refusal.UNAVAILABLE: 2}
+    assert 0 < outcome.duration_s <= 1050.0
+
+
 def test_random_failures_take_their_share_of_the_time() -> None:
     """With as much time to repair as between failures, an instance is gone for half of the time."""
     random = RandomFailures(mtbf_s=1.0, mttr_s=1.0, seed=3)

@@ -40,7 +40,9 @@ INSTANCES = ("a-0", "a-1-low", "b-0-low", "b-1")
 failures = st.lists(
     st.builds(Failure, st.sampled_from(INSTANCES), st.floats(0, 2), st.floats(0, 2) | st.just(float("inf"))), max_size=6
 )
-random_failures = st.builds(RandomFailures, mtbf_s=st.floats(1, 5), mttr_s=st.floats(0, 1), seed=st.integers(0, 2**32))
+random_failures = st.builds(
+    RandomFailures, mtbf_s=st.floats(0.05, 5), mttr_s=st.floats(0, 1), seed=st.integers(0, 2**32)
+)
 networks = st.builds(
     lambda latency_ms, rate: Network(
         links={"there": Link(latency_ms=latency_ms, bandwidth_mbit_s=rate)}, traffic={"b": Traffic(input_bytes=1e4)}
@@ -72,6 +74,7 @@ def test_any_mix_of_happenings(policy: str, data: st.DataObject, world: World) -
         network=draw(st.none() | networks),
         power=draw(st.none() | st.just(Power(fleet=world.fleet, sleep_after_s=sleep_after_s))),
         plan_changes=changes,
+        patience_s=300.0,
         occupancy=occupancy,
     )
     seed = draw(st.integers(0, 1000))

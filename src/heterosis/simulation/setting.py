@@ -22,6 +22,9 @@ class Setting:
     power: Power | None = None
     plan_changes: Sequence[tuple[float, Plan]] = ()
     """Moments in seconds, and the plan that holds from then on."""
+    patience_s: float = 86400.0
+    """What is not answered so long after the last arrival is given up: what fails again before it has loaded would keep
+    a run going for ever."""
     timed: bool = False
     """Measure the wall time of every decision; it goes to the outcome's ``decision_s``."""
     occupancy: Occupancy | None = None

@@ -102,18 +102,21 @@ class Simulator:
             kernel.at(failure.at_s, failure)
         for at, plan in self._setting.plan_changes:
             kernel.at(at, PlanChanged(plan=plan))
-        following = next(coming, None)
+        following, last, patience = next(coming, None), 0.0, self._setting.patience_s
         while True:
             while soon:
                 self._handle(soon.popleft())
             if following is not None and following[1].at <= kernel.next_at:
                 number, arrival = following
+                last = arrival.at
                 following = next(coming, None)
                 kernel.now = max(arrival.at, kernel.now)
                 self._arrive(number, arrival, limit)
             elif following is None and not self._running and not self._flights:
                 break
-            elif (event := kernel.next()) is None:
+            elif (following is None and self._running and kernel.next_at > last + patience) or (
+                event := kernel.next()
+            ) is None:
                 self._give_up()
             elif type(event) is BatchDone:
                 self._batch_done(event)
