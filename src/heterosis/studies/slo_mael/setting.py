@@ -4,7 +4,7 @@ Source of all figures: SLO-MAEL (Seo et al., "SLO-Aware Inference Scheduler for 
 Platforms", ACM TACO 18(4), 2021) and its public code: the profiled times of one inference on each processor, the share
 of the models in the load, a Poisson process for each, deadlines of ``N`` times a model's base time. Moments of arrival
 and deadlines are whole milliseconds, as there. Not published are the spread of the run times and the seeds: here they
-are lognormal noise of 5 %, and our own.
+are lognormal noise of 5 %, and our own. Counts are rounded down, moments drawn uniformly.
 """
 
 from typing import Final
