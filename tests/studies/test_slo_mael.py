@@ -59,7 +59,11 @@ def test_a_summary_counts_what_is_late_and_what_is_lost() -> None:
 
 
 BOTH = ("mael", "slo_mael:as-published")
-EARLIER = {(5, 1.4): (2.3, 1.6), (3, 1.4): (13.3, 14.2), (5, 2.0): (54.7, 62.5)}
+EARLIER: dict[tuple[float, float], tuple[float, float]] = {
+    (5, 1.4): (2.3, 1.6),
+    (3, 1.4): (13.3, 14.2),
+    (5, 2.0): (54.7, 62.5),
+}
 """Violations (%) of both in an earlier simulator of our own, by deadline and intensity; its draws are not known."""
 
 

@@ -1,6 +1,6 @@
 """Joint assignment: every combination of processors for a handful of requests, each predicted to its end.
 
-What `mael`, `slo_mael` and `pslo_mael` share (SLO-MAEL, TACO 18(4), 2021, Alg. 1-2, and its public code).
+What `mael`, `slo_mael` and `pslo_mael` share (SLO-MAEL, ACM TACO 2021, and its public code).
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """MAEL: the requests of a window are assigned together, by the least sum of expected latencies.
 
 Minimum average expected latency, the scheduler that SLO-MAEL is measured against and builds on (Seo et al., "SLO-Aware
-Inference Scheduler for Heterogeneous Processors in Edge Platforms", ACM TACO 18(4), 2021, §4, and its public code).
+Inference Scheduler for Heterogeneous Processors in Edge Platforms", ACM TACO 2021, and its public code).
 A baseline for comparison only: patents are held on the method. It is never a default.
 
 - Requests wait for the end of a window of 10 ms. Then every combination of processors for them is tried, six requests

@@ -1,6 +1,6 @@
 """PSLO-MAEL: SLO-MAEL that changes its mind at every window about what has not begun.
 
-The preemptive variant of SLO-MAEL (Seo et al., ACM TACO 18(4), 2021) cuts models into slices of layers, and decides
+The preemptive variant of SLO-MAEL (Seo et al., ACM TACO 2021) cuts models into slices of layers, and decides
 again which request a processor goes on with at the end of each slice. A baseline for comparison only: patents are held
 on the method. It is never a default.
 

@@ -1,6 +1,6 @@
 """SLO-MAEL: the requests of a window are assigned together, so that most have time to spare.
 
-Seo et al., "SLO-Aware Inference Scheduler for Heterogeneous Processors in Edge Platforms", ACM TACO 18(4), 2021, and
+Seo et al., "SLO-Aware Inference Scheduler for Heterogeneous Processors in Edge Platforms", ACM TACO 2021, and
 its public code. A baseline for comparison only: patents are held on the method. It is never a default.
 
 As `mael`, but a combination is judged by its checks (see `joint_search.check`), ties by the sum of expected latencies;

@@ -1,10 +1,10 @@
 """The setting: six models on the three processors of one board, deadlines a multiple of the best run time.
 
 Source of all figures: SLO-MAEL (Seo et al., "SLO-Aware Inference Scheduler for Heterogeneous Processors in Edge
-Platforms", ACM TACO 18(4), 2021) and its public code: the profiled times of one inference on each processor, the share
+Platforms", ACM TACO 2021) and its public code: the profiled times of one inference on each processor, the share
 of the models in the load, a Poisson process for each, deadlines of ``N`` times a model's base time. Moments of arrival
-and deadlines are whole milliseconds, as there. Not published are the spread of the run times and the seeds: here they
-are lognormal noise of 5 %, and our own. Counts are rounded down, moments drawn uniformly.
+and deadlines are whole milliseconds, as there. Ours are the noise of the run
+times (lognormal, 5 %), the two mixes and the seeds. Counts are rounded down, moments drawn uniformly.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ from heterosis.terms import (
 )
 
 PROCESSORS: Final = ("big", "gpu", "dsp")
-"""The big cores of the CPU, the GPU and the DSP of a phone's board; each runs one inference at a time."""
+"""The big cores of the CPU, the GPU and the DSP of the board; each runs one inference at a time."""
 DURATION_MS: Final = 2000
 """How long requests arrive."""
 NOISE: Final = 0.05
@@ -56,7 +56,7 @@ MODELS: Final = {
     "frcnn": Model(run_ms=(105.0, 20.2, 20.5), count_ms=20.4, base_ms=20.2),
 }
 MIXES: Final = ((1, 1, 2, 1, 1, 1), (1, 2, 1, 1, 1, 1))
-"""Shares of the load, in the order of the models: two of the published mixes."""
+"""Shares of the load, in the order of the models: two mixes."""
 
 _SHAPES: Final[dict[str, TracedRequest]] = {name: single_call(name) for name in MODELS}
 
