@@ -10,9 +10,9 @@ grid, 10 seeds of two mixes each: 2.3 and 1.6 % (here .7 and .2) at 5 x base and
 16.7 and 12.7 (3.7 and 2.3) with run times 15 % above profile. Why is not known: how it drew arrivals and seeds is not
 on record. Tried without closing the gap: exponential gaps instead of uniform moments, gaps cut to milliseconds, counts
 rounded up, run times rounded up with and without a millisecond of overhead, loads that fall only in windows with
-arrivals. A tenth more requests comes close, but nothing in the setting calls for them, and by one reading of it they
-do not fit what that simulator found of late binding. So the baselines do better here than there: figures against them are on the safe
-side of that table, and must not be mixed with it.
+arrivals. A tenth more requests comes close, but nothing in the setting calls for them, and by one reading of it they do
+not fit what that simulator found of late binding. So the baselines do better here than there: ratios to them are on
+the safe side of that table, and must not be mixed with it.
 """
 
 from collections.abc import Sequence
