@@ -89,7 +89,7 @@ def test_a_hopeless_call_is_dropped_before_it_costs_anything() -> None:
 
 def test_requests_beyond_capacity_are_refused_at_their_arrival() -> None:
     """Once the admitted work fills the time until the deadline, a request is told when to try again."""
-    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1))
+    driver = Driver(make_plan({"a": 5, "b": 5}, slots=1, max_batch=1))
     answers = [driver.arrive(f"r{number}", deadline=0.1) for number in range(12)]
     assert answers[:10] == [[]] * 10
     (refusal,) = answers[-1]

@@ -22,6 +22,9 @@ class Capacity:
     def __init__(self, plan: Plan) -> None:
         """Read them off the plan and its operating points."""
         self._estimates = Estimates(plan.points)
+        self._work: dict[tuple[str, int], float] = {}
+        self._request_work: dict[int, float] = {}
+        self._slot_times: dict[tuple[Configuration, int], float] = {}
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
         found: dict[str, dict[Configuration, int]] = {}
         for placement in plan.placements:
@@ -33,6 +36,8 @@ class Capacity:
         """Which configurations compete for the same slots: the number of a group of interchangeable slots."""
         self.group_slots: Counter[int] = Counter()
         """Slots of each group; an instance without slots counts as one of its own."""
+        self.members: dict[int, list[Configuration]] = {}
+        """The configurations of each group."""
         self._find_groups(plan)
         self.slots = max(self.group_slots.total(), 1)
         """Distinct slots of all instances."""
@@ -41,26 +46,35 @@ class Capacity:
         self.longest_tail = max(self.tails.values(), default=0.0)
         self.max_batch = {configuration: batch for of in found.values() for configuration, batch in of.items()}
         """Most items of a batch of each configuration."""
-        self.width = {
-            placement.configuration: len(placement.slots) or max(placement.configuration.threads, 1)
-            for placement in plan.placements
-        }
-        """Slots that an instance of each configuration occupies; where slots are not managed, its threads."""
+        self.width = {placement.configuration: len(placement.slots) or 1 for placement in plan.placements}
+        """Slots that an instance of each configuration occupies."""
         self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
         """Calls of each stage that a request is expected to make."""
 
     def work_of_request(self, size: int) -> float:
         """Slot time that a request of so many items is expected to need, at the least."""
-        return sum(calls * self.work(stage, size) for stage, calls in self.calls_per_request.items())
+        work = self._request_work.get(size)
+        if work is None:
+            work = sum(calls * self.work(stage, size) for stage, calls in self.calls_per_request.items())
+            self._request_work[size] = work
+        return work
 
     def work(self, stage: str, size: int) -> float:
         """Slot time that a call of so many items is expected to need, at the least."""
-        return min((self.slot_time(each, size) for each in self.configurations.get(stage, ())), default=0.0)
+        work = self._work.get((stage, size))
+        if work is None:
+            times = (self.slot_time(each, size) for each in self.configurations.get(stage, ()))
+            work = self._work[stage, size] = min(times, default=0.0)
+        return work
 
     def slot_time(self, configuration: Configuration, size: int) -> float:
         """Slot time of a call of so many items in a full batch of a configuration."""
-        items = max(size, self.max_batch[configuration])
-        return self._estimates.mean(configuration, items) * size / items * self.width[configuration]
+        time = self._slot_times.get((configuration, size))
+        if time is None:
+            items = max(size, self.max_batch[configuration])
+            time = self._estimates.mean(configuration, items) * size / items * self.width[configuration]
+            self._slot_times[configuration, size] = time
+        return time
 
     def _find_groups(self, plan: Plan) -> None:
         """Slots are interchangeable where the same configurations can run on them."""
@@ -73,7 +87,10 @@ class Capacity:
             number = numbers.setdefault(frozenset(configurations), len(numbers))
             self.group_slots[number] += 1
             for configuration in configurations:
-                self.group.setdefault(configuration, number)
+                if self.group.setdefault(configuration, number) == number:
+                    members = self.members.setdefault(number, [])
+                    if configuration not in members:
+                        members.append(configuration)
 
     def depth(self, placement: Placement) -> int:
         """Batches that an instance may hold: two where they are short and its slots its own, so that the hop is hidden.

@@ -169,7 +169,10 @@ class Scheduler:
         end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
         instance.batches.append(BatchRecord(self._batch_count, records, size, end))
         self.batches[self._batch_count] = instance
-        self.pools.occupy(instance)
+        if len(instance.batches) == 1:
+            self.pools.occupy(instance)
+        else:
+            self.pools.prolong(instance)
         self._do(
             RunBatch(
                 batch=self._batch_count,
@@ -193,8 +196,7 @@ class Scheduler:
         instance.failures = 0
         stage = instance.configuration.stage
         work = [self.capacity.work(stage, record.call.size) for record in batch.calls]
-        width = len(instance.places) or max(instance.configuration.threads, 1)
-        self.backlog.measured(event.run_ms / 1e3 * width, sum(work))
+        self.backlog.measured(event.run_ms / 1e3 * (len(instance.places) or 1), sum(work))
         for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
@@ -211,7 +213,7 @@ class Scheduler:
         instance.batches.remove(batch)
         del self.batches[batch.id]
         if instance.batches:
-            self.pools.refresh(instance)
+            self.pools.prolong(instance)
         else:
             self.pools.release(instance)
 

@@ -181,6 +181,8 @@ class Pools:
         """Start without instances."""
         self.idle: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
         self.spare: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
+        self.busy = 0
+        """Slots that are taken; an instance without slots counts as one."""
         self.taken: dict[Place, str] = {}
         """The instance that occupies each taken slot."""
         self.running: dict[Unit, Counter[str]] = defaultdict(Counter)
@@ -214,7 +216,9 @@ class Pools:
         for place in instance.places:
             del self._sharers[place][instance.name]
         del self._on[instance.unit][instance.name]
-        self._modes[instance.unit][instance.configuration.power_mode] -= 1
+        modes = self._modes[instance.unit]
+        modes[instance.configuration.power_mode] -= 1
+        self._modes[instance.unit] = +modes
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
 
@@ -223,18 +227,20 @@ class Pools:
         return any(instance.name in pool[instance.configuration] for pool in (self.idle, self.spare))
 
     def occupy(self, instance: InstanceRecord) -> None:
-        """Give an instance that was given a batch its slots, or a later end where it had them already."""
-        self._unhold(instance)
+        """Give an instance that was given its first batch its slots."""
         self._hold(instance)
-        if len(instance.batches) > 1:
-            self.refresh(instance)
-            return
         for place in instance.places:
             self.taken[place] = instance.name
         running = self.running[instance.unit]
         first = not running
         running[instance.configuration.power_mode] += 1
         self._refresh_around(instance, mode_changed=first)
+
+    def prolong(self, instance: InstanceRecord) -> None:
+        """Note that an instance that keeps its slots holds other batches now, and so another end."""
+        self._unhold(instance)
+        self._hold(instance)
+        self.refresh(instance)
 
     def release(self, instance: InstanceRecord) -> None:
         """Take an instance off its slots."""
@@ -249,14 +255,10 @@ class Pools:
             del running[mode]
         self._refresh_around(instance, mode_changed=last)
 
-    @property
-    def busy(self) -> int:
-        """Slots that are taken; an instance without slots counts as one."""
-        return sum(map(len, self.ends.values()))
-
     def _hold(self, instance: InstanceRecord) -> None:
         entry = (instance.batches[-1].expected_end, instance.name)
         self._held[instance.name] = (instance.group, entry)
+        self.busy += len(instance.places) or 1
         for _ in instance.places or (None,):
             insort(self.ends[instance.group], entry)
 
@@ -265,6 +267,7 @@ class Pools:
         if held is None:
             return
         ends = self.ends[held[0]]
+        self.busy -= len(instance.places) or 1
         for _ in instance.places or (None,):
             del ends[bisect_left(ends, held[1])]
 
@@ -272,19 +275,22 @@ class Pools:
         """Bring one instance up to date."""
         ready = instance.state is InstanceState.READY
         held = len(instance.batches)
-        free = ready and not held and not any(place in self.taken for place in instance.places)
+        free = ready and not held and self.taken.keys().isdisjoint(instance.places)
         if free and (running := self.running[instance.unit]):
             free = instance.configuration.power_mode in running
         _keep(self.idle[instance.configuration], instance, wanted=free)
-        _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
+        if instance.depth > 1:
+            _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
 
     def _refresh_around(self, instance: InstanceRecord, *, mode_changed: bool) -> None:
         """Bring up to date who shares slots with an instance, and who its device's power mode shuts out or lets in."""
         self.refresh(instance)
         for place in instance.places:
-            for sharer in self._sharers[place].values():
-                self.refresh(sharer)
-        if mode_changed and len(+self._modes[instance.unit]) > 1:
+            sharers = self._sharers[place]
+            if len(sharers) > 1:
+                for sharer in sharers.values():
+                    self.refresh(sharer)
+        if mode_changed and len(self._modes[instance.unit]) > 1:
             for other in self._on[instance.unit].values():
                 if other.configuration.power_mode != instance.configuration.power_mode:
                     self.refresh(other)

@@ -6,6 +6,8 @@ from enum import StrEnum
 class CallState(StrEnum):
     """A call waits centrally until a policy assigns it to an instance (late binding)."""
 
+    __hash__ = str.__hash__  # an enum's own is a Python function, and transitions are looked up at every step
+
     WAITING = "waiting"
     ASSIGNED = "assigned"
     DONE = "done"
@@ -15,6 +17,8 @@ class CallState(StrEnum):
 
 class InstanceState(StrEnum):
     """An instance starts (process, load, warm-up), is ready, drains when no longer planned, and is down in the end."""
+
+    __hash__ = str.__hash__
 
     STARTING = "starting"
     READY = "ready"

@@ -69,9 +69,9 @@ class View:
         """Instances of a configuration that run a batch and may hold one more."""
         return self._scheduler.pools.spare[configuration].values()
 
-    def ends(self, configuration: Configuration) -> Sequence[tuple[float, str]]:
-        """When the taken slots that a configuration could run on are expected to be free, in order, and who has them.
+    def ends(self, group: int) -> Sequence[tuple[float, str]]:
+        """When the taken slots of a group are expected to be free, in order, and who has them.
 
         A time in the past belongs to a batch that takes longer than expected.
         """
-        return self._scheduler.pools.ends[self._scheduler.capacity.group[configuration]]
+        return self._scheduler.pools.ends[group]

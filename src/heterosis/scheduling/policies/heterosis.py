@@ -24,15 +24,16 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
 """
 
-from collections.abc import Iterator
-from heapq import heapreplace
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from math import inf
 from typing import NamedTuple
 
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.fairness import Fairness
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.prices import Prices
-from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
+from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority, Queue
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
 from heterosis.terms import Configuration, Request
@@ -51,9 +52,41 @@ class _Choice(NamedTuple):
     """A configuration that could run a call."""
 
     configuration: Configuration
-    group: int
+    slots: "_Slots"
+    width: int
     mean_s: float
     safe_s: float
+
+    def start(self, view: View) -> float:
+        """When it could start, in seconds from now."""
+        start = self.slots.start(self.width)
+        # The slots may be free and yet the instance not: it is still loading, or they are not those that it needs.
+        return start if start or view.idle(self.configuration) else self.slots.next()
+
+
+class _Slots:
+    """When the slots of a group get free, in seconds from now; the list on paper."""
+
+    def __init__(self, view: View, group: int) -> None:
+        """See who has them."""
+        free = max(len(view.idle(each)) * view.capacity.width[each] for each in view.capacity.members[group])
+        ends = view.ends(group)[:LOOK]
+        self.price = 1.0
+        self.times = [0.0] * min(free, LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
+
+    def start(self, width: int) -> float:
+        """When so many are free; never, where there are not so many."""
+        return self.times[width - 1] if width <= len(self.times) else inf
+
+    def next(self) -> float:
+        """When the first of those that are taken gets free."""
+        return next((time for time in self.times if time), inf)
+
+    def take(self, width: int, until_s: float) -> None:
+        """Take the first so many."""
+        del self.times[:width]
+        for _ in range(width):
+            insort(self.times, until_s)
 
 
 class _Listed(NamedTuple):
@@ -68,6 +101,9 @@ class _Listed(NamedTuple):
     left_s: float
     """Until the call's deadline."""
 
+
+BRAKE = 40.0
+"""Weight of time against joules when half of the slots are busy."""
 
 CROWDED = 0.97
 """Share of busy slots beyond which only full batches keep up."""
@@ -118,18 +154,19 @@ class Heterosis:
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
-        for stage, queue in view.queues.items():
+        waiting = [(stage, queue) for stage, queue in view.queues.items() if queue]
+        for stage, queue in waiting:
             tail = view.capacity.tails.get(stage, 0.0)
             while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
                 self._fairness.note(head.request.request_class, missed=True)
                 if tail < view.capacity.longest_tail:  # it has come a long way for nothing
                     self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
-        if any(self._open(view, stage) for stage, queue in view.queues.items() if queue):
-            yield from self._start(view)
-            waiting = [head for queue in view.queues.values() if (head := queue.head()) is not None]
-            if waiting and not view.busy_share:  # no batch will end and bring the next event
-                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in waiting)
+        if any(self._open(view, stage) for stage, _ in waiting):
+            yield from self._start(view, [queue for _, queue in waiting])
+            left = [head for _, queue in waiting if (head := queue.head()) is not None]
+            if left and not view.busy_share:  # no batch will end and bring the next event
+                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
                 yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
     @staticmethod
@@ -138,20 +175,22 @@ class Heterosis:
 
     # --- listing
 
-    def _start(self, view: View) -> Iterator[Dispatch]:
-        free: dict[int, list[float]] = {}
-        waiting = (record for queue in view.queues.values() for record in queue.first(LOOK))
-        listed = [self._listed(view, number, record, free) for number, record in enumerate(waiting)]
-        listed.sort()
-        pressure = self._busy**2 / max(1 - self._busy, 0.01)
+    def _start(self, view: View, queues: Sequence[Queue]) -> Iterator[Dispatch]:
+        if len(queues) == 1 and len(queues[0]) == 1:
+            alone = self._alone(view, queues[0])
+            if alone is not None:
+                yield alone
+                return
+        slots: dict[int, _Slots] = {}
+        waiting = [record for queue in queues for record in queue.first(LOOK)]
+        listed = sorted(self._listed(view, number, record, slots) for number, record in enumerate(waiting))
         for each in listed:
             if each.record.state is not CallState.WAITING:
                 continue  # a batch took it along
-            choice = self._choose(view, each, free, pressure)
+            choice = self._choose(view, each)
             if choice is None:
                 continue
-            times = free[choice.group]
-            start = times[0]
+            start = choice.start(view)
             instance = self._instance(view, choice.configuration, now=not start)
             if instance is not None:
                 dispatch = self._batch(view, instance, each, listed)
@@ -160,66 +199,74 @@ class Heterosis:
                     missed = view.now + start + choice.mean_s > record.request.deadline
                     self._fairness.note(record.request.request_class, missed=missed)
                 yield dispatch
-            heapreplace(times, start + view.capacity.slot_time(choice.configuration, each.record.call.size))
+            time = view.capacity.slot_time(choice.configuration, each.record.call.size) / choice.width
+            choice.slots.take(choice.width, start + time)
 
-    def _listed(self, view: View, number: int, record: CallRecord, free: dict[int, list[float]]) -> _Listed:
+    def _alone(self, view: View, queue: Queue) -> Dispatch | None:
+        """Start the only call that waits where there is nothing to choose; the common case, and so a short cut."""
+        record = queue.head()
+        assert record is not None  # noqa: S101
+        configurations = view.capacity.configurations.get(record.call.stage, ())
+        if len(configurations) != 1:
+            return None
+        instance = next(iter(view.idle(configurations[0]) or view.spare(configurations[0])), None)
+        if instance is None:
+            return None
+        self._fairness.note(record.request.request_class, missed=record.priority[0] < view.now)
+        self._caution -= LESS_CAUTION * (self._caution - 1)
+        return Dispatch(instance, (record,), "alone")
+
+    def _listed(self, view: View, number: int, record: CallRecord, slots: dict[int, _Slots]) -> _Listed:
+        capacity, estimates = view.capacity, view.estimates
         size, waiting, crowded = record.call.size, len(view.queues[record.call.stage]), self._busy > CROWDED
-        tail = view.capacity.tails.get(record.call.stage, 0.0)
+        tail = capacity.tails.get(record.call.stage, 0.0)
         left = record.request.deadline - self._caution * tail - view.now
         choices = []
-        fitting, least, fastest = 0, left, left
-        possible = False
-        for configuration in view.capacity.configurations[record.call.stage]:
-            group = view.capacity.group[configuration]
-            times = free.get(group)
-            if times is None:
-                times = free[group] = self._free_times(view, configuration)
-            if not times:
-                continue
+        slacks: dict[int, float] = {}
+        fastest, possible = left, False
+        for configuration in capacity.configurations.get(record.call.stage, ()):
+            group = capacity.group[configuration]
+            of = slots.get(group)
+            if of is None:
+                of = slots[group] = _Slots(view, group)
+                of.price = self._prices.of(group)
             # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
-            items = min(max(view.capacity.max_batch[configuration], size), size * waiting) if crowded else size
-            mean = view.estimates.mean(configuration, items)
-            safe = view.estimates.quantile(configuration, items, SAFE_PERCENT)
-            choices.append(_Choice(configuration, group, mean, safe))
-            slack = left - times[0] - safe
-            if slack >= 0:
-                fitting += 1
-                least = min(least, slack)
-            possible |= times[0] + mean <= left
+            items = min(max(capacity.max_batch[configuration], size), size * waiting) if crowded else size
+            mean = estimates.mean(configuration, items)
+            safe = estimates.quantile(configuration, items, SAFE_PERCENT)
+            choice = _Choice(configuration, of, capacity.width[configuration], mean, safe)
+            start = choice.start(view)
+            if start == inf:
+                continue
+            choices.append(choice)
+            slack = left - start - safe
+            if slack >= slacks.get(group, 0.0):
+                slacks[group] = slack
+            possible |= start + mean <= left
             fastest = min(fastest, mean)
-        rank = fitting if fitting or possible else NO_HURRY
-        urgency = least * (fastest + tail) / self._fairness.weight(record.request.request_class) if fitting else 0.0
+        rank = len(slacks) if slacks or possible else NO_HURRY
+        urgency = min(slacks.values(), default=0.0) * (fastest + tail)
+        urgency /= self._fairness.weight(record.request.request_class)
         return _Listed(rank, urgency, number, record, choices, left)
 
-    @staticmethod
-    def _free_times(view: View, configuration: Configuration) -> list[float]:
-        """When the slots of a configuration's group get free, from now on, soonest first."""
-        ends = view.ends(configuration)[:LOOK]
-        return [0.0] * min(len(view.idle(configuration)), LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
-
-    def _choose(self, view: View, each: _Listed, free: dict[int, list[float]], pressure: float) -> _Choice | None:
-        fitting = [choice for choice in each.choices if free[choice.group][0] + choice.safe_s <= each.left_s]
+    def _choose(self, view: View, each: _Listed) -> _Choice | None:
+        starts = [choice.start(view) for choice in each.choices]
+        timed = list(zip(each.choices, starts, strict=True))
+        fitting = [(choice, start) for choice, start in timed if start + choice.safe_s <= each.left_s]
         if not fitting:
-            fitting = [choice for choice in each.choices if free[choice.group][0] + choice.mean_s <= each.left_s]
+            fitting = [(choice, start) for choice, start in timed if start + choice.mean_s <= each.left_s]
         if not fitting and each.rank == NO_HURRY:
-            fitting = [choice for choice in each.choices if not free[choice.group][0]]
+            fitting = [(choice, start) for choice, start in timed if not start]
         if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
-            return fitting[0] if fitting else None
+            return fitting[0][0] if fitting else None
         size = each.record.call.size
-        joules = [view.estimates.joules(choice.configuration, size) for choice in fitting]
-        known = [each for each in joules if each is not None]
-        prices = [self._prices.of(choice.group) for choice in fitting]
-        cheapest = min(price * choice.mean_s for price, choice in zip(prices, fitting, strict=True))
-        if len(known) < len(fitting) or min(known) <= 0:
-            known, pressure = [1.0] * len(fitting), 1.0
-        least = min(known)
-
-        def cost(position: int) -> float:
-            choice = fitting[position]
-            time = prices[position] * (free[choice.group][0] + choice.mean_s) / cheapest
-            return pressure * time + known[position] / least
-
-        return fitting[min(range(len(fitting)), key=cost)]
+        joules = [view.estimates.joules(choice.configuration, size) or 0.0 for choice, _ in fitting]
+        times = [choice.slots.price * choice.width * (start + choice.mean_s) for choice, start in fitting]
+        least_joules, least_time = min(joules), min(times)
+        if least_joules and least_time:  # unknown energy decides nothing
+            brake = BRAKE * self._busy / max(1 - self._busy, 0.01) / least_time
+            times = [brake * time + spent / least_joules for time, spent in zip(times, joules, strict=True)]
+        return fitting[times.index(min(times))][0]
 
     # --- starting
 
