@@ -1,12 +1,12 @@
 """The simulator: the same scheduler, in virtual time."""
 
-from itertools import accumulate, repeat
+from itertools import accumulate, count, islice, repeat
 
 import numpy as np
 import pytest
 
 from heterosis.scheduling import Refusal, validate
-from heterosis.simulation import Simulator, workload
+from heterosis.simulation import Simulator, stream, workload
 from heterosis.simulation.kernel import Kernel
 from heterosis.testing import graph_of, make_plan
 
@@ -75,3 +75,21 @@ def test_bias_slows_every_batch() -> None:
         for bias in (1.0, 1.15)
     )
     assert slow.latency_ms(50) == pytest.approx(1.15 * plain.latency_ms(50), rel=0.01)
+
+
+def test_a_decision_may_drop_one_call_and_run_its_sibling() -> None:
+    """The request has ended before the batch with the sibling begins, and the run goes on without it."""
+    plan = make_plan({"a": 10.0, "b": 8.0}, slots=2, policy="nexus")
+    times = poisson(200, 500)
+    outcome = Simulator(plan).run(workload(times, FAN))
+    assert len(outcome.latencies_s) + outcome.refusals.total() == outcome.requests == len(times)
+    assert outcome.refusals[Refusal.LATE] > 0
+
+
+def test_a_stream_gives_what_a_workload_gives_but_only_when_asked() -> None:
+    """The first chunk has the same draws, and moments without end are no trouble."""
+    kinds = graph_of([("a", ())], [("a", ()), ("b", (0,))])
+    times = [number / 10 for number in range(200)]
+    assert list(stream(times, kinds, seed=4)) == workload(times, kinds, seed=4)
+    endless = stream((number / 10 for number in count()), kinds, seed=4)
+    assert len(list(islice(endless, 30_000))) == 30_000

@@ -12,7 +12,7 @@ from heterosis.simulation.report import Report, make_report
 from heterosis.simulation.setting import Setting
 from heterosis.simulation.simulator import Simulator
 from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Uniform
-from heterosis.simulation.workload import Arrival, RequestClass, Sizes, single_call, workload
+from heterosis.simulation.workload import Arrival, RequestClass, Sizes, single_call, stream, workload
 
 __all__ = [
     "Arrival",
@@ -41,5 +41,6 @@ __all__ = [
     "repeat",
     "replay",
     "single_call",
+    "stream",
     "workload",
 ]

@@ -1,6 +1,7 @@
 """What became of each request, in columns, cheaply enough for many millions of them."""
 
 from array import array
+from math import nan
 
 import numpy as np
 import numpy.typing as npt
@@ -33,8 +34,8 @@ class Records:
         """Take a request that has so long to be answered."""
         self._times.append(arrival.at)
         self._limits.append(limit_s)
-        self._latencies.append(np.nan)
-        self._waits.append(np.nan)
+        self._latencies.append(nan)
+        self._waits.append(nan)
         self._sizes.append(arrival.size)
         kind = arrival.request_class
         number = self.classes.get(kind)

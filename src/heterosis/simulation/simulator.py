@@ -1,5 +1,6 @@
 """Simulates a plan under load: the scheduling core in virtual time."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -88,13 +89,14 @@ class Simulator:
         self._joules_known = True
         self._loads = setting.load_at_start
         self._outcome = Outcome(slo=plan.slo)
+        self._records = self._outcome.records
         self._decide = self._timed_decide if setting.timed else self.scheduler.handle
 
     def run(self, arrivals: Iterable[Arrival]) -> Outcome:
         """Simulate requests that arrive in this order of time, until the last has ended."""
-        kernel, soon = self._kernel, self._now
+        kernel, coming, soon = self._kernel, self._kernel.coming, self._now
         limit = self._plan.slo.latency_ms
-        coming = enumerate(arrivals)
+        arriving = iter(arrivals)
         self._handle(PlanChanged(plan=self._plan))
         self._present()
         self._loads = True
@@ -102,19 +104,19 @@ class Simulator:
             kernel.at(failure.at_s, failure)
         for at, plan in self._setting.plan_changes:
             kernel.at(at, PlanChanged(plan=plan))
-        following, last, patience = next(coming, None), 0.0, self._setting.patience_s
+        following, last, patience = next(arriving, None), 0.0, self._setting.patience_s
         while True:
             while soon:
                 self._handle(soon.popleft())
-            if following is not None and following[1].at <= kernel.next_at:
-                number, arrival = following
-                last = arrival.at
-                following = next(coming, None)
-                kernel.now = max(arrival.at, kernel.now)
-                self._arrive(number, arrival, limit)
+            next_at = coming[0][0] if coming else math.inf
+            if following is not None and following.at <= next_at:
+                last = following.at
+                kernel.now = max(last, kernel.now)
+                self._arrive(following, limit)
+                following = next(arriving, None)
             elif following is None and not self._running and not self._flights:
                 break
-            elif (following is None and self._running and kernel.next_at > last + patience) or (
+            elif (following is None and self._running and next_at > last + patience) or (
                 event := kernel.next()
             ) is None:
                 self._give_up()
@@ -124,22 +126,24 @@ class Simulator:
                 self._happen(event)
         return self._close()
 
-    def _arrive(self, number: int, arrival: Arrival, limit_ms: float) -> None:
+    def _arrive(self, arrival: Arrival, limit_ms: float) -> None:
+        records, at = self._records, arrival.at
+        number = len(records)
         limit_s = (limit_ms if arrival.latency_ms is None else arrival.latency_ms) / 1e3
         request = Request(
             id=f"r{number}",
             pipeline=self._plan.pipeline,
-            arrival=arrival.at,
-            deadline=arrival.at + limit_s,
+            arrival=at,
+            deadline=at + limit_s,
             request_class=arrival.request_class,
             size=arrival.size,
         )
-        self._outcome.records.arrived(arrival, limit_s)
+        records.arrived(arrival, limit_s)
         self._handle(RequestArrived(request=request))
         if self._refusal is None:
             self._begin(number, request, arrival.shape)
         else:
-            self._outcome.records.refused(number, self._refusal)
+            records.refused(number, self._refusal)
             self._refusal = None
 
     def _happen(self, event: Happening) -> None:
@@ -153,7 +157,10 @@ class Simulator:
 
     def _handle(self, event: Event) -> None:
         for effect in self._decide(event, self._kernel.now):
-            self._execute(effect)
+            if type(effect) is RunBatch:
+                self._run(effect)
+            else:
+                self._execute(effect)
         if self._occupancy is not None:
             self._occupancy.queues(self._kernel.now, self.scheduler.queues)
 
@@ -166,8 +173,6 @@ class Simulator:
     def _execute(self, effect: Effect) -> None:
         kernel = self._kernel
         match effect:
-            case RunBatch():
-                self._run(effect)
             case StartInstance(placement=placement):
                 load_s = self._lives.load_s(placement) if self._loads else 0.0
                 self._lives.start(placement, load_s)
@@ -190,26 +195,27 @@ class Simulator:
     # --- batches
 
     def _run(self, effect: RunBatch) -> None:
-        kernel = self._kernel
-        instance = self.scheduler.instances[effect.instance]
+        now, instance = self._kernel.now, self.scheduler.instances[effect.instance]
         batch = instance.batches[-1]
         if batch.id != effect.batch:  # one decision gave it two
             batch = next(each for each in instance.batches if each.id == effect.batch)
         size, configuration = batch.size, instance.configuration
         run_s = self._service.draw(configuration, size, self._rng) * self._bias
-        begin = max(kernel.now, self._busy_until.get(effect.instance, 0.0))
+        begin = max(now, self._busy_until.get(effect.instance, 0.0))
         back_s = 0.0
         if self._network is not None:
             there_s, back_s = self._network.seconds(instance.placement.node, configuration.stage, size)
-            begin = max(begin, kernel.now + there_s)
+            begin = max(begin, now + there_s)
         if self._meter is not None:
-            begin = max(begin, self._meter.begin(instance.unit, kernel.now))
+            begin = max(begin, self._meter.begin(instance.unit, now))
         end = self._busy_until[effect.instance] = begin + run_s
         watts = self._dynamic.watts(configuration, size)
         self._flights[effect.batch] = Flight(effect, instance, batch.calls, size, begin, run_s, watts)
         for record in batch.calls:
-            self._running[record.request.id].waited_s += begin
-        kernel.at(end + back_s, BatchDone(batch=effect.batch, run_ms=run_s * 1e3))
+            running = self._running.get(record.request.id)
+            if running is not None:  # else a call of it was dropped by the same decision
+                running.waited_s += begin
+        self._kernel.at(end + back_s, BatchDone(batch=effect.batch, run_ms=run_s * 1e3))
 
     def _batch_done(self, event: BatchDone) -> None:
         flight = self._flights.pop(event.batch, None)
@@ -221,9 +227,13 @@ class Simulator:
             running = self._running.get(record.request.id)
             if running is None:
                 self._wasted += joules * record.call.size
-            else:
-                running.joules += joules * record.call.size
+                continue
+            running.joules += joules * record.call.size
+            running.calls_left -= 1
+            if running.calls_left:
                 self._call_done(running, record.call.id)
+            else:
+                self._end(running)
 
     def _spend(self, flight: Flight, ran_s: float, ended: str) -> float:
         """Take the end of a batch; return the joules that it drew, 0 where they are unknown."""
@@ -284,10 +294,7 @@ class Simulator:
         self._now.append(CallReady(call=call))
 
     def _call_done(self, running: Running, call: str) -> None:
-        running.calls_left -= 1
-        if not running.calls_left:
-            self._end(running)
-            return
+        """Let the calls be ready that waited for nothing but this one."""
         for child in running.shape.children[int(call.partition("/")[2])]:
             running.waits_for[child] -= 1
             if not running.waits_for[child]:
@@ -297,14 +304,14 @@ class Simulator:
         request = running.request
         del self._running[request.id]
         latency_s = self._kernel.now - request.arrival
-        if not self._outcome.records.answered(running.number, latency_s, running.waited_s):
+        if not self._records.answered(running.number, latency_s, running.waited_s):
             self._wasted += running.joules
         self._now.append(RequestEnded(request=request.id, outcome="answered"))
 
     def _drop(self, request: str, kind: Refusal, reason: str) -> None:
         running = self._running.pop(request, None)
         if running is not None:
-            self._outcome.records.refused(running.number, kind)
+            self._records.refused(running.number, kind)
             self._wasted += running.joules
             self._now.append(RequestEnded(request=request, outcome="failed"))
             self._tell_drop(request, kind, reason)

@@ -1,12 +1,16 @@
 """What arrives: requests with their times, classes, sizes and shapes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
 
 from heterosis.terms import DEFAULT_CLASS, PipelineGraph, TracedCall, TracedRequest
+
+CHUNK = 10_000
+"""Requests that `stream` makes at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +56,30 @@ def workload(
     times: Iterable[float], requests: PipelineGraph | Sequence[RequestClass], *, seed: int = 0
 ) -> list[Arrival]:
     """Give each moment a request, drawn from a pipeline's samples or a mix of classes; the same for the same seed."""
-    rng = np.random.default_rng([seed, 1])  # not the stream that drew the moments
-    classes = (RequestClass(shapes=requests.requests),) if isinstance(requests, PipelineGraph) else requests
-    moments = [float(time) for time in times]
+    return _give([float(time) for time in times], _classes(requests), _draws(seed))
+
+
+def stream(
+    times: Iterable[float], requests: PipelineGraph | Sequence[RequestClass], *, seed: int = 0
+) -> Iterator[Arrival]:
+    """Do as `workload` does, but `CHUNK` requests at a time, so that a day of them needs no more memory than a minute.
+
+    Draws are those of `workload` for the first chunk only.
+    """
+    moments, classes, rng = map(float, times), _classes(requests), _draws(seed)
+    while chunk := list(islice(moments, CHUNK)):
+        yield from _give(chunk, classes, rng)
+
+
+def _classes(requests: PipelineGraph | Sequence[RequestClass]) -> Sequence[RequestClass]:
+    return (RequestClass(shapes=requests.requests),) if isinstance(requests, PipelineGraph) else requests
+
+
+def _draws(seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 1])  # not the stream that drew the moments
+
+
+def _give(moments: Sequence[float], classes: Sequence[RequestClass], rng: np.random.Generator) -> list[Arrival]:
     shares = np.array([each.share for each in classes])
     chosen = rng.choice(len(classes), len(moments), p=shares / shares.sum()).tolist()
     shapes = rng.random(len(moments)).tolist()
