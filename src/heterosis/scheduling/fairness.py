@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 MEMORY = 0.005
 """Weight of one call in the share of its class that misses."""
+LONG_MEMORY = 0.001
+"""Weight of one call in the share of all that miss."""
 MOST = 8.0
 
 
@@ -11,10 +13,13 @@ MOST = 8.0
 class Fairness:
     """Weights that grow with a class's share of missed deadlines, against the mean of all."""
 
+    missed: float = 0.0
+    """Share of all calls that miss their deadlines, smoothed."""
     _missed: dict[str, float] = field(default_factory=dict)
 
     def note(self, request_class: str, *, missed: bool) -> None:
         """Take one call, or refused request, of a class."""
+        self.missed += LONG_MEMORY * (missed - self.missed)
         share = self._missed.get(request_class, 0.0)
         self._missed[request_class] = share + MEMORY * (missed - share)
 

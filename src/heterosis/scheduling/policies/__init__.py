@@ -7,7 +7,7 @@ from heterosis.scheduling.policies.clockwork import Clockwork
 from heterosis.scheduling.policies.drs import Drs
 from heterosis.scheduling.policies.earliest_completion import EarliestCompletion
 from heterosis.scheduling.policies.fcfs import Fcfs
-from heterosis.scheduling.policies.heterosis import Heterosis
+from heterosis.scheduling.policies.heterosis import PARTS, Heterosis
 from heterosis.scheduling.policies.kairos import Kairos
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
 from heterosis.scheduling.policies.loki import Dropping, Loki
@@ -28,6 +28,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "earliest_completion": EarliestCompletion,
     "fcfs": Fcfs,
     "heterosis": Heterosis,
+    **{f"heterosis:without_{part}": partial(Heterosis, part) for part in PARTS},
     "kairos": Kairos,
     "least_laxity": LeastLaxity,
     "loki": Loki,

@@ -15,7 +15,13 @@
 - A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances: a
   request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
   urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
+- While fewer requests miss their deadlines than the SLO allows, nobody is displaced, whatever it costs; so those that
+  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one: as many calls as
+  possible are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late jobs",
+  Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
+
+``heterosis:without_PART`` leaves out one of the parts that `PARTS` names, to see what it is worth.
 
 The time of a decision grows with waiting calls (at most `LOOK` of a stage are listed) and configurations, not with
 instances.
@@ -24,83 +30,34 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
 """
 
-from bisect import insort
 from collections.abc import Iterator, Sequence
 from math import inf
-from typing import NamedTuple
 
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.fairness import Fairness
+from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Slots, Ticket
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.prices import Prices
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority, Queue
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
-from heterosis.terms import Configuration, Request
+from heterosis.terms import Request
+
+PARTS = {
+    "displacement": "who fits nowhere never takes the place of a longer call",
+    "fairness": "all classes of requests weigh the same",
+    "last_chance": "a call that does not fit at the 95th percentile is not tried at the mean",
+    "prices": "a second costs the same on all slots",
+    "reserve": "no slot is left free for those that need it more",
+    "scarcity": "calls go by their slack alone, however many places they fit in",
+}
+"""What can be left out, and what happens then."""
 
 SAFE_PERCENT = 95
 """The percentile of a run time that has to fit before a deadline."""
 
-LOOK = 32
-"""Calls of a stage that are listed at most, the most urgent first."""
-
 MEMORY = 0.01
 """Weight of one call in the share of slots that are found busy."""
-
-
-class _Choice(NamedTuple):
-    """A configuration that could run a call."""
-
-    configuration: Configuration
-    slots: "_Slots"
-    width: int
-    mean_s: float
-    safe_s: float
-
-    def start(self, view: View) -> float:
-        """When it could start, in seconds from now."""
-        start = self.slots.start(self.width)
-        # The slots may be free and yet the instance not: it is still loading, or they are not those that it needs.
-        return start if start or view.idle(self.configuration) else self.slots.next()
-
-
-class _Slots:
-    """When the slots of a group get free, in seconds from now; the list on paper."""
-
-    def __init__(self, view: View, group: int) -> None:
-        """See who has them."""
-        free = max(len(view.idle(each)) * view.capacity.width[each] for each in view.capacity.members[group])
-        ends = view.ends(group)[:LOOK]
-        self.price = 1.0
-        self.times = [0.0] * min(free, LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
-
-    def start(self, width: int) -> float:
-        """When so many are free; never, where there are not so many."""
-        return self.times[width - 1] if width <= len(self.times) else inf
-
-    def next(self) -> float:
-        """When the first of those that are taken gets free."""
-        return next((time for time in self.times if time), inf)
-
-    def take(self, width: int, until_s: float) -> None:
-        """Take the first so many."""
-        del self.times[:width]
-        for _ in range(width):
-            insort(self.times, until_s)
-
-
-class _Listed(NamedTuple):
-    """A waiting call, and when it goes."""
-
-    rank: int
-    urgency: float
-    number: int
-    """Breaks ties."""
-    record: CallRecord
-    choices: list[_Choice]
-    left_s: float
-    """Until the call's deadline."""
-
 
 BRAKE = 40.0
 """Weight of time against joules when half of the slots are busy."""
@@ -111,15 +68,16 @@ CROWDED = 0.97
 MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 """How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
 
-NO_HURRY = 1 << 30
-"""The rank of calls whose own deadline cannot be met any more, though that of their request might."""
+AT_RISK = 0.8
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced."""
 
 
 class Heterosis:
     """Feasible first, the scarce first, at the least cost of time and joules."""
 
-    def __init__(self) -> None:
-        """Know nothing of the load yet."""
+    def __init__(self, without: str | None = None) -> None:
+        """Know nothing of the load yet; ``without`` is one of `PARTS`."""
+        self._without = without
         self._prices = Prices()
         self._fairness = Fairness()
         self._busy = 0.0
@@ -162,61 +120,34 @@ class Heterosis:
                 if tail < view.capacity.longest_tail:  # it has come a long way for nothing
                     self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
-        if any(self._open(view, stage) for stage, _ in waiting):
+        if any(_open(view, stage) for stage, _ in waiting):
             yield from self._start(view, [queue for _, queue in waiting])
             left = [head for _, queue in waiting if (head := queue.head()) is not None]
             if left and not view.busy_share:  # no batch will end and bring the next event
                 at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
                 yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
-    @staticmethod
-    def _open(view: View, stage: str) -> bool:
-        return any(view.idle(each) or view.spare(each) for each in view.capacity.configurations.get(stage, ()))
-
     # --- listing
 
-    def _start(self, view: View, queues: Sequence[Queue]) -> Iterator[Dispatch]:
-        if len(queues) == 1 and len(queues[0]) == 1:
-            alone = self._alone(view, queues[0])
-            if alone is not None:
-                yield alone
-                return
-        slots: dict[int, _Slots] = {}
+    def _list(self, view: View, queues: Sequence[Queue]) -> tuple[list[Ticket], list[Entry]]:
+        """Give every waiting call its turn, and enter those that fit somewhere."""
+        slots: dict[int, Slots] = {}
         waiting = [record for queue in queues for record in queue.first(LOOK)]
-        listed = sorted(self._listed(view, number, record, slots) for number, record in enumerate(waiting))
-        for each in listed:
-            if each.record.state is not CallState.WAITING:
-                continue  # a batch took it along
-            choice = self._choose(view, each)
-            if choice is None:
-                continue
-            start = choice.start(view)
-            instance = self._instance(view, choice.configuration, now=not start)
-            if instance is not None:
-                dispatch = self._batch(view, instance, each, listed)
-                for record in dispatch.calls:
-                    self._caution -= LESS_CAUTION * (self._caution - 1)
-                    missed = view.now + start + choice.mean_s > record.request.deadline
-                    self._fairness.note(record.request.request_class, missed=missed)
-                yield dispatch
-            time = view.capacity.slot_time(choice.configuration, each.record.call.size) / choice.width
-            choice.slots.take(choice.width, start + time)
+        tickets = sorted(self._ticket(view, number, record, slots) for number, record in enumerate(waiting))
+        entries: list[Entry] = []
+        at_risk = self._fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
+        for ticket in tickets:
+            choice = self._choose(view, ticket)
+            if choice is not None:
+                start = choice.start(view)
+                entries.append(Entry(ticket, choice, start))
+                time = view.capacity.slot_time(choice.configuration, ticket.record.call.size) / choice.width
+                choice.slots.take(choice.width, start + time)
+            elif at_risk and ticket.rank != NO_HURRY and self._without != "displacement":
+                self._displace(ticket, entries)
+        return tickets, entries
 
-    def _alone(self, view: View, queue: Queue) -> Dispatch | None:
-        """Start the only call that waits where there is nothing to choose; the common case, and so a short cut."""
-        record = queue.head()
-        assert record is not None  # noqa: S101
-        configurations = view.capacity.configurations.get(record.call.stage, ())
-        if len(configurations) != 1:
-            return None
-        instance = next(iter(view.idle(configurations[0]) or view.spare(configurations[0])), None)
-        if instance is None:
-            return None
-        self._fairness.note(record.request.request_class, missed=record.priority[0] < view.now)
-        self._caution -= LESS_CAUTION * (self._caution - 1)
-        return Dispatch(instance, (record,), "alone")
-
-    def _listed(self, view: View, number: int, record: CallRecord, slots: dict[int, _Slots]) -> _Listed:
+    def _ticket(self, view: View, number: int, record: CallRecord, slots: dict[int, Slots]) -> Ticket:
         capacity, estimates = view.capacity, view.estimates
         size, waiting, crowded = record.call.size, len(view.queues[record.call.stage]), self._busy > CROWDED
         tail = capacity.tails.get(record.call.stage, 0.0)
@@ -228,13 +159,13 @@ class Heterosis:
             group = capacity.group[configuration]
             of = slots.get(group)
             if of is None:
-                of = slots[group] = _Slots(view, group)
-                of.price = self._prices.of(group)
+                price = 1.0 if self._without == "prices" else self._prices.of(group)
+                of = slots[group] = Slots(view, group, price)
             # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
             items = min(max(capacity.max_batch[configuration], size), size * waiting) if crowded else size
             mean = estimates.mean(configuration, items)
             safe = estimates.quantile(configuration, items, SAFE_PERCENT)
-            choice = _Choice(configuration, of, capacity.width[configuration], mean, safe)
+            choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
             start = choice.start(view)
             if start == inf:
                 continue
@@ -245,21 +176,26 @@ class Heterosis:
             possible |= start + mean <= left
             fastest = min(fastest, mean)
         rank = len(slacks) if slacks or possible else NO_HURRY
+        if self._without == "scarcity":
+            rank = min(rank, 1)
         urgency = min(slacks.values(), default=0.0) * (fastest + tail)
-        urgency /= self._fairness.weight(record.request.request_class)
-        return _Listed(rank, urgency, number, record, choices, left)
+        if self._without != "fairness":
+            urgency /= self._fairness.weight(record.request.request_class)
+        return Ticket(rank, urgency, number, record, choices, left)
 
-    def _choose(self, view: View, each: _Listed) -> _Choice | None:
-        starts = [choice.start(view) for choice in each.choices]
-        timed = list(zip(each.choices, starts, strict=True))
-        fitting = [(choice, start) for choice, start in timed if start + choice.safe_s <= each.left_s]
-        if not fitting:
-            fitting = [(choice, start) for choice, start in timed if start + choice.mean_s <= each.left_s]
-        if not fitting and each.rank == NO_HURRY:
-            fitting = [(choice, start) for choice, start in timed if not start]
+    def _choose(self, view: View, ticket: Ticket) -> Choice | None:
+        """The cheapest of the choices that are in time; None where none is."""
+        starts = [(choice, choice.start(view)) for choice in ticket.choices]
+        fitting = [(choice, start) for choice, start in starts if start + choice.safe_s <= ticket.left_s]
+        if not fitting and self._without != "last_chance":
+            fitting = [(choice, start) for choice, start in starts if start + choice.mean_s <= ticket.left_s]
+        if not fitting and ticket.rank == NO_HURRY:
+            fitting = [(choice, start) for choice, start in starts if not start]
+        if self._without == "reserve":
+            fitting = [(choice, start) for choice, start in fitting if not start] or fitting
         if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
             return fitting[0][0] if fitting else None
-        size = each.record.call.size
+        size = ticket.record.call.size
         joules = [view.estimates.joules(choice.configuration, size) or 0.0 for choice, _ in fitting]
         times = [choice.slots.price * choice.width * (start + choice.mean_s) for choice, start in fitting]
         least_joules, least_time = min(joules), min(times)
@@ -268,39 +204,99 @@ class Heterosis:
             times = [brake * time + spent / least_joules for time, spent in zip(times, joules, strict=True)]
         return fitting[times.index(min(times))][0]
 
+    def _displace(self, ticket: Ticket, entries: list[Entry]) -> None:
+        """Enter a call in place of the longest one that takes longer than it would there, and is no worse off."""
+        weight = self._fairness.weight(ticket.record.request.request_class)
+        of = {choice.configuration: choice for choice in ticket.choices}
+        longest: Entry | None = None
+        for entry in entries:
+            choice = of.get(entry.choice.configuration)
+            if (
+                choice is not None
+                and choice.mean_s < entry.choice.mean_s
+                and entry.start_s + choice.safe_s <= ticket.left_s
+                and self._fairness.weight(entry.ticket.record.request.request_class) <= weight
+                and (longest is None or entry.choice.mean_s > longest.choice.mean_s)
+            ):
+                longest = entry
+        if longest is not None:
+            longest.ticket, longest.choice = ticket, of[longest.choice.configuration]
+
     # --- starting
 
-    @staticmethod
-    def _instance(view: View, configuration: Configuration, *, now: bool) -> InstanceRecord | None:
-        """An instance that can take a batch: idle, or else, to hide the hop, one that runs its last."""
-        return next(iter(view.idle(configuration) if now else view.spare(configuration)), None)
-
-    @staticmethod
-    def _batch(view: View, instance: InstanceRecord, first: _Listed, listed: list[_Listed]) -> Dispatch:
-        calls, items, left = [first.record], first.record.call.size, first.left_s
-        most = instance.placement.max_batch
-        if most > items:
-            stage, configuration = first.record.call.stage, instance.configuration
+    def _start(self, view: View, queues: Sequence[Queue]) -> Iterator[Dispatch]:
+        if len(queues) == 1 and len(queues[0]) == 1:
+            alone = self._alone(view, queues[0])
+            if alone is not None:
+                yield alone
+                return
+        tickets, entries = self._list(view, queues)
+        starting = {entry.ticket.number for entry in entries if not entry.start_s}
+        for entry in entries:
+            ticket, choice = entry.ticket, entry.choice
+            if ticket.record.state is not CallState.WAITING:
+                continue  # a batch took it along
+            instance = _instance(view, entry)
+            if instance is None:
+                continue
             others = [
                 each
-                for each in listed
-                if each.record.call.stage == stage
-                and each.record is not first.record
+                for each in tickets
+                if each.record.call.stage == ticket.record.call.stage
+                and each.number not in starting
                 and each.record.state is CallState.WAITING
             ]
-            share = -(-(len(others) + 1) // max(len(view.idle(configuration)), 1))
-            for each in others:
-                if len(calls) >= share:
-                    break
-                items += each.record.call.size
-                left = min(left, each.left_s)
-                safe = view.estimates.quantile(configuration, items, SAFE_PERCENT)
-                if items > most or safe > left:
-                    break
-                calls.append(each.record)
-        return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, fits in {first.rank} places")
+            dispatch = _batch(view, instance, ticket, others)
+            for record in dispatch.calls:
+                self._started(view, record, view.now + entry.start_s + choice.mean_s)
+            yield dispatch
+
+    def _alone(self, view: View, queue: Queue) -> Dispatch | None:
+        """Start the only call that waits where there is nothing to choose; the common case, and so a short cut."""
+        record = queue.head()
+        assert record is not None  # noqa: S101
+        configurations = view.capacity.configurations.get(record.call.stage, ())
+        if len(configurations) != 1:
+            return None
+        instance = next(iter(view.idle(configurations[0]) or view.spare(configurations[0])), None)
+        if instance is None:
+            return None
+        self._started(view, record, record.request.deadline + view.now - record.priority[0])
+        return Dispatch(instance, (record,), "alone")
+
+    def _started(self, view: View, record: CallRecord, end: float) -> None:
+        """Note that a call is run, and is expected to end at a time."""
+        self._caution -= LESS_CAUTION * (self._caution - 1)
+        tail = view.capacity.tails.get(record.call.stage, 0.0)
+        self._fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
+
+
+def _open(view: View, stage: str) -> bool:
+    return any(view.idle(each) or view.spare(each) for each in view.capacity.configurations.get(stage, ()))
 
 
 def _fastest(view: View, record: CallRecord) -> float:
     configurations = view.capacity.configurations.get(record.call.stage, ())
     return min((view.estimates.mean(each, record.call.size) for each in configurations), default=0.0)
+
+
+def _instance(view: View, entry: Entry) -> InstanceRecord | None:
+    """An instance that can take a batch: idle, or else, to hide the hop, one that runs its last."""
+    configuration = entry.choice.configuration
+    return next(iter(view.spare(configuration) if entry.start_s else view.idle(configuration)), None)
+
+
+def _batch(view: View, instance: InstanceRecord, first: Ticket, others: Sequence[Ticket]) -> Dispatch:
+    """Take along as many others as the most urgent of them can bear; but what can start elsewhere is left for there."""
+    calls, items, left = [first.record], first.record.call.size, first.left_s
+    most = instance.placement.max_batch
+    share = -(-(len(others) + 1) // max(len(view.idle(instance.configuration)), 1))
+    for each in others if most > items else ():
+        items += each.record.call.size
+        left = min(left, each.left_s)
+        safe = view.estimates.quantile(instance.configuration, items, SAFE_PERCENT)
+        if len(calls) >= share or items > most or safe > left:
+            break
+        if each is not first:
+            calls.append(each.record)
+    return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, fits in {first.rank} places")

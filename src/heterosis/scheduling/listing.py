@@ -1,0 +1,82 @@
+"""The list on paper: which waiting call would start when, on which slots. What `policies.heterosis` decides from."""
+
+from bisect import insort
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from heterosis.scheduling.state import CallRecord
+from heterosis.scheduling.view import View
+from heterosis.terms import Configuration
+
+LOOK = 32
+"""Calls of a stage, and slots of a group, that are looked at: the most urgent, the soonest free."""
+
+NO_HURRY = 1 << 30
+"""The rank of calls whose own deadline cannot be met any more, though that of their request might."""
+
+
+class Slots:
+    """When the slots of one group get free, in seconds from now, soonest first."""
+
+    def __init__(self, view: View, group: int, price: float) -> None:
+        """See who has them; ``price`` is what a second on one of them is worth."""
+        free = max(len(view.idle(each)) * view.capacity.width[each] for each in view.capacity.members[group])
+        ends = view.ends(group)[:LOOK]
+        self.price = price
+        self.times = [0.0] * min(free, LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
+
+    def start(self, width: int) -> float:
+        """When so many are free; never, where there are not so many."""
+        return self.times[width - 1] if width <= len(self.times) else inf
+
+    def next(self) -> float:
+        """When the first of those that are taken gets free."""
+        return next((time for time in self.times if time), inf)
+
+    def take(self, width: int, until_s: float) -> None:
+        """Take the first so many."""
+        del self.times[:width]
+        for _ in range(width):
+            insort(self.times, until_s)
+
+
+class Choice(NamedTuple):
+    """A configuration that could run a call; times in seconds."""
+
+    configuration: Configuration
+    slots: Slots
+    width: int
+    mean_s: float
+    safe_s: float
+    """What the run time will hardly exceed."""
+
+    def start(self, view: View) -> float:
+        """When it could start, from now."""
+        start = self.slots.start(self.width)
+        # The slots may be free and yet the instance not: it is still loading, or they are not those that it needs.
+        return start if start or view.idle(self.configuration) else self.slots.next()
+
+
+class Ticket(NamedTuple):
+    """A waiting call, and when its turn is: the least goes first."""
+
+    rank: int
+    """In how many groups of slots it fits before its deadline."""
+    urgency: float
+    number: int
+    """Breaks ties."""
+    record: CallRecord
+    choices: list[Choice]
+    left_s: float
+    """Until the call's deadline."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A line of the list."""
+
+    ticket: Ticket
+    choice: Choice
+    start_s: float
+    """From now."""
