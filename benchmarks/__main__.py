@@ -4,11 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import agreement, overhead, scheduler
+from benchmarks import agreement, day, layers, overhead, scheduler
 
-BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run}
-ON_REQUEST = {"agreement": agreement.run}
-"""Take minutes, and run only when they are named."""
+BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "day": day.run}
+ON_REQUEST = {"agreement": agreement.run, "layers": layers.run, "tenth-of-a-day": day.run_tenth}
+"""Take minutes or tell details, and run only when they are named."""
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         print(f"== {name}")
         figures[name] = known[name]()
         for figure, value in figures[name].items():
-            print(f"{figure:55} {value:12.3f}")
+            print(f"{figure:62} {value:12.3f}")
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
