@@ -1,5 +1,6 @@
 """The plans that the benchmarks of the scheduler simulate: one stage, on instances that are alike or of four types."""
 
+import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ class Measured:
     outcome: Outcome
     cpu_s: float
     wall_s: float
+    peak_mb: float
+    """Most memory that this process has had until then, what ran before included."""
 
     @property
     def deciding(self) -> float:
@@ -71,7 +74,8 @@ def measure(plan: Plan, rate_rps: float, count: int, *, timed: bool = False) -> 
     """Run so many requests; fail where they do not all come to an end."""
     cpu, wall = time.process_time(), time.perf_counter()
     outcome = Simulator(plan, setting=Setting(timed=timed)).run(requests(rate_rps, count))
-    measured = Measured(outcome, time.process_time() - cpu, time.perf_counter() - wall)
-    assert outcome.requests == count
-    assert len(outcome.latencies_s) + outcome.refusals.total() == count
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    measured = Measured(outcome, cpu, wall, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    answered = int(np.isfinite(outcome.records.latencies).sum())
+    assert answered + outcome.refusals.total() == outcome.requests == count
     return measured
