@@ -176,8 +176,8 @@ class Heterosis:
             possible |= start + mean <= left
             fastest = min(fastest, mean)
         rank = len(slacks) if slacks or possible else NO_HURRY
-        if self._without == "scarcity":
-            rank = min(rank, 1)
+        if self._without == "scarcity" and slacks:
+            rank = 1
         urgency = min(slacks.values(), default=0.0) * (fastest + tail)
         if self._without != "fairness":
             urgency /= self._fairness.weight(record.request.request_class)
@@ -190,7 +190,8 @@ class Heterosis:
         if not fitting and self._without != "last_chance":
             fitting = [(choice, start) for choice, start in starts if start + choice.mean_s <= ticket.left_s]
         if not fitting and ticket.rank == NO_HURRY:
-            fitting = [(choice, start) for choice, start in starts if not start]
+            last_s = ticket.record.request.deadline - view.now
+            fitting = [(choice, start) for choice, start in starts if not start and choice.mean_s <= last_s]
         if self._without == "reserve":
             fitting = [(choice, start) for choice, start in fitting if not start] or fitting
         if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
