@@ -33,12 +33,12 @@ def test_each_model_has_its_share_of_the_intensity(mix: int) -> None:
 
 
 def test_arrivals_and_deadlines_are_whole_milliseconds() -> None:
-    """In order, within two seconds, each with the deadline of its model."""
+    """In order, in about two seconds, each with the deadline of its model."""
     load = arrivals(3, 1.4, 0, 7)
     moments = [arrival.at * 1e3 for arrival in load]
     assert moments == sorted(moments)
     assert moments == pytest.approx(np.round(moments))
-    assert moments[-1] < 2000
+    assert 1000 < moments[-1] < 3000
     assert {arrival.request_class: arrival.latency_ms for arrival in load}["googlenet"] == 56.0
     assert deadline_ms(5, "googlenet") == 94.0
     assert load == arrivals(3, 1.4, 0, 7)
@@ -59,26 +59,23 @@ def test_a_summary_counts_what_is_late_and_what_is_lost() -> None:
 
 
 BOTH = ("mael", "slo_mael:as-published")
-EARLIER: dict[tuple[float, float], tuple[float, float]] = {
-    (5, 1.4): (2.3, 1.6),
-    (3, 1.4): (13.3, 14.2),
-    (5, 2.0): (54.7, 62.5),
+EARLIER = {
+    (5, 1.4, 1.0): (2.3, 1.6),
+    (3, 1.4, 1.0): (13.3, 14.2),
+    (5, 2.0, 1.0): (54.7, 62.5),
+    (10, 2.4, 1.0): (65.5, 61.1),
+    (5, 1.4, 1.15): (16.7, 12.7),
 }
-"""Violations (%) of both in an earlier simulator of our own, by deadline and intensity; its draws are not known."""
+"""Violations (%) of both in an earlier simulator of our own, by deadline, intensity and bias."""
 
 
-@pytest.mark.parametrize(("n", "intensity"), [(5, 1.4), (3, 1.4)])
-def test_below_capacity_both_are_near_what_an_earlier_simulator_found(n: float, intensity: float) -> None:
-    """Within five points: lower by up to four; see the study's docstring."""
-    violations = [found(n=n, intensity=intensity, policy=policy, seeds=4).violations for policy in BOTH]
-    assert violations == pytest.approx(EARLIER[n, intensity], abs=5)
-
-
-@pytest.mark.xfail(strict=True, reason="not reproduced: about 26 % here, and what differs is not known")
-def test_near_capacity_both_are_within_three_points_of_what_an_earlier_simulator_found() -> None:
-    """The agreement that is wanted; it fails as long as the study's docstring says so."""
-    violations = [found(n=5, intensity=2.0, policy=policy, seeds=4).violations for policy in BOTH]
-    assert violations == pytest.approx(EARLIER[5, 2.0], abs=3)
+@pytest.mark.parametrize(("n", "intensity", "bias"), EARLIER)
+def test_both_are_within_three_points_of_what_an_earlier_simulator_found(
+    n: float, intensity: float, bias: float
+) -> None:
+    """On the study's own ten seeds, in every cell; .3 more for the noise of the run times, which only we know."""
+    violations = [found(n=n, intensity=intensity, bias=bias, policy=policy).violations for policy in BOTH]
+    assert violations == pytest.approx(EARLIER[n, intensity, bias], abs=3.3)
 
 
 def test_load_and_optimistic_profiles_hurt_both() -> None:

@@ -41,7 +41,7 @@ def search(
 
     ``load_ms`` is the time until each processor is free, as far as the policy knows. A request's end is the load of its
     processor after it has been added, cut to whole milliseconds. Without ``score`` the least sum of ends wins; with it
-    the largest score, ties by the sum of ends. The first of equals wins, processors in the order in which they stand.
+    the largest score, ties by the sum of ends. The last of equals wins, processors in the order in which they stand.
     """
     known = list(dict.fromkeys([*load_ms, *(each for one in candidates for each in one.processors)]))
     numbers = {processor: number for number, processor in enumerate(known)}
@@ -54,10 +54,11 @@ def search(
         ends[number] = loads[rows, on] = np.floor(loads[rows, on] + np.array(one.run_ms)[chosen] + ROUNDING_MS)
     totals = ends.sum(axis=0)
     if score is None:
-        best = int(totals.argmin())
+        best = len(totals) - 1 - int(totals[::-1].argmin())
     else:
         limits = np.array([[one.deadline_ms] for one in candidates])
-        best = int(np.lexsort((totals, -score(check(limits, ends))))[0])
+        later = -np.arange(len(totals))
+        best = int(np.lexsort((later, totals, -score(check(limits, ends))))[0])
     return choices[:, best].tolist(), dict(zip(known, loads[best].tolist(), strict=True))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from heterosis.simulation import Simulator
 from heterosis.simulation.service import LogNormalTimes
 from heterosis.studies.slo_mael.setting import MIXES, MODELS, NOISE, arrivals, make_plan
+from heterosis.terms import Configuration, Plan
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,10 +49,28 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
 
 
+class WholeMilliseconds:
+    """Run times of the profile with lognormal noise, ``bias`` times as long, in whole milliseconds."""
+
+    def __init__(self, plan: Plan, bias: float) -> None:
+        """Take the plan's operating points."""
+        self._times = LogNormalTimes(plan, NOISE)
+        self._bias = bias
+
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:
+        """See `Service.draw`."""
+        return round(self._times.draw(configuration, size, rng) * self._bias * 1e3) / 1e3
+
+
+def repetitions(seeds: int) -> list[tuple[int, int]]:
+    """Mix and seed of every run: seeds count from 1, and both mixes have the same."""
+    return [(mix, seed) for mix in range(len(MIXES)) for seed in range(1, seeds + 1)]
+
+
 def one_run(n: float, intensity: float, bias: float, policy: str, mix: int, seed: int) -> Run:
     """Simulate one seed of one mix."""
     plan = make_plan(policy, n, intensity, mix)
-    simulator = Simulator(plan, seed=seed, bias=bias, service=LogNormalTimes(plan, NOISE))
+    simulator = Simulator(plan, seed=seed * len(MIXES) + mix, service=WholeMilliseconds(plan, bias))
     records = simulator.run(arrivals(n, intensity, mix, seed)).records
     late_ms = (records.latencies - records.limits) * 1e3
     answered = ~np.isnan(late_ms)
@@ -66,7 +85,7 @@ def one_run(n: float, intensity: float, bias: float, policy: str, mix: int, seed
 
 def cell(*, n: float, intensity: float, policy: str, bias: float = 1.0, seeds: int = 10) -> Row:
     """Run one cell here and now: every mix under so many seeds."""
-    runs = [one_run(n, intensity, bias, policy, mix, seed) for mix in range(len(MIXES)) for seed in range(seeds)]
+    runs = [one_run(n, intensity, bias, policy, mix, seed) for mix, seed in repetitions(seeds)]
     return summary(n, intensity, bias, policy, runs)
 
 

@@ -2,9 +2,12 @@
 
 Source of all figures: SLO-MAEL (Seo et al., "SLO-Aware Inference Scheduler for Heterogeneous Processors in Edge
 Platforms", ACM TACO 2021) and its public code: the profiled times of one inference on each processor, the share
-of the models in the load, a Poisson process for each, deadlines of ``N`` times a model's base time. Moments of arrival
-and deadlines are whole milliseconds, as there. Ours are the noise of the run
-times (lognormal, 5 %), the two mixes and the seeds. Counts are rounded down, moments drawn uniformly.
+of the models in the load, Poisson arrivals, deadlines of ``N`` times a model's base time. Moments of arrival, deadlines
+and run times are whole milliseconds. Ours are the noise of the run times (lognormal, 5 %), the two mixes and the seeds.
+
+The requests of all models come in one stream: their order shuffled, the gaps exponential and cut to whole
+milliseconds, which shortens the two seconds by 5 to 8 % and raises the load by as much. See the package's docstring for
+why they are drawn so.
 """
 
 from typing import Final
@@ -71,17 +74,15 @@ def counts(intensity: float, mix: int) -> dict[str, int]:
 
 
 def arrivals(n: float, intensity: float, mix: int, seed: int) -> list[Arrival]:
-    """Draw the requests of one run, in order: a Poisson process for each model, its class named after it."""
-    rng = np.random.default_rng([seed, mix])
-    drawn = []
-    for name, count in counts(intensity, mix).items():
-        # Given their number, the arrivals of a Poisson process are independent and uniform.
-        moments = np.sort(rng.uniform(0, DURATION_MS, count)).astype(int)
-        limit_ms = deadline_ms(n, name)
-        drawn += [
-            Arrival(int(moment) / 1e3, _SHAPES[name], request_class=name, latency_ms=limit_ms) for moment in moments
-        ]
-    return sorted(drawn, key=lambda each: each.at)
+    """Draw the requests of one run, in order; each is of the class that its model names."""
+    rng = np.random.default_rng(seed)
+    names = [name for name, count in counts(intensity, mix).items() for _ in range(count)]
+    rng.shuffle(names)
+    gaps = rng.exponential(DURATION_MS / len(names), len(names)).astype(int)
+    return [
+        Arrival(int(moment) / 1e3, _SHAPES[name], request_class=name, latency_ms=deadline_ms(n, name))
+        for name, moment in zip(names, np.cumsum(gaps), strict=True)
+    ]
 
 
 def deadline_ms(n: float, model: str) -> float:
