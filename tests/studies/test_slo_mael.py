@@ -59,7 +59,7 @@ def test_a_summary_counts_what_is_late_and_what_is_lost() -> None:
 
 
 BOTH = ("mael", "slo_mael:as-published")
-EARLIER = {
+EARLIER: dict[tuple[float, float, float], tuple[float, float]] = {
     (5, 1.4, 1.0): (2.3, 1.6),
     (3, 1.4, 1.0): (13.3, 14.2),
     (5, 2.0, 1.0): (54.7, 62.5),

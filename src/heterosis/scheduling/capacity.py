@@ -23,6 +23,7 @@ class Capacity:
         """Read them off the plan and its operating points."""
         self._estimates = Estimates(plan.points)
         self._work: dict[tuple[str, int], float] = {}
+        self._fastest: dict[tuple[str, int], Configuration | None] = {}
         self._request_work: dict[int, float] = {}
         self._slot_times: dict[tuple[Configuration, int], float] = {}
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
@@ -50,6 +51,13 @@ class Capacity:
         """Slots that an instance of each configuration occupies."""
         self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
         """Calls of each stage that a request is expected to make."""
+
+    def fastest(self, stage: str, size: int) -> Configuration | None:
+        """The configuration that runs a call of so many items in the least time; None where there is none."""
+        if (stage, size) not in self._fastest:
+            among = self.configurations.get(stage, ())
+            self._fastest[stage, size] = min(among, key=lambda each: self._estimates.mean(each, size), default=None)
+        return self._fastest[stage, size]
 
     def work_of_request(self, size: int) -> float:
         """Slot time that a request of so many items is expected to need, at the least."""

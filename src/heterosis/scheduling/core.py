@@ -75,7 +75,7 @@ class Scheduler:
         self._wake_at: float | None = None
         self._now = 0.0
         self._effects: list[Effect] = []
-        self._view = View(self)
+        self.view = View(self.queues, self.instances, self.pools, self.backlog)
         self._adopt(plan)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RequestArrived: self._request_arrived,
@@ -92,16 +92,18 @@ class Scheduler:
         """Take one event, at a time (monotonic seconds) that never runs backwards; return what to do, in order."""
         if now < self._now:
             raise IllegalTransitionError(f"time ran backwards, from {self._now} to {now}")
-        self._now = self._view.now = now
+        self._now = self.view.now = now
         effects: list[Effect] = []
         self._effects = effects
         self._handlers[type(event)](event)
-        if any(self.queues.values()):
-            self._decide()
+        for queue in self.queues.values():
+            if queue:
+                self._decide()
+                break
         return effects
 
     def _decide(self) -> None:
-        for decision in self._policy.decide(self._view):
+        for decision in self._policy.decide(self.view):
             match decision:
                 case Dispatch():
                     self._dispatch(decision)
@@ -114,7 +116,7 @@ class Scheduler:
 
     def _request_arrived(self, event: RequestArrived) -> None:
         request = event.request
-        no = self._policy.admit(self._view, request)
+        no = self._policy.admit(self.view, request)
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
@@ -139,7 +141,7 @@ class Scheduler:
             self._drop(record, Refusal.UNAVAILABLE, f"the plan has no instance for stage {call.stage!r}")
 
     def _wait(self, record: CallRecord) -> None:
-        record.priority = self._policy.priority(self._view, record)
+        record.priority = self._policy.priority(self.view, record)
         self.queues[record.call.stage].push(record)
 
     def _drop(self, record: CallRecord, kind: Refusal, reason: str) -> None:
@@ -321,6 +323,7 @@ class Scheduler:
         self.capacity = Capacity(plan)
         self.pools.regroup(self.capacity.group, self.instances.values())
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
+        self.view.plan, self.view.capacity, self.view.estimates = plan, self.capacity, self.estimates
         self._policy = make_policy(plan.policy)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()

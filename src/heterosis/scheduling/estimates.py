@@ -3,9 +3,11 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from heterosis.terms import Configuration, OperatingPoint
 
+PERCENTS = (50, 95, 99)
 SMOOTHING = 0.05
 """Weight of one batch in the drift; small, since real inputs differ by more than devices drift."""
 
@@ -23,7 +25,7 @@ class Estimates:
         for point in sorted(points, key=lambda point: point.batch):
             self._points[point.configuration].append(point)
         self.drift: dict[Configuration, float] = dict(drift or {})
-        self._known: dict[tuple[Configuration, int, str], float] = {}
+        self._known: dict[tuple[Configuration, int], _Figures] = {}
         """Figures without drift, as they are asked for: dispatching asks for the same few again and again."""
 
     def knows(self, configuration: Configuration) -> bool:
@@ -32,19 +34,15 @@ class Estimates:
 
     def mean(self, configuration: Configuration, batch: int) -> float:
         """Mean run time of a batch; 0 where nothing is known."""
-        return self._at(configuration, batch, "mean_ms")
+        return self._at(configuration, batch).mean_s * self.drift.get(configuration, 1.0)
 
     def quantile(self, configuration: Configuration, batch: int, percent: int) -> float:
         """50th, 95th or 99th percentile of the run time of a batch; 0 where nothing is known."""
-        return self._at(configuration, batch, f"p{percent}_ms")
+        return self._at(configuration, batch).quantiles_s[percent] * self.drift.get(configuration, 1.0)
 
     def joules(self, configuration: Configuration, batch: int) -> float | None:
         """Dynamic energy of each item of a batch; None where unknown."""
-        points = self._points.get(configuration)
-        if not points:
-            return None
-        nearest = points[min(bisect_left([point.batch for point in points], batch), len(points) - 1)]
-        return nearest.energy_per_item.joules
+        return self._at(configuration, batch).joules_per_item
 
     def observe(self, configuration: Configuration, batch: int, run_s: float) -> None:
         """Take a measured batch into the drift."""
@@ -54,24 +52,42 @@ class Estimates:
             ratio = min(max(run_s / expected, 0.1), 10.0)  # one outlier moves the drift by no more than half
             self.drift[configuration] = drift + SMOOTHING * (ratio - drift)
 
-    def _at(self, configuration: Configuration, batch: int, figure: str) -> float:
-        value = self._known.get((configuration, batch, figure))
-        if value is None:
-            value = self._known[configuration, batch, figure] = self._interpolated(configuration, batch, figure)
-        return value * self.drift.get(configuration, 1.0)
+    def _at(self, configuration: Configuration, batch: int) -> "_Figures":
+        known = self._known.get((configuration, batch))
+        if known is None:
+            known = self._known[configuration, batch] = self._find(configuration, batch)
+        return known
 
-    def _interpolated(self, configuration: Configuration, batch: int, figure: str) -> float:
+    def _find(self, configuration: Configuration, batch: int) -> "_Figures":
         points = self._points.get(configuration)
         if not points:
-            return 0.0
-        upper = bisect_left(points, batch, key=lambda point: point.batch)
-        if upper == len(points):
-            value = getattr(points[-1].latency, figure) * batch / points[-1].batch
-        elif points[upper].batch == batch or upper == 0:
-            value = getattr(points[upper].latency, figure)
-        else:
-            low, high = points[upper - 1], points[upper]
-            share = (batch - low.batch) / (high.batch - low.batch)
-            below, above = getattr(low.latency, figure), getattr(high.latency, figure)
-            value = below + share * (above - below)
-        return float(value) / 1e3
+            return _Figures(0.0, dict.fromkeys(PERCENTS, 0.0), None)
+        nearest = points[min(bisect_left(points, batch, key=lambda point: point.batch), len(points) - 1)]
+        return _Figures(
+            _interpolated(points, batch, "mean_ms"),
+            {percent: _interpolated(points, batch, f"p{percent}_ms") for percent in PERCENTS},
+            nearest.energy_per_item.joules,
+        )
+
+
+class _Figures(NamedTuple):
+    """What the profile says of a configuration at a batch size."""
+
+    mean_s: float
+    quantiles_s: dict[int, float]
+    joules_per_item: float | None
+
+
+def _interpolated(points: list[OperatingPoint], batch: int, figure: str) -> float:
+    """A figure of the latency at a batch size, in seconds; ``points`` by batch size."""
+    upper = bisect_left(points, batch, key=lambda point: point.batch)
+    if upper == len(points):
+        value = getattr(points[-1].latency, figure) * batch / points[-1].batch
+    elif points[upper].batch == batch or upper == 0:
+        value = getattr(points[upper].latency, figure)
+    else:
+        low, high = points[upper - 1], points[upper]
+        share = (batch - low.batch) / (high.batch - low.batch)
+        below, above = getattr(low.latency, figure), getattr(high.latency, figure)
+        value = below + share * (above - below)
+    return float(value) / 1e3

@@ -19,16 +19,32 @@ NO_HURRY = 1 << 30
 class Slots:
     """When the slots of one group get free, in seconds from now, soonest first."""
 
+    __slots__ = ("_ends", "_free", "_now", "_times", "price")
+
     def __init__(self, view: View, group: int, price: float) -> None:
         """See who has them; ``price`` is what a second on one of them is worth."""
-        free = max(len(view.idle(each)) * view.capacity.width[each] for each in view.capacity.members[group])
-        ends = view.ends(group)[:LOOK]
         self.price = price
-        self.times = [0.0] * min(free, LOOK) + [max(end - view.now, 1e-9) for end, _ in ends]
+        self._now, self._ends = view.now, view.ends(group)
+        self._free = 0
+        for each in view.capacity.members[group]:
+            free = len(view.idle(each)) * view.capacity.width[each]
+            self._free = max(self._free, free)
+        self._times: list[float] | None = None
+
+    @property
+    def times(self) -> list[float]:
+        """When each gets free; looked up only once somebody has to wait, or takes one."""
+        if self._times is None:
+            now = self._now
+            self._times = [0.0] * min(self._free, LOOK) + [max(end - now, 1e-9) for end, _ in self._ends[:LOOK]]
+        return self._times
 
     def start(self, width: int) -> float:
         """When so many are free; never, where there are not so many."""
-        return self.times[width - 1] if width <= len(self.times) else inf
+        if self._times is None and width <= self._free:
+            return 0.0
+        times = self.times
+        return times[width - 1] if width <= len(times) else inf
 
     def next(self) -> float:
         """When the first of those that are taken gets free."""
@@ -36,9 +52,10 @@ class Slots:
 
     def take(self, width: int, until_s: float) -> None:
         """Take the first so many."""
-        del self.times[:width]
+        times = self.times
+        del times[:width]
         for _ in range(width):
-            insort(self.times, until_s)
+            insort(times, until_s)
 
 
 class Choice(NamedTuple):

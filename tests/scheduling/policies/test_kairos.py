@@ -4,7 +4,6 @@ import pytest
 
 from heterosis.scheduling.policies.kairos import LITTLE_SLACK_COST, NO_SLACK_COST, _costs, _Profile
 from heterosis.scheduling.state import CallRecord
-from heterosis.scheduling.view import View
 from heterosis.terms import Call, Request
 from heterosis.testing import Driver, make_pool, runs
 
@@ -38,7 +37,7 @@ def test_costs_are_weighted_finish_times_and_penalties() -> None:
     """What is in time, what has little slack, what has none, and what is late already, on idle and busy machines."""
     driver = drive(*TIMES)
     assert runs(driver.ask("running", deadline=10.0, size=1000)) == [("cpu-0", ("running",))]
-    view = View(driver.scheduler)
+    view = driver.scheduler.view
     view.now = now = 0.05
     calls = [
         call_of(size=100, arrival=now, deadline=now + 10.0),

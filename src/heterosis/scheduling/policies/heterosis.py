@@ -173,7 +173,8 @@ class Heterosis:
             slack = left - start - safe
             if slack >= slacks.get(group, 0.0):
                 slacks[group] = slack
-            possible |= start + mean <= left
+            if start + mean <= left:
+                possible = True
             fastest = min(fastest, mean)
         rank = len(slacks) if slacks or possible else NO_HURRY
         if self._without == "scarcity" and slacks:
@@ -277,8 +278,9 @@ def _open(view: View, stage: str) -> bool:
 
 
 def _fastest(view: View, record: CallRecord) -> float:
-    configurations = view.capacity.configurations.get(record.call.stage, ())
-    return min((view.estimates.mean(each, record.call.size) for each in configurations), default=0.0)
+    size = record.call.size
+    configuration = view.capacity.fastest(record.call.stage, size)
+    return 0.0 if configuration is None else view.estimates.mean(configuration, size)
 
 
 def _instance(view: View, entry: Entry) -> InstanceRecord | None:
