@@ -4,10 +4,15 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import agreement, day, layers, overhead, scheduler
+from benchmarks import ablation, agreement, day, layers, overhead, scheduler
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "day": day.run}
-ON_REQUEST = {"agreement": agreement.run, "layers": layers.run, "tenth-of-a-day": day.run_tenth}
+ON_REQUEST = {
+    "ablation": ablation.run,
+    "agreement": agreement.run,
+    "layers": layers.run,
+    "tenth-of-a-day": day.run_tenth,
+}
 """Take minutes or tell details, and run only when they are named."""
 
 
