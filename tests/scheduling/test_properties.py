@@ -6,7 +6,14 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from heterosis.scheduling import (
     BatchDone,
@@ -29,7 +36,7 @@ from heterosis.scheduling import (
     TimerFired,
     validate,
 )
-from heterosis.scheduling.policies import POLICIES
+from heterosis.scheduling.policies import POLICIES, WORK_CONSERVING
 from heterosis.simulation import replay
 from heterosis.terms import Call, Request
 from heterosis.testing import make_plan, make_pool
@@ -38,14 +45,16 @@ from heterosis.testing import make_plan, make_pool
 class AnyRun(RuleBasedStateMachine):
     """A driver that does anything it may, in any order, and keeps its own books."""
 
+    policy: str
+
     @initialize(
-        policy=st.sampled_from(sorted(POLICIES)),
         slots=st.integers(1, 3),
         base=st.sampled_from([1.0, 10.0]),
         alike=st.booleans(),
     )
-    def begin(self, policy: str, slots: int, base: float, alike: bool) -> None:  # noqa: FBT001
+    def begin(self, slots: int, base: float, alike: bool) -> None:  # noqa: FBT001
         """Start a plan: two stages on machines that are alike, or one on machines that are not."""
+        policy = self.policy
         if alike:
             self.plan = make_plan({"a": base, "b": 2 * base}, slots=slots, policy=policy)
         else:
@@ -168,6 +177,14 @@ class AnyRun(RuleBasedStateMachine):
         """The books agree at every moment."""
         if hasattr(self, "scheduler"):
             validate(self.scheduler)
+            if self.policy in WORK_CONSERVING:
+                self.conserves_work()
+
+    def conserves_work(self) -> None:
+        """No call waits while an instance that could run it is idle."""
+        for stage, queue in self.scheduler.queues.items():
+            for configuration in self.scheduler.capacity.configurations.get(stage, ()):
+                assert not (queue and self.scheduler.pools.idle[configuration])
 
     def teardown(self) -> None:
         """The same events give the same effects again."""
@@ -175,7 +192,17 @@ class AnyRun(RuleBasedStateMachine):
             assert replay(self.records) is None
 
 
-TestAnyRun = pytest.mark.timeout(300)(AnyRun.TestCase)
-TestAnyRun.settings = settings(
-    max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("policy", sorted(POLICIES))
+def test_any_run_of_any_policy_keeps_the_books(policy: str) -> None:
+    """Whatever happens in whatever order: see `AnyRun`."""
+    machine = type("AnyRunOfOne", (AnyRun,), {"policy": policy})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=50,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

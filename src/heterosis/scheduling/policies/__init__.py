@@ -52,6 +52,10 @@ POLICIES: dict[str, Callable[[], Policy]] = {
 """What makes each policy, by name; a variant of one stands as ``policy:variant``."""
 
 
+WORK_CONSERVING = frozenset({"fcfs", "least_laxity"})
+"""Policies that never leave an instance idle while a call that it could run waits."""
+
+
 def make_policy(name: str) -> Policy:
     """Make a policy by its name. ``drs:200`` is `Drs` with that threshold. Raise UsageError where there is none."""
     if name in POLICIES:
