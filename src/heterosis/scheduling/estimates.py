@@ -44,6 +44,12 @@ class Estimates:
         """Dynamic energy of each item of a batch; None where unknown."""
         return self._at(configuration, batch).joules_per_item
 
+    def times(self, configuration: Configuration, batch: int, percent: int) -> tuple[float, float]:
+        """Mean and a percentile of the run time of a batch, looked up at once."""
+        known = self._at(configuration, batch)
+        drift = self.drift.get(configuration, 1.0)
+        return known.mean_s * drift, known.quantiles_s[percent] * drift
+
     def observe(self, configuration: Configuration, batch: int, run_s: float) -> None:
         """Take a measured batch into the drift."""
         drift = self.drift.get(configuration, 1.0)

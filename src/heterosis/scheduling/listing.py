@@ -89,6 +89,17 @@ class Ticket(NamedTuple):
     """Until the call's deadline."""
 
 
+class Offer(NamedTuple):
+    """What a choice comes to at the moment; times in seconds."""
+
+    configuration: Configuration
+    price: float
+    """Of a second on all the slots that it takes."""
+    start_s: float
+    mean_s: float
+    safe_s: float
+
+
 @dataclass(slots=True)
 class Entry:
     """A line of the list."""

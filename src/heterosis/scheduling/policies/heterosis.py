@@ -35,7 +35,7 @@ from math import inf
 
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.fairness import Fairness
-from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Slots, Ticket
+from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.prices import Prices
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority, Queue
@@ -162,9 +162,8 @@ class Heterosis:
                 price = 1.0 if self._without == "prices" else self._prices.of(group)
                 of = slots[group] = Slots(view, group, price)
             # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
-            items = min(max(capacity.max_batch[configuration], size), size * waiting) if crowded else size
-            mean = estimates.mean(configuration, items)
-            safe = estimates.quantile(configuration, items, SAFE_PERCENT)
+            items = size if not crowded else min(max(capacity.max_batch[configuration], size), size * waiting)
+            mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
             choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
             start = choice.start(view)
             if start == inf:
@@ -186,25 +185,33 @@ class Heterosis:
 
     def _choose(self, view: View, ticket: Ticket) -> Choice | None:
         """The cheapest of the choices that are in time; None where none is."""
-        starts = [(choice, choice.start(view)) for choice in ticket.choices]
-        fitting = [(choice, start) for choice, start in starts if start + choice.safe_s <= ticket.left_s]
-        if not fitting and self._without != "last_chance":
-            fitting = [(choice, start) for choice, start in starts if start + choice.mean_s <= ticket.left_s]
-        if not fitting and ticket.rank == NO_HURRY:
-            last_s = ticket.record.request.deadline - view.now
-            fitting = [(choice, start) for choice, start in starts if not start and choice.mean_s <= last_s]
-        if self._without == "reserve":
-            fitting = [(choice, start) for choice, start in fitting if not start] or fitting
-        if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
-            return fitting[0][0] if fitting else None
+        offers = [
+            Offer(each.configuration, each.slots.price * each.width, each.start(view), each.mean_s, each.safe_s)
+            for each in ticket.choices
+        ]
         size = ticket.record.call.size
-        joules = [view.estimates.joules(choice.configuration, size) or 0.0 for choice, _ in fitting]
-        times = [choice.slots.price * choice.width * (start + choice.mean_s) for choice, start in fitting]
-        least_joules, least_time = min(joules), min(times)
-        if least_joules and least_time:  # unknown energy decides nothing
-            brake = BRAKE * self._busy / max(1 - self._busy, 0.01) / least_time
-            times = [brake * time + spent / least_joules for time, spent in zip(times, joules, strict=True)]
-        return fitting[times.index(min(times))][0]
+        best = self._cheapest(view, offers, ticket.left_s, size)
+        if best is None and ticket.rank == NO_HURRY:
+            last_s = ticket.record.request.deadline - view.now
+            best = self._cheapest(view, [offer for offer in offers if not offer.start_s], last_s, size)
+        return None if best is None else ticket.choices[offers.index(best)]
+
+    def _cheapest(self, view: View, offers: Sequence[Offer], left_s: float, size: int) -> Offer | None:
+        """The offer of least cost of those that are in time: surely, or else on average."""
+        fitting = [offer for offer in offers if offer.start_s + offer.safe_s <= left_s]
+        if not fitting and self._without != "last_chance":
+            fitting = [offer for offer in offers if offer.start_s + offer.mean_s <= left_s]
+        if self._without == "reserve":
+            fitting = [offer for offer in fitting if not offer.start_s] or fitting
+        if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
+            return fitting[0] if fitting else None
+        joules = [view.estimates.joules(offer.configuration, size) or 0.0 for offer in fitting]
+        costs = [offer.price * (offer.start_s + offer.mean_s) for offer in fitting]
+        least_joules, least_cost = min(joules), min(costs)
+        if least_joules and least_cost:  # unknown energy decides nothing
+            brake = BRAKE * self._busy / max(1 - self._busy, 0.01) / least_cost
+            costs = [brake * cost + spent / least_joules for cost, spent in zip(costs, joules, strict=True)]
+        return fitting[costs.index(min(costs))]
 
     def _displace(self, ticket: Ticket, entries: list[Entry]) -> None:
         """Enter a call in place of the longest one that takes longer than it would there, and is no worse off."""
@@ -230,7 +237,7 @@ class Heterosis:
         if len(queues) == 1 and len(queues[0]) == 1:
             alone = self._alone(view, queues[0])
             if alone is not None:
-                yield alone
+                yield from alone
                 return
         tickets, entries = self._list(view, queues)
         starting = {entry.ticket.number for entry in entries if not entry.start_s}
@@ -253,18 +260,36 @@ class Heterosis:
                 self._started(view, record, view.now + entry.start_s + choice.mean_s)
             yield dispatch
 
-    def _alone(self, view: View, queue: Queue) -> Dispatch | None:
-        """Start the only call that waits where there is nothing to choose; the common case, and so a short cut."""
+    def _alone(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
+        """Start the only call that waits, or let it wait on; the common case, and so a short cut past the list.
+
+        None where the list has to tell.
+        """
         record = queue.head()
         assert record is not None  # noqa: S101
-        configurations = view.capacity.configurations.get(record.call.stage, ())
-        if len(configurations) != 1:
+        stage, size = record.call.stage, record.call.size
+        left = record.request.deadline - self._caution * view.capacity.tails.get(stage, 0.0) - view.now
+        offers = []
+        for configuration in view.capacity.configurations.get(stage, ()):
+            if view.capacity.width[configuration] > 1:
+                return None
+            group, start = view.capacity.group[configuration], 0.0
+            if not view.idle(configuration):
+                ends = view.ends(group)
+                if not ends:
+                    continue
+                start = max(ends[0][0] - view.now, 1e-9)
+            price = 1.0 if self._without == "prices" else self._prices.of(group)
+            offers.append(Offer(configuration, price, start, *view.estimates.times(configuration, size, SAFE_PERCENT)))
+        best = self._cheapest(view, offers, left, size)
+        if best is None:
             return None
-        instance = next(iter(view.idle(configurations[0]) or view.spare(configurations[0])), None)
+        pool = view.spare(best.configuration) if best.start_s else view.idle(best.configuration)
+        instance = next(iter(pool), None)
         if instance is None:
-            return None
-        self._started(view, record, record.request.deadline + view.now - record.priority[0])
-        return Dispatch(instance, (record,), "alone")
+            return ()
+        self._started(view, record, view.now + best.start_s + best.mean_s)
+        return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
     def _started(self, view: View, record: CallRecord, end: float) -> None:
         """Note that a call is run, and is expected to end at a time."""
