@@ -47,7 +47,9 @@ from heterosis.scheduling.events import (
 )
 from heterosis.scheduling.policies import make_policy
 from heterosis.scheduling.policy import Dispatch, Drop, Wake
-from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Pools, Queue, RequestRecord, Unit
+from heterosis.scheduling.pools import Pools
+from heterosis.scheduling.queues import Queue
+from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord, Unit
 from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
 from heterosis.scheduling.view import View
 from heterosis.terms import DEFAULT_MODE, Plan

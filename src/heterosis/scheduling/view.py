@@ -5,7 +5,9 @@ from collections.abc import Collection, Mapping, Sequence
 from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Capacity
 from heterosis.scheduling.estimates import Estimates
-from heterosis.scheduling.state import InstanceRecord, Pools, Queue
+from heterosis.scheduling.pools import Pools
+from heterosis.scheduling.queues import Queue
+from heterosis.scheduling.state import InstanceRecord
 from heterosis.terms import Configuration, Plan
 
 

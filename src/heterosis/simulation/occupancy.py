@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from heterosis.scheduling.state import Queue
+from heterosis.scheduling.queues import Queue
 from heterosis.simulation.progress import Flight
 
 SCHEDULER = "scheduler"

@@ -38,7 +38,8 @@ from heterosis.scheduling.fairness import Fairness
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.prices import Prices
-from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority, Queue
+from heterosis.scheduling.queues import Queue
+from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
 from heterosis.terms import Request

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING
 from heterosis.scheduling.estimates import Estimates
 from heterosis.scheduling.policies.fcfs import Fcfs
 from heterosis.scheduling.policy import Decision, Dispatch
-from heterosis.scheduling.state import CallRecord, InstanceRecord, Queue
+from heterosis.scheduling.queues import Queue
+from heterosis.scheduling.state import CallRecord, InstanceRecord
 from heterosis.scheduling.states import InstanceState
 from heterosis.scheduling.view import View
 from heterosis.terms import Configuration, Plan

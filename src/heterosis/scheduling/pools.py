@@ -1,0 +1,139 @@
+"""Which instances are free, and when the others will be."""
+
+from bisect import bisect_left, insort
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from heterosis.scheduling.capacity import Place
+from heterosis.scheduling.state import InstanceRecord, Unit
+from heterosis.scheduling.states import InstanceState
+from heterosis.terms import Configuration
+
+
+class Pools:
+    """Which instances can take a batch now, kept up to date slot by slot."""
+
+    def __init__(self) -> None:
+        """Start without instances."""
+        self.idle: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
+        self.spare: dict[Configuration, dict[str, InstanceRecord]] = defaultdict(dict)
+        self.busy = 0
+        """Slots that are taken; an instance without slots counts as one."""
+        self.taken: dict[Place, str] = {}
+        """The instance that occupies each taken slot."""
+        self.running: dict[Unit, Counter[str]] = defaultdict(Counter)
+        """Instances that run on each device, by power mode; never of two modes at a time."""
+        self.ends: dict[int, list[tuple[float, str]]] = defaultdict(list)
+        """When the slots of each group that are taken are expected to be free again, in order, with who has them."""
+        self._sharers: dict[Place, dict[str, InstanceRecord]] = defaultdict(dict)
+        self._on: dict[Unit, dict[str, InstanceRecord]] = defaultdict(dict)
+        self._modes: dict[Unit, Counter[str]] = defaultdict(Counter)
+        self._held: dict[str, tuple[int, tuple[float, str]]] = {}
+        """What stands in `ends` for each instance that runs: the group, and the entry."""
+
+    def regroup(self, groups: Mapping[Configuration, int], instances: Iterable[InstanceRecord]) -> None:
+        """Sort what runs into the groups of a new plan."""
+        for instance in instances:
+            self._unhold(instance)
+            instance.group = groups.get(instance.configuration, -1)
+            if instance.batches:
+                self._hold(instance)
+
+    def add(self, instance: InstanceRecord) -> None:
+        """Know a new instance."""
+        for place in instance.places:
+            self._sharers[place][instance.name] = instance
+        self._on[instance.unit][instance.name] = instance
+        self._modes[instance.unit][instance.configuration.power_mode] += 1
+        self.refresh(instance)
+
+    def remove(self, instance: InstanceRecord) -> None:
+        """Forget an instance that holds no batch."""
+        for place in instance.places:
+            del self._sharers[place][instance.name]
+        del self._on[instance.unit][instance.name]
+        modes = self._modes[instance.unit]
+        modes[instance.configuration.power_mode] -= 1
+        self._modes[instance.unit] = +modes
+        self.idle[instance.configuration].pop(instance.name, None)
+        self.spare[instance.configuration].pop(instance.name, None)
+
+    def can_take(self, instance: InstanceRecord) -> bool:
+        """Whether an instance can take a batch now."""
+        return any(instance.name in pool[instance.configuration] for pool in (self.idle, self.spare))
+
+    def occupy(self, instance: InstanceRecord) -> None:
+        """Give an instance that was given its first batch its slots."""
+        self._hold(instance)
+        for place in instance.places:
+            self.taken[place] = instance.name
+        running = self.running[instance.unit]
+        first = not running
+        running[instance.configuration.power_mode] += 1
+        self._refresh_around(instance, mode_changed=first)
+
+    def prolong(self, instance: InstanceRecord) -> None:
+        """Note that an instance that keeps its slots holds other batches now, and so another end."""
+        self._unhold(instance)
+        self._hold(instance)
+        self.refresh(instance)
+
+    def release(self, instance: InstanceRecord) -> None:
+        """Take an instance off its slots."""
+        self._unhold(instance)
+        for place in instance.places:
+            del self.taken[place]
+        running = self.running[instance.unit]
+        mode = instance.configuration.power_mode
+        running[mode] -= 1
+        last = not running[mode]
+        if last:
+            del running[mode]
+        self._refresh_around(instance, mode_changed=last)
+
+    def _hold(self, instance: InstanceRecord) -> None:
+        entry = (instance.batches[-1].expected_end, instance.name)
+        self._held[instance.name] = (instance.group, entry)
+        self.busy += len(instance.places) or 1
+        for _ in instance.places or (None,):
+            insort(self.ends[instance.group], entry)
+
+    def _unhold(self, instance: InstanceRecord) -> None:
+        held = self._held.pop(instance.name, None)
+        if held is None:
+            return
+        ends = self.ends[held[0]]
+        self.busy -= len(instance.places) or 1
+        for _ in instance.places or (None,):
+            del ends[bisect_left(ends, held[1])]
+
+    def refresh(self, instance: InstanceRecord) -> None:
+        """Bring one instance up to date."""
+        ready = instance.state is InstanceState.READY
+        held = len(instance.batches)
+        free = ready and not held and self.taken.keys().isdisjoint(instance.places)
+        if free and (running := self.running[instance.unit]):
+            free = instance.configuration.power_mode in running
+        _keep(self.idle[instance.configuration], instance, wanted=free)
+        if instance.depth > 1:
+            _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
+
+    def _refresh_around(self, instance: InstanceRecord, *, mode_changed: bool) -> None:
+        """Bring up to date who shares slots with an instance, and who its device's power mode shuts out or lets in."""
+        self.refresh(instance)
+        for place in instance.places:
+            sharers = self._sharers[place]
+            if len(sharers) > 1:
+                for sharer in sharers.values():
+                    self.refresh(sharer)
+        if mode_changed and len(self._modes[instance.unit]) > 1:
+            for other in self._on[instance.unit].values():
+                if other.configuration.power_mode != instance.configuration.power_mode:
+                    self.refresh(other)
+
+
+def _keep(pool: dict[str, InstanceRecord], instance: InstanceRecord, *, wanted: bool) -> None:
+    if wanted:
+        pool.setdefault(instance.name, instance)
+    else:
+        pool.pop(instance.name, None)

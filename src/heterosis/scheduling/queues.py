@@ -1,0 +1,92 @@
+"""The calls of a stage that wait."""
+
+from bisect import insort
+from collections.abc import Iterator
+from itertools import islice
+
+from heterosis.scheduling.state import CallRecord, Priority
+from heterosis.scheduling.states import CallState
+
+_Entry = tuple[Priority, int, CallRecord]
+
+SPARSE = 64
+"""Entries of calls that left a queue, beyond as many as wait in it, that are kept before they are swept out."""
+
+
+class Queue:
+    """The calls of one stage that wait, by priority, then in order of arrival. Removal is lazy."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._entries: list[_Entry] = []
+        """In order. Of the entries before ``_start`` none waits any more."""
+        self._start = 0
+        self._sequence = 0
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Calls that wait."""
+        return self._waiting
+
+    def push(self, record: CallRecord) -> None:
+        """Add a waiting call."""
+        record.entry = self._sequence
+        insort(self._entries, (record.priority, record.entry, record), lo=self._start)
+        self._sequence += 1
+        self._waiting += 1
+
+    def left(self) -> None:
+        """Note that one call in the queue waits no more; its entry is skipped from now on."""
+        self._waiting -= 1
+        if len(self._entries) > 2 * self._waiting + SPARSE:
+            self._entries = [entry for entry in self._entries if _waits(entry)]
+            self._start = 0
+
+    def head(self) -> CallRecord | None:
+        """The first call that waits."""
+        entries = self._entries
+        while self._start < len(entries):
+            entry = entries[self._start]
+            if _waits(entry):
+                return entry[2]
+            self._start += 1
+        return None
+
+    def first(self, count: int) -> list[CallRecord]:
+        """The first calls that wait, in order, at most ``count``."""
+        return list(islice(self, count))
+
+    def batch(self, max_items: int) -> list[CallRecord]:
+        """The first calls that wait, in order: the very first, and as many more as fit in so many items."""
+        head = self.head()
+        if head is not None and head.call.size >= max_items:
+            return [head]
+        taken: list[CallRecord] = []
+        items = 0
+        for record in self:
+            items += record.call.size
+            if taken and items > max_items:
+                break
+            taken.append(record)
+        return taken
+
+    def __iter__(self) -> Iterator[CallRecord]:
+        """All calls that wait, in order. Those that leave meanwhile are passed over, but none may be added."""
+        entries = self._entries
+        for position in range(self._start, len(entries)):
+            entry = entries[position]
+            if _waits(entry):
+                yield entry[2]
+
+    def __reversed__(self) -> Iterator[CallRecord]:
+        """All calls that wait, the last first; as for the order itself, none may be added meanwhile."""
+        entries = self._entries
+        for position in range(len(entries) - 1, self._start - 1, -1):
+            entry = entries[position]
+            if _waits(entry):
+                yield entry[2]
+
+
+def _waits(entry: _Entry) -> bool:
+    _, number, record = entry
+    return record.state is CallState.WAITING and record.entry == number
