@@ -253,7 +253,7 @@ class Heterosis:
                 each
                 for each in tickets
                 if each.record.call.stage == ticket.record.call.stage
-                and each.number not in starting
+                and each.number not in {ticket.number, *starting}
                 and each.record.state is CallState.WAITING
             ]
             dispatch = _batch(view, instance, ticket, others)
@@ -326,6 +326,6 @@ def _batch(view: View, instance: InstanceRecord, first: Ticket, others: Sequence
         safe = view.estimates.quantile(instance.configuration, items, SAFE_PERCENT)
         if len(calls) >= share or items > most or safe > left:
             break
-        if each is not first:
-            calls.append(each.record)
-    return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, fits in {first.rank} places")
+        calls.append(each.record)
+    places = "may be late" if first.rank in {0, NO_HURRY} else f"fits in {first.rank} groups of slots"
+    return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, {places}")
