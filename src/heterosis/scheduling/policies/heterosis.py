@@ -16,7 +16,7 @@
   request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
   urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
 - While fewer requests miss their deadlines than the SLO allows, nobody is displaced, whatever it costs; so those that
-  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one: as many calls as
+  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one of its stage: as many as
   possible are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late jobs",
   Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
@@ -215,7 +215,10 @@ class Heterosis:
         return fitting[costs.index(min(costs))]
 
     def _displace(self, ticket: Ticket, entries: list[Entry]) -> None:
-        """Enter a call in place of the longest one that takes longer than it would there, and is no worse off."""
+        """Enter a call in place of the longest one of its stage that takes longer than it would there.
+
+        Only of its stage: among all, fewer calls would be late, but a class of long ones would pay for the rest.
+        """
         weight = self._fairness.weight(ticket.record.request.request_class)
         of = {choice.configuration: choice for choice in ticket.choices}
         longest: Entry | None = None
