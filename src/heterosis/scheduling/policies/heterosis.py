@@ -16,9 +16,9 @@
   request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
   urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
 - While fewer requests miss their deadlines than the SLO allows, nobody is displaced, whatever it costs; so those that
-  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one of its stage: as many as
-  possible are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late jobs",
-  Management Science 15(1), 1968).
+  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one of its stage: as
+  many as possible are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late
+  jobs", Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
 
 ``heterosis:without_PART`` leaves out one of the parts that `PARTS` names, to see what it is worth.
