@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-MEMORY = 0.005
+MEMORY = 0.02
 """Weight of one call in the share of its class that misses."""
 LONG_MEMORY = 0.001
 """Weight of one call in the share of all that miss."""

@@ -7,7 +7,7 @@
 - The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
   gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
   the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely
-  is given its chance where it fits on average.
+  is given its chance where it fits on average, while the SLO is not at risk.
 - Each goes where it costs least: its time, and the time it waits for the slot, at the price of that slot (see
   `prices`), and its joules. With little to do joules decide, under pressure time does.
 - What is listed to start now is started; the rest waits, bound to nothing, and is listed anew at the next event. So a
@@ -83,6 +83,10 @@ class Heterosis:
         self._fairness = Fairness()
         self._busy = 0.0
         """Share of the slots that calls find busy, smoothed."""
+        self._chances = without != "last_chance"
+        """Whether calls are tried that will be in time only on average."""
+        self._at_risk = False
+        """Whether more deadlines are missed than the SLO allows, or nearly so."""
         self._caution = 1.0
         """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
 
@@ -109,6 +113,8 @@ class Heterosis:
         deadline = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
         self._prices.note(view, record, deadline - view.now)
         self._busy += MEMORY * (view.busy_share - self._busy)
+        self._at_risk = self._fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
+        self._chances = not self._at_risk and self._without != "last_chance"  # then they cost others theirs
         return (deadline - _fastest(view, record),)
 
     def decide(self, view: View) -> Iterator[Decision]:
@@ -136,7 +142,6 @@ class Heterosis:
         waiting = [record for queue in queues for record in queue.first(LOOK)]
         tickets = sorted(self._ticket(view, number, record, slots) for number, record in enumerate(waiting))
         entries: list[Entry] = []
-        at_risk = self._fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
         for ticket in tickets:
             choice = self._choose(view, ticket)
             if choice is not None:
@@ -144,7 +149,7 @@ class Heterosis:
                 entries.append(Entry(ticket, choice, start))
                 time = view.capacity.slot_time(choice.configuration, ticket.record.call.size) / choice.width
                 choice.slots.take(choice.width, start + time)
-            elif at_risk and ticket.rank != NO_HURRY and self._without != "displacement":
+            elif self._at_risk and ticket.rank != NO_HURRY and self._without != "displacement":
                 self._displace(ticket, entries)
         return tickets, entries
 
@@ -155,7 +160,7 @@ class Heterosis:
         left = record.request.deadline - self._caution * tail - view.now
         choices = []
         slacks: dict[int, float] = {}
-        fastest, possible = left, False
+        fastest, possible, chance = left, False, self._chances
         for configuration in capacity.configurations.get(record.call.stage, ()):
             group = capacity.group[configuration]
             of = slots.get(group)
@@ -173,7 +178,7 @@ class Heterosis:
             slack = left - start - safe
             if slack >= slacks.get(group, 0.0):
                 slacks[group] = slack
-            if start + mean <= left:
+            if chance and start + mean <= left:
                 possible = True
             fastest = min(fastest, mean)
         rank = len(slacks) if slacks or possible else NO_HURRY
@@ -200,7 +205,7 @@ class Heterosis:
     def _cheapest(self, view: View, offers: Sequence[Offer], left_s: float, size: int) -> Offer | None:
         """The offer of least cost of those that are in time: surely, or else on average."""
         fitting = [offer for offer in offers if offer.start_s + offer.safe_s <= left_s]
-        if not fitting and self._without != "last_chance":
+        if not fitting and self._chances:
             fitting = [offer for offer in offers if offer.start_s + offer.mean_s <= left_s]
         if self._without == "reserve":
             fitting = [offer for offer in fitting if not offer.start_s] or fitting
