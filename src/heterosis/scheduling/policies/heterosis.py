@@ -134,6 +134,9 @@ class Heterosis:
                 at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
                 yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
+    def _price(self, group: int) -> float:
+        return 1.0 if self._without == "prices" else self._prices.of(group)
+
     # --- listing
 
     def _list(self, view: View, queues: Sequence[Queue]) -> tuple[list[Ticket], list[Entry]]:
@@ -165,8 +168,7 @@ class Heterosis:
             group = capacity.group[configuration]
             of = slots.get(group)
             if of is None:
-                price = 1.0 if self._without == "prices" else self._prices.of(group)
-                of = slots[group] = Slots(view, group, price)
+                of = slots[group] = Slots(view, group, self._price(group))
             # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
             items = size if not crowded else min(max(capacity.max_batch[configuration], size), size * waiting)
             mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
@@ -288,8 +290,11 @@ class Heterosis:
                 if not ends:
                     continue
                 start = max(ends[0][0] - view.now, 1e-9)
-            price = 1.0 if self._without == "prices" else self._prices.of(group)
-            offers.append(Offer(configuration, price, start, *view.estimates.times(configuration, size, SAFE_PERCENT)))
+            offers.append(
+                Offer(
+                    configuration, self._price(group), start, *view.estimates.times(configuration, size, SAFE_PERCENT)
+                )
+            )
         best = self._cheapest(view, offers, left, size)
         if best is None:
             return None

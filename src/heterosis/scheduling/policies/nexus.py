@@ -17,7 +17,7 @@ could run such a window in time either, and is else left to the others. Batch si
 from collections.abc import Iterator, Sequence
 
 from heterosis.scheduling.effects import Refusal
-from heterosis.scheduling.policies.openings import free_at, openings
+from heterosis.scheduling.policies.openings import first_opening, free_at
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.view import View
@@ -46,17 +46,8 @@ class Nexus:
     def decide(self, view: View) -> Iterator[Decision]:
         """Slide over the queue of the stage whose head is due first, for an instance that can take a batch."""
         no_window: set[Configuration] = set()
-        while True:
-            choices = [
-                (head.priority, stage, instance)
-                for stage, queue in view.queues.items()
-                if (head := queue.head()) is not None
-                for instance in openings(view, stage)
-                if instance.configuration not in no_window
-            ]
-            if not choices:
-                return
-            _, stage, instance = min(choices, key=lambda choice: choice[0])
+        while (opening := first_opening(view, no_window)) is not None:
+            stage, instance = opening
             before, window = _slide(view, stage, instance)
             for record, items in before:
                 if not _fits_elsewhere(view, instance.configuration, record, items):

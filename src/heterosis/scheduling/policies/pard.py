@@ -20,7 +20,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from heterosis.scheduling.effects import Refusal
-from heterosis.scheduling.policies.openings import free_at, openings
+from heterosis.scheduling.policies.openings import first_opening, free_at
 from heterosis.scheduling.policies.rate import Rate
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
@@ -63,17 +63,8 @@ class Pard:
     def decide(self, view: View) -> Iterator[Decision]:
         """Form batches for what is free, the stage of the earliest deadline first; drop what would be late."""
         passed: set[Configuration] = set()
-        while True:
-            choices = [
-                (head.priority, stage, instance)
-                for stage, queue in view.queues.items()
-                if (head := queue.head()) is not None
-                for instance in openings(view, stage)
-                if instance.configuration not in passed
-            ]
-            if not choices:
-                return
-            _, stage, instance = min(choices, key=lambda choice: choice[0])
+        while (opening := first_opening(view, passed)) is not None:
+            stage, instance = opening
             hopeless, batch = self._form(view, stage, instance)
             for record in hopeless:
                 yield Drop(record, Refusal.LATE, "too little time for this stage and those that follow")

@@ -23,25 +23,18 @@ that are open, the mode in force among them.
 
 from collections.abc import Iterator
 
-from heterosis.scheduling.policy import Decision, Dispatch, Refuse
-from heterosis.scheduling.state import CallRecord, Priority
+from heterosis.scheduling.policies.fcfs import Fcfs
+from heterosis.scheduling.policy import Decision, Dispatch
+from heterosis.scheduling.state import CallRecord
 from heterosis.scheduling.view import View
-from heterosis.terms import Configuration, Request
+from heterosis.terms import Configuration
 
 MARGIN = 0.1
 """Share of a budget that is kept free, against times that exceed their mean; the paper gives no figure."""
 
 
-class Slack:
+class Slack(Fcfs):
     """First come, first served; least energy within the budget."""
-
-    def admit(self, view: View, request: Request) -> Refuse | None:  # noqa: ARG002
-        """Admit every request."""
-        return None
-
-    def priority(self, view: View, record: CallRecord) -> Priority:  # noqa: ARG002
-        """By arrival of the request."""
-        return (record.request.arrival,)
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Serve the earliest request that something is free for, until none is."""

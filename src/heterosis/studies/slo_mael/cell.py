@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from heterosis.simulation import Simulator
+from heterosis.simulation import Simulator, interval
 from heterosis.simulation.service import LogNormalTimes
 from heterosis.studies.slo_mael.setting import MIXES, MODELS, NOISE, arrivals, make_plan
 from heterosis.terms import Configuration, Plan
@@ -92,7 +92,8 @@ def cell(*, n: float, intensity: float, policy: str, bias: float = 1.0, seeds: i
 def summary(n: float, intensity: float, bias: float, policy: str, runs: Sequence[Run]) -> Row:
     """Summarise the runs of one cell."""
     shares = [_percent(sum(run.violations.values()), sum(run.requests.values())) for run in runs]
-    low, high = _interval(shares)
+    found = interval(shares)
+    low, high = (found.mean if bound is None else bound for bound in (found.low, found.high))
     classes = {
         model: _percent(_total(run.violations for run in runs)[model], _total(run.requests for run in runs)[model])
         for model in MODELS
@@ -102,9 +103,9 @@ def summary(n: float, intensity: float, bias: float, policy: str, runs: Sequence
         intensity=intensity,
         bias=bias,
         policy=policy,
-        violations=float(np.mean(shares)),
-        violations_low=low,
-        violations_high=high,
+        violations=found.mean,
+        violations_low=max(low, 0.0),
+        violations_high=min(high, 100.0),
         excess_ms=float(np.mean([run.excess_ms for run in runs])),
         worst_class_violations=max(classes.values()),
         classes=classes,
@@ -122,13 +123,3 @@ def _total(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
 
 def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
-
-
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    from scipy.stats import t
-
-    mean = float(np.mean(values))
-    if len(values) < 2:  # noqa: PLR2004 - one run has no spread
-        return mean, mean
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return max(mean - half, 0.0), min(mean + half, 100.0)
