@@ -1,4 +1,4 @@
-"""Bounds on what any policy can do, and KAIROS' bound on pools."""
+"""Bounds on what any policy can do."""
 
 from itertools import pairwise, permutations, product
 
@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heterosis.planning.bounds import OfflineCall, OfflineSchedule, least_violations, throughput_bound
-from heterosis.planning.pools import Load, pools_within, ranked, upper_bound
 
 
 def test_one_type_serves_at_most_the_inverse_of_its_mean_time_but_for_the_violations() -> None:
@@ -23,6 +22,13 @@ def test_the_slow_type_serves_only_what_it_can_in_time() -> None:
     bound = throughput_bound([0.5, 0.5], [[0.1, 0.2], [0.3, 0.9]], [1, 100], 0.5, violations=0.0)
     assert bound.per_s == pytest.approx(1 / (0.5 * 0.2))
     assert bound.time_prices[1] == pytest.approx(0)
+
+
+def test_what_runs_too_long_by_chance_counts_as_late() -> None:
+    """Four runs in five are in time, and one request in five may be late: all are served. With none late, none is."""
+    half = throughput_bound([1.0], [[0.1]], [1], 0.1, violations=0.2, chances=[[0.8]])
+    assert half.per_s == pytest.approx(10)
+    assert throughput_bound([1.0], [[0.1]], [1], 0.1, violations=0.0, chances=[[0.8]]).per_s == pytest.approx(0)
 
 
 @given(st.integers(0, 1000))
@@ -103,34 +109,3 @@ def test_six_calls_on_one_instance_leave_out_the_long_one() -> None:
 def test_nothing_to_run_violates_nothing() -> None:
     """Without calls the schedule is empty."""
     assert least_violations([]).violations == 0
-
-
-def test_pools_within_a_budget_are_all_and_only_those() -> None:
-    """With prices 2 and 1 and a budget of 4: two base machines alone, or one with up to two others."""
-    assert list(pools_within(4, [2, 1])) == [(1, 0), (1, 1), (1, 2), (2, 0)]
-
-
-def test_kairos_prices_allow_331_pools() -> None:
-    """At $2.5 an hour with at least one GPU, as in the paper."""
-    assert len(list(pools_within(2.5, [0.526, 0.432, 0.149, 0.1664]))) == 331
-
-
-def test_the_upper_bound_of_base_machines_alone_is_their_rate() -> None:
-    """Two machines of 0.1 s serve 20/s."""
-    load = Load(shares=(1.0,), run_s=((0.1,), (0.5,)), limit_s=0.2)
-    assert upper_bound(load, (2, 0)) == pytest.approx(20)
-
-
-def test_auxiliary_machines_help_until_the_large_requests_fill_the_base() -> None:
-    """Half of the requests only the base type serves: beyond twice its rate on those, more machines add nothing."""
-    load = Load(shares=(0.25, 0.25, 0.5), run_s=((0.1, 0.1, 0.1), (0.1, 0.3, 0.3)), limit_s=0.2)
-    bounds = [upper_bound(load, (1, count)) for count in (0, 1, 10, 20)]
-    assert bounds[0] < bounds[1] < bounds[2]
-    assert bounds[2] == bounds[3] == pytest.approx(20)
-    assert ranked(load, [(1, 0), (1, 1)])[0][1] == (1, 1)
-
-
-def test_a_type_that_is_never_late_adds_its_whole_rate() -> None:
-    """Without a cut-off the rates add up."""
-    load = Load(shares=(0.5, 0.5), run_s=((0.1, 0.1), (0.2, 0.2)), limit_s=0.3)
-    assert upper_bound(load, (1, 2)) == pytest.approx(20)

@@ -10,6 +10,7 @@ from itertools import combinations
 import msgspec
 import numpy as np
 
+from heterosis.planning.division import chances_of, division
 from heterosis.planning.solver import Program
 
 EXACT = 1e-9
@@ -37,6 +38,7 @@ def throughput_bound(
     limit_s: float,
     *,
     violations: float = 0.01,
+    chances: Sequence[Sequence[float]] | None = None,
 ) -> ThroughputBound:
     """Maximise the rate λ at which requests are served in time, but for a share of ``violations``.
 
@@ -45,30 +47,27 @@ def throughput_bound(
 
         sum_j x_cj + y_c = λ shares_c,   sum_c x_cj run_cj <= counts_j,   sum_c y_c <= violations λ
 
-    Nobody waits, and requests divide at will: a real policy stays below it. Where run times vary, ``run_s`` are means;
-    a class whose mean exceeds the limit but whose shorter runs do not counts as one that is never in time.
+    Nobody waits, and requests divide at will: a real policy stays below it. Where run times vary, ``run_s`` are means,
+    and a class whose mean exceeds the limit counts as one that is never in time, though its shorter runs are. Hence
+    ``chances``: with the chance a_cj that a run ends within the limit, what is late of it counts, too,
+
+        sum_c y_c + sum_cj (1 - a_cj) x_cj <= violations λ,   x_cj = 0 where a_cj = 0
+
+    and no policy exceeds that in the long run that does not know run times beforehand, nor stops what runs.
     """
     from scipy.optimize import linprog
 
     times, weights = np.array(run_s, dtype=float), np.array(shares, dtype=float)
     types, classes = times.shape
-    columns = types * classes + classes + 1  # x by type and class, y by class, λ
-    cost = np.zeros(columns)
-    cost[-1] = -1
-    served = np.hstack([np.eye(classes)] * (types + 1) + [-weights[:, None]])
-    limits = np.zeros((types + 1, columns))
-    for number in range(types):
-        limits[number, number * classes : (number + 1) * classes] = times[number]
-    limits[-1, types * classes : -1] = 1
-    limits[-1, -1] = -violations
-    upper = [0.0 if late else None for late in (times > limit_s).ravel()] + [None] * (classes + 1)
+    rows = division(times, chances_of(times, limit_s, chances))
+    alone = np.zeros((types, 1))
     found = linprog(
-        cost,
-        A_ub=limits,
+        [0.0] * len(rows.upper) + [-1.0],
+        A_ub=np.block([[rows.busy, alone], [rows.late, np.array([[-violations]])]]),
         b_ub=[*counts, 0.0],
-        A_eq=served,
+        A_eq=np.hstack([rows.served, -weights[:, None]]),
         b_eq=np.zeros(classes),
-        bounds=[(0, each) for each in upper],
+        bounds=[(0, each) for each in [*rows.upper, None]],
         method="highs",
     )
     if not found.success:

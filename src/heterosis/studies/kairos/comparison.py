@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from heterosis.planning.bounds import throughput_bound
-from heterosis.planning.pools import Load, upper_bound
+from heterosis.planning.pools import Load, rates_of, upper_bound
 from heterosis.scheduling.policies.drs import hill_climb
 from heterosis.studies.kairos.latencies import runs_of
 from heterosis.studies.kairos.load import REQUESTS, at_load
@@ -77,9 +76,8 @@ def bounds_of(model: str, data: Path | None, pool: Pool | None = None) -> Bounds
     kind, runs = MODELS[model], runs_of(model, data)
     pool = pool or kind.pool
     run_s = tuple(runs[each].mean_s() for each in TYPES)
-    limit_s = kind.latency_ms / 1e3
-    lp = throughput_bound(shares(), run_s, pool, limit_s, violations=ALLOWED_VIOLATIONS)
-    return Bounds(upper=upper_bound(Load(shares=shares(), run_s=run_s, limit_s=limit_s), pool), lp=lp.per_s)
+    load = Load(shares=shares(), run_s=run_s, limit_s=kind.latency_ms / 1e3, violations=ALLOWED_VIOLATIONS)
+    return Bounds(upper=upper_bound(rates_of(load), pool), lp=load.most(pool).per_s)
 
 
 def compare(
