@@ -32,6 +32,12 @@ class DeviceType(msgspec.Struct, frozen=True, kw_only=True):
     """From one power mode to another; nothing runs meanwhile."""
     switch_j: float | None = None
     """Energy of that beyond idle power; None where unknown."""
+    engines: tuple[str, ...] = ()
+    """What runs on it; empty where that is not known."""
+    price_per_hour: float | None = None
+    """Of renting one, in US dollars; None where it is not for rent, or the price is unknown."""
+    purchase_price: float | None = None
+    """Of buying one, in US dollars; None where it is not for sale, or the price is unknown."""
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +72,14 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A machine that holds devices."""
+    """A machine that holds devices, and the way to it from the scheduler."""
 
     name: str
     devices: tuple[Device, ...]
+    link_ms: float = 0.0
+    """Time that a message takes to it, one way."""
+    bandwidth_mbit_s: float | None = None
+    """Of that way, in either direction; None: it is not what limits."""
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):
