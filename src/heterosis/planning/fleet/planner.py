@@ -1,0 +1,169 @@
+"""The planner of fleets: a task in, an allotment out that was tried, and holds."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+
+from heterosis.planning.fleet.allotment import Allotment, rest_power_w
+from heterosis.planning.fleet.options import Option, enumerate_options, rounded, undominated
+from heterosis.planning.fleet.program import FleetProgram, Limits
+from heterosis.planning.fleet.task import Objective, Task
+from heterosis.planning.snapshot import Verdict
+
+Verify = Callable[[Allotment], Verdict]
+"""Tries an allotment, for example in the simulator; the latency is a multiple of the SLO where pipelines differ in
+it."""
+
+MANY, LEVELS, REACH = 400, 8, 2.0
+"""Options that are taken as they are; levels of latency that more are rounded to; and how far, as a ratio, these then
+lie around what was found."""
+
+MOST_TRIES = 8
+STEP, CLOSE = 1.25, 1.03
+"""Ratios of the latencies that plans are made for: of the search for one that holds, or does not, and of its end."""
+MOST = 3.0
+"""Of the SLO, what is planned for at most."""
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An allotment, and what it costs by the task's first objective: W, price or g CO2 per hour, devices."""
+
+    allotment: Allotment
+    cost: float
+    verdict: Verdict | None = None
+    latency: float = 1.0
+    """Of the SLO, the share that it was planned for."""
+
+
+def allot(task: Task, *, limits: Limits | None = None, options: Sequence[Option] | None = None) -> Answer | None:
+    """Return the best allotment by the options' own figures, or None where there is none.
+
+    ``options`` to choose from, instead of all that the profile has. Of more than `MANY`, latencies are rounded up to a
+    few levels, evenly at first and then again around the budgets that this gave: exact but for that.
+    """
+    limits = limits or Limits()
+    options = usable(task) if options is None else options
+    if len(options) <= MANY:
+        return _solved(task, options, limits)
+    coarse = _solved(task, _rounded(task, options, _evenly(task, options, limits)), limits)
+    if coarse is None:
+        return _solved(task, options, limits)
+    around = {
+        stage: np.geomspace(budget / REACH, budget * REACH, LEVELS).tolist()
+        for stage, budget in coarse.allotment.budgets_s(task).items()
+    }
+    fine = _solved(task, _rounded(task, options, around), limits)
+    return coarse if fine is None or coarse.cost < fine.cost else fine
+
+
+def _solved(task: Task, options: Sequence[Option], limits: Limits) -> Answer | None:
+    found = FleetProgram(task, options, limits).solve()
+    return found and Answer(allotment=found[0], cost=found[1], latency=limits.latency)
+
+
+def _evenly(task: Task, options: Sequence[Option], limits: Limits) -> dict[str, list[float]]:
+    """Levels from the least latency of each stage to what its pipeline may take in all."""
+    found = {}
+    for stage, workload in task.stages.items():
+        of = [option.latency_s for option in options if option.stage == stage]
+        most = min(limits.latency * workload.slo.latency_ms / 1e3, max(of))
+        found[stage] = np.geomspace(min(of), max(most, min(of)), LEVELS).tolist()
+    return found
+
+
+def _rounded(task: Task, options: Sequence[Option], levels: Mapping[str, Sequence[float]]) -> list[Option]:
+    return undominated(rounded(options, levels), _energy_j, by_variant=_by_variant(task))
+
+
+def usable(task: Task) -> list[Option]:
+    """The options that no other is as good as in every way."""
+    return undominated(enumerate_options(task), _energy_j, by_variant=_by_variant(task))
+
+
+def _by_variant(task: Task) -> bool:
+    """Whether variants may differ in more than their accuracy, so that one cannot stand for another."""
+    return any(workload.judge is not None or workload.fan_out for workload in task.workloads)
+
+
+def verified(task: Task, verify: Verify) -> Answer | None:
+    """Return the cheapest allotment found that holds when tried, or None where none does.
+
+    The options' waits are a model: percentiles of stages do not add up, and stages that share devices wait for each
+    other. So the share of the SLO that is planned for is searched, upwards while plans hold, downwards while they do
+    not, until it is known to `CLOSE`.
+    """
+    options, tried = usable(task), dict[Allotment, Verdict]()
+    holds_at, fails_at, latency = 0.0, math.inf, 1.0
+    best: Answer | None = None
+    for _ in range(MOST_TRIES):
+        answer = allot(task, limits=Limits(latency=latency), options=options)
+        if answer is None:
+            holds_at = latency  # nothing is possible so far down
+        else:
+            verdict = tried.get(answer.allotment) or verify(answer.allotment)
+            tried[answer.allotment] = verdict
+            if verdict.attainment < task.workloads[0].slo.percentile / 100:
+                fails_at = latency
+            else:
+                holds_at = latency
+                if best is None or answer.cost < best.cost:
+                    best = msgspec.structs.replace(answer, verdict=verdict)
+        if fails_at == math.inf:
+            if latency >= MOST:
+                break
+            latency *= STEP
+        elif not holds_at:
+            latency /= STEP
+        elif fails_at / holds_at < CLOSE:
+            break
+        else:
+            latency = math.sqrt(holds_at * fails_at)
+    return best
+
+
+def lower_bound(task: Task) -> float | None:
+    """Return a cost that no plan stays below, by the first objective; None where no plan is possible at all.
+
+    The linear relaxation of the task for one who knows what comes: devices can be divided, batches are full whenever
+    that saves something, nobody waits, and along every path the options' mean run times fit the SLO.
+    """
+    kept = undominated([_at_best(option) for option in enumerate_options(task)], _energy_j, by_variant=True)
+    found = FleetProgram(task, kept, Limits()).relaxed(task.objectives[0])
+    return None if found is None else found.cost + _rest(task)
+
+
+def _rest(task: Task) -> float:
+    return rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
+
+
+def _at_best(option: Option) -> Option:
+    run_s = option.slot_s * option.batch / option.configuration.threads
+    return replace(option, utilisation=1.0, wait_s=0.0, run_s=run_s)
+
+
+def _energy_j(option: Option) -> float:
+    return option.energy_j or 0.0
+
+
+def maximum_rate(task: Task) -> float:
+    """Return by how much all rates can be multiplied with a plan still possible, by the options' own figures."""
+    low, high = 0.0, 1.0
+    while allot(_scaled(task, high)) is not None:
+        low, high = high, 2 * high
+    while high - low > 1e-3 * high:
+        middle = (low + high) / 2
+        if allot(_scaled(task, middle)) is None:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _scaled(task: Task, factor: float) -> Task:
+    workloads = tuple(
+        msgspec.structs.replace(workload, rate_rps=factor * workload.rate_rps) for workload in task.workloads
+    )
+    return msgspec.structs.replace(task, workloads=workloads, objectives=(Objective.DEVICES,))
