@@ -11,7 +11,7 @@ from heterosis.simulation.replay import Divergence, replay
 from heterosis.simulation.report import Report, make_report
 from heterosis.simulation.setting import Setting
 from heterosis.simulation.simulator import Simulator
-from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Uniform
+from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Shares, Uniform
 from heterosis.simulation.workload import Arrival, RequestClass, Sizes, single_call, stream, workload
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Report",
     "RequestClass",
     "Setting",
+    "Shares",
     "Simulator",
     "Sizes",
     "Traffic",

@@ -59,3 +59,17 @@ class Empirical:
         """See `Sizes.draw`."""
         sizes: list[int] = rng.choice(self.sizes, count).tolist()
         return sizes
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Each of some sizes with its own share of the draws; the shares add up to anything above 0."""
+
+    sizes: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator, count: int) -> Sequence[int]:
+        """See `Sizes.draw`."""
+        below = np.cumsum(self.shares)
+        found = np.searchsorted(below / below[-1], rng.random(count), side="right")
+        return [self.sizes[position] for position in found.tolist()]

@@ -5,6 +5,7 @@ from heterosis.planning.pools.enumeration import Pool, cost, pools_within
 from heterosis.planning.pools.kairos import TOP, Rates, medoid, ranked, rates_of, upper_bound
 from heterosis.planning.pools.load import Load, Upkeep, least_upkeep
 from heterosis.planning.pools.search import OPTIMISM, Search, Trial, search
+from heterosis.planning.pools.strongest import strongest_first
 
 __all__ = [
     "OPTIMISM",
@@ -23,5 +24,6 @@ __all__ = [
     "ranked",
     "rates_of",
     "search",
+    "strongest_first",
     "upper_bound",
 ]

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from heterosis.planning.pools import Load, rates_of, upper_bound
+from heterosis.planning.pools import Load, Pool, rates_of, upper_bound
 from heterosis.scheduling.policies.drs import hill_climb
 from heterosis.studies.kairos.latencies import runs_of
 from heterosis.studies.kairos.load import REQUESTS, at_load
 from heterosis.studies.kairos.search import Allowable, allowable_qps, rough_qps
-from heterosis.studies.kairos.setting import ALLOWED_VIOLATIONS, MODELS, SIZES, TYPES, Pool, shares
+from heterosis.studies.kairos.setting import ALLOWED_VIOLATIONS, MODELS, SIZES, TYPES, shares
 from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options, Step
 

@@ -1,15 +1,18 @@
 """One run: a pool under a load, by a policy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from heterosis.arrivals import poisson_count
-from heterosis.simulation import RequestClass, Simulator, single_call, workload
-from heterosis.studies.kairos.latencies import runs_of
+from heterosis.planning.pools import Pool
+from heterosis.simulation import Outcome, RequestClass, Simulator, Sizes, single_call, workload
+from heterosis.studies.kairos.latencies import Runs, runs_of
 from heterosis.studies.kairos.plans import STAGE, plan_of, service_of
-from heterosis.studies.kairos.setting import MODELS, Pool, QuerySizes
+from heterosis.studies.kairos.setting import MODELS, QuerySizes
+from heterosis.terms import Plan
 
 REQUESTS = 8_000
 """Queries of one run."""
@@ -40,12 +43,9 @@ def at_load(
 
     Runs of one seed have the same queries in the same order at any load, by any policy: the gaps are scaled.
     """
-    kind = MODELS[model]
-    runs = runs_of(model, data)
+    kind, runs = MODELS[model], runs_of(model, data)
     plan = plan_of(kind, pool or kind.pool, runs, policy, qps)
-    queries = RequestClass(shapes=(single_call(STAGE),), sizes=QuerySizes())
-    arrivals = workload(poisson_count(qps, requests, seed), [queries], seed=seed)
-    outcome = Simulator(plan, seed=seed, service=service_of(plan, runs)).run(arrivals)
+    outcome = simulate(plan, runs, QuerySizes(), seed=seed, requests=requests)
     violated, sizes = outcome.records.violated, outcome.records.sizes
     return Figures(
         requests=outcome.requests,
@@ -53,3 +53,10 @@ def at_load(
         largest_decile_violations=float(violated[sizes >= np.quantile(sizes, 0.9)].mean()),
         p99_ms=outcome.latency_ms(99),
     )
+
+
+def simulate(plan: Plan, runs: Mapping[str, Runs], sizes: Sizes, *, seed: int, requests: int) -> Outcome:
+    """Offer a plan of `plan_of` the load that it is for, with Poisson arrivals."""
+    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes)
+    arrivals = workload(poisson_count(plan.rate_rps, requests, seed), [queries], seed=seed)
+    return Simulator(plan, seed=seed, service=service_of(plan, runs)).run(arrivals)

@@ -1,14 +1,21 @@
 """A pool of machines as a plan that the simulator runs."""
 
+from collections.abc import Mapping
+
+from heterosis.planning.pools import Pool
 from heterosis.simulation.service import EmpiricalTimes, LogNormalTimes, Service
 from heterosis.studies.kairos.latencies import Runs
-from heterosis.studies.kairos.setting import TYPES, Model, Pool
+from heterosis.studies.kairos.setting import Model
 from heterosis.terms import (
+    UNKNOWN,
     Configuration,
+    Energy,
+    Latency,
     OperatingPoint,
     Placement,
     Plan,
     Prediction,
+    Quality,
     Slo,
     StagePlan,
     Variant,
@@ -22,12 +29,23 @@ def configuration_of(kind: str) -> Configuration:
     return Configuration(stage=STAGE, variant=STAGE, device_type=kind)
 
 
-def plan_of(model: Model, pool: Pool, runs: dict[str, Runs], policy: str, rate_rps: float) -> Plan:
-    """A plan of one stage with an instance on each machine of the pool; a machine runs one query at a time."""
+def plan_of(
+    model: Model,
+    pool: Pool,
+    runs: Mapping[str, Runs],
+    policy: str,
+    rate_rps: float,
+    dynamic_w: Mapping[str, float] | None = None,
+) -> Plan:
+    """A plan of one stage with an instance on each machine of the pool; a machine runs one query at a time.
+
+    The pool counts machines in the order of ``runs``. ``dynamic_w`` is the modelled power above idle of a busy machine
+    of each type, in watts, where it is known.
+    """
     variant = Variant(
         stage=STAGE, model=model.name, engine="emulated", precision="fp32", artifact="", digest=model.name
     )
-    names = [f"{kind}-{number}" for kind, count in zip(TYPES, pool, strict=True) for number in range(count)]
+    names = [f"{kind}-{number}" for kind, count in zip(runs, pool, strict=True) for number in range(count)]
     placements = tuple(
         Placement(
             instance=name,
@@ -41,8 +59,14 @@ def plan_of(model: Model, pool: Pool, runs: dict[str, Runs], policy: str, rate_r
         for name in names
     )
     points = tuple(
-        OperatingPoint(configuration=configuration_of(kind), batch=size, latency=latency, cpu_ms=latency.mean_ms)
-        for kind, count in zip(TYPES, pool, strict=True)
+        OperatingPoint(
+            configuration=configuration_of(kind),
+            batch=size,
+            latency=latency,
+            cpu_ms=latency.mean_ms,
+            dynamic_energy=_joules(kind, latency, dynamic_w),
+        )
+        for kind, count in zip(runs, pool, strict=True)
         if count
         for size, latency in sorted(runs[kind].latencies.items())
     )
@@ -61,7 +85,7 @@ def plan_of(model: Model, pool: Pool, runs: dict[str, Runs], policy: str, rate_r
     )
 
 
-def service_of(plan: Plan, runs: dict[str, Runs]) -> Service:
+def service_of(plan: Plan, runs: Mapping[str, Runs]) -> Service:
     """Run times: drawn from the samples where there are any, else lognormal around the fitted lines."""
     kinds = {placement.configuration.device_type for placement in plan.placements}
     if not all(runs[kind].samples for kind in kinds):
@@ -69,3 +93,9 @@ def service_of(plan: Plan, runs: dict[str, Runs]) -> Service:
     return EmpiricalTimes(
         {(configuration_of(kind), size): times for kind in kinds for size, times in runs[kind].samples.items()}
     )
+
+
+def _joules(kind: str, latency: Latency, dynamic_w: Mapping[str, float] | None) -> Energy:
+    if dynamic_w is None:
+        return UNKNOWN
+    return Energy(dynamic_w[kind] * latency.mean_ms / 1e3, Quality.MODELLED)

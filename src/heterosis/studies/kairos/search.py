@@ -31,7 +31,7 @@ Violations = Callable[[float, int], float]
 
 
 class Allowable(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest allowable load in queries per second, with its 95 % interval; None where one seed says nothing."""
+    """The largest allowable load in queries per second, with its 95 % interval: None where not asked for, or where one seed says nothing."""
 
     qps: float
     ci_low: float | None
@@ -64,8 +64,11 @@ def rough_qps(violations: Violations, bound: float) -> float:
     return _between(low, below, high, above)
 
 
-def allowable_qps(violations: Violations, about: float, seeds: int) -> Allowable:
-    """Find the allowable load over so many seeds, near a first guess (see `rough_qps`)."""
+def allowable_qps(violations: Violations, about: float, seeds: int, *, with_interval: bool = True) -> Allowable:
+    """Find the allowable load over so many seeds, near a first guess (see `rough_qps`).
+
+    Most of the time goes into the interval.
+    """
     if about == 0:
         return Allowable(qps=0.0, ci_low=0.0, ci_high=0.0)
     curve = _Curve(violations, about, seeds)
@@ -74,7 +77,7 @@ def allowable_qps(violations: Violations, about: float, seeds: int) -> Allowable
     while high - low > 1:
         curve.at((low + high) // 2)
         low, high = curve.around("mean")
-    if seeds == 1:
+    if seeds == 1 or not with_interval:
         return Allowable(qps=curve.crossing("mean"), ci_low=None, ci_high=None)
     for limit in ("upper", "lower"):
         curve.bracket(limit)

@@ -13,6 +13,9 @@ from functools import lru_cache
 import msgspec
 import numpy as np
 
+from heterosis.planning.pools import Pool
+from heterosis.simulation import Shares
+
 TYPES = ("g4dn.xlarge", "c5n.2xlarge", "r5n.large", "t3.xlarge")
 """Machine types, the base type (a GPU) first; a pool counts machines in this order."""
 PRICES = {"g4dn.xlarge": 0.526, "c5n.2xlarge": 0.432, "r5n.large": 0.149, "t3.xlarge": 0.1664}
@@ -23,8 +26,6 @@ STEP = 10
 SIZES = tuple(range(STEP, 1000 + STEP, STEP))
 ALLOWED_VIOLATIONS = 0.01
 """The objective is a 99th percentile."""
-
-Pool = tuple[int, int, int, int]
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +57,7 @@ class QuerySizes:
 
     def draw(self, rng: np.random.Generator, count: int) -> Sequence[int]:
         """Draw so many sizes, independently."""
-        below = np.cumsum(shares())
-        found = np.searchsorted(below / below[-1], rng.random(count), side="right")
-        return [SIZES[position] for position in found.tolist()]
+        return Shares(SIZES, shares()).draw(rng, count)
 
 
 @lru_cache
