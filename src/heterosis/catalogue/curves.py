@@ -101,7 +101,7 @@ def _of_point(point: Point) -> Curve:
     source = models().sources[point.source]
     ms = _time(point)
     joules, quality = _energy(point, ms)
-    note = f", {point.note}" if point.note else ""
+    notes = [note for note in (point.note, _how_modelled(point)) if note]
     return Curve(
         type=point.type,
         mode=point.mode,
@@ -111,8 +111,14 @@ def _of_point(point: Point) -> Curve:
         ms=ms,
         joules=joules,
         quality=quality,
-        source=f"{source.title} ({source.url}){note}",
+        source=", ".join((str(source), *notes)),
     )
+
+
+def _how_modelled(point: Point) -> str:
+    if point.power_of is not None:
+        return f"power as of {point.power_of}"
+    return "" if point.joules_of is None else f"joules are those in {point.joules_of} times the speed-up"
 
 
 @functools.cache
@@ -127,10 +133,18 @@ def _of_scaled(entry: Scaled) -> Curve:
         threads=entry.threads,
         precision=entry.precision,
         ms=ms,
-        joules=ms * (here.dynamic_w / 1e3),
+        joules=_within_power(origin.joules * (here.joules.at(EIGHT) / there.joules.at(EIGHT)), ms, entry),
         quality="modelled",
-        source=f"as on {entry.of.type} in {entry.of.mode} ({origin.source}), by the ratio of {entry.by} here and there",
+        source=f"as on {entry.of.type} {entry.of.mode} ({origin.source}), by the ratio of {entry.by} here and there",
     )
+
+
+def _within_power(joules: Line, ms: Line, entry: Scaled) -> Line:
+    """Return the joules, or what the device can draw in that time where it is less."""
+    device = find_entry(entry.type)
+    mode = device.power_mode(entry.mode)
+    most = ms * ((mode.active_w - mode.idle_w) / device.slots * entry.threads / 1e3)
+    return min(joules, most, key=lambda line: line.at(EIGHT))
 
 
 def _time(point: Point) -> Line:

@@ -19,6 +19,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     licence: str
     method: str = ""
 
+    def __str__(self) -> str:
+        """Name it for people."""
+        return f"{self.title} ({self.url})"
+
 
 def read(file: str, kind: type[T]) -> T:
     """Read a file that ships with heterosis."""

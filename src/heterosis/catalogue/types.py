@@ -39,6 +39,12 @@ class TypeEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     switch_ms: float = 0.0
     price_per_hour: float | None = None
     purchase_price: float | None = None
+    price_source: str | None = None
+
+    @property
+    def sources(self) -> set[str]:
+        """Names of all that its figures are from."""
+        return {*(mode.source for mode in self.mode), *([self.price_source] if self.price_source else [])}
 
     def power_mode(self, name: str) -> Mode:
         """Find a mode by its name."""
@@ -90,7 +96,6 @@ def find_type(name: str) -> DeviceType:
 
 
 def _told(mode: Mode) -> str:
-    source = types().sources[mode.source]
     name = "" if mode.name == DEFAULT_MODE else f"{mode.name}: "
     note = f", {mode.note}" if mode.note else ""
-    return f"{name}{mode.quality}, {source.title} ({source.url}){note}"
+    return f"{name}{mode.quality}, {types().sources[mode.source]}{note}"

@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError
 
 from heterosis import __version__
 from heterosis.cli.bench import bench
+from heterosis.cli.catalogue import catalogue
 from heterosis.cli.check import check
 from heterosis.cli.console import Interrupted, complain
 from heterosis.cli.demo import demo
@@ -29,6 +30,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 VERBS: tuple[Callable[..., None], ...] = (
     check,
     devices,
+    catalogue,
     variants,
     profile,
     plan,
