@@ -73,6 +73,19 @@ def test_scaled_times_are_near_what_was_published() -> None:
     assert curve.quality == "modelled"
 
 
+@pytest.mark.parametrize("model", ["ssd-mobilenet", "ssd-resnet34"])
+@pytest.mark.parametrize("place", [("agx-orin", "MAXN"), ("t4-server", "default"), ("a10-server", "default")])
+def test_scaling_is_near_where_figures_are_on_both(place: tuple[str, str], model: str) -> None:
+    """Detectors, from AGX Xavier to three other devices by ResNet-50, would be within 40 % of what was published."""
+
+    def eight(where: tuple[str, str], name: str) -> float:
+        return BY_PLACE[*where, name, 1].ms.at(EIGHT)
+
+    xavier = ("agx-xavier", "MAXN")
+    scaled = eight(xavier, model) * eight(place, "resnet50") / eight(xavier, "resnet50")
+    assert scaled == pytest.approx(eight(place, model), rel=0.4)
+
+
 def test_every_figure_has_a_source() -> None:
     """Of points and of models; each says more than nothing, and no source is left over."""
     used = {point.source for point in models().point} | {model.source for model in models().model.values()}

@@ -37,6 +37,7 @@ class TypeEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     sleep_w: float | None = None
     wake_ms: float = 0.0
     switch_ms: float = 0.0
+    switch_j: float = 0.0
     price_per_hour: float | None = None
     purchase_price: float | None = None
     price_source: str | None = None
@@ -89,6 +90,7 @@ def find_type(name: str) -> DeviceType:
         sleep_power_w=entry.sleep_w,
         wake_ms=entry.wake_ms,
         switch_ms=entry.switch_ms,
+        switch_j=entry.switch_j,
         engines=(entry.engine,),
         price_per_hour=entry.price_per_hour,
         purchase_price=entry.purchase_price,
