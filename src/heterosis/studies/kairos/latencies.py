@@ -57,14 +57,15 @@ def runs_of(model: str, data: Path | None) -> dict[str, Runs]:
 
 
 def _fitted(slope_ms: float, intercept_ms: float, cv: float) -> Runs:
+    return Runs(latencies={size: latency_of(intercept_ms + slope_ms * size, cv) for size in SIZES}, cv=cv)
+
+
+def latency_of(mean_ms: float, cv: float) -> Latency:
+    """Lognormal run times of this mean and coefficient of variation."""
     sigma = float(np.sqrt(np.log1p(cv**2)))
-    latencies = {}
-    for size in SIZES:
-        mean = intercept_ms + slope_ms * size
-        p50 = mean * float(np.exp(-(sigma**2) / 2))
-        p95, p99 = p50 * float(np.exp(Z95 * sigma)), p50 * float(np.exp(Z99 * sigma))
-        latencies[size] = Latency(mean_ms=mean, p50_ms=p50, p95_ms=p95, p99_ms=p99)
-    return Runs(latencies=latencies, cv=cv)
+    p50 = mean_ms * float(np.exp(-(sigma**2) / 2))
+    p95, p99 = p50 * float(np.exp(Z95 * sigma)), p50 * float(np.exp(Z99 * sigma))
+    return Latency(mean_ms=mean_ms, p50_ms=p50, p95_ms=p95, p99_ms=p99)
 
 
 @lru_cache(maxsize=1)

@@ -31,7 +31,7 @@ Violations = Callable[[float, int], float]
 
 
 class Allowable(msgspec.Struct, frozen=True, kw_only=True):
-    """The largest allowable load in queries per second, with its 95 % interval: None where not asked for, or where one seed says nothing."""
+    """The largest allowable load in queries per second, with its 95 % interval, where it is known."""
 
     qps: float
     ci_low: float | None
