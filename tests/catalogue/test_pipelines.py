@@ -22,6 +22,14 @@ def test_variants(name: str) -> None:
 
 
 @PIPELINES
+def test_items_have_bytes(name: str) -> None:
+    """Of every stage, to be sent to other machines."""
+    pipeline = open_pipeline(name)
+    assert tuple(pipeline.input_bytes) == pipeline.graph.stages
+    assert min(pipeline.input_bytes.values()) > 0
+
+
+@PIPELINES
 def test_profile_is_of_the_fleet(name: str) -> None:
     """Points are of its types, in all their modes, with batches that they take, and have joules."""
     fleet = open_fleet("edge-rack")

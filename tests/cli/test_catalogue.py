@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from heterosis.catalogue import open_fleet
 from heterosis.catalogue.comparison import Comparison
 from heterosis.catalogue.types import types
+from heterosis.terms import Fleet
 
 Command = Callable[..., Any]
 
@@ -44,11 +46,30 @@ def test_figure(tmp_path: Path, heterosis: Command) -> None:
     assert path.stat().st_size > 1000
 
 
+def test_fleet(heterosis: Command) -> None:
+    """A fleet in words, its types, and as JSON that other verbs take."""
+    done = heterosis("catalogue", "--fleet", "edge-to-cloud")
+    assert "orin-nx-2" in done.stdout
+    assert "a10-server" in done.stdout
+    assert "zcu104" not in done.stdout
+    written = heterosis("catalogue", "--fleet", "edge-to-cloud", "--json").stdout
+    assert msgspec.json.decode(written, type=Fleet) == open_fleet("edge-to-cloud")
+    compared = heterosis("catalogue", "--fleet", "edge-to-cloud", "--model", "bert-99", "--json").stdout
+    assert {row.type for row in msgspec.json.decode(compared, type=Comparison).rows} == {
+        "orin-nx",
+        "xavier-nx",
+        "t4-server",
+        "a10-server",
+    }
+
+
 def test_mistakes(tmp_path: Path, heterosis: Command) -> None:
     """What is wrong and what to do, and exit code 2."""
     for arguments, said in (
         (["orinnx"], "did you mean orin-nx"),
         (["--model", "bert"], "did you mean bert-99"),
+        (["--fleet", "rack"], "did you mean edge-rack"),
+        (["coral", "--fleet", "edge-rack"], "leave out either"),
         (["--figure", tmp_path / "a.svg"], "say which with --model"),
         (["coral", "--model", "bert-99", "--figure", tmp_path / "a.svg"], "nothing to draw"),
         (["--model", "bert-99", "--figure", tmp_path / "a.nothing"], "cannot draw to"),

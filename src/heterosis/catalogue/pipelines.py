@@ -39,6 +39,7 @@ MEMORY_OVER_WEIGHTS = 2.5
 class _Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     models: tuple[str, ...]
+    input_bytes: int
     calls: tuple[int, ...] = ()
 
 
@@ -59,6 +60,8 @@ class PublishedPipeline(msgspec.Struct, frozen=True, kw_only=True):
     graph: PipelineGraph
     slo: Slo
     variants: VariantSet
+    input_bytes: dict[str, int]
+    """What an item of each stage brings along to another machine: modelled."""
 
     def profile(self, fleet: Fleet, batches: Iterable[int] = BATCHES) -> Profile:
         """Return operating points at these batch sizes for every variant on every type and mode of a fleet.
@@ -111,6 +114,7 @@ def open_pipeline(name: str) -> PublishedPipeline:
             variants=tuple(variant for stage in entry.stage for variant in _variants(stage)),
             reference_accuracy=1.0,
         ),
+        input_bytes={stage.name: stage.input_bytes for stage in entry.stage},
     )
 
 

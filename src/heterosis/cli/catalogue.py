@@ -15,11 +15,18 @@ if TYPE_CHECKING:
 
     from heterosis.catalogue.comparison import Comparison, Row
     from heterosis.catalogue.types import TypeEntry
+    from heterosis.terms import Fleet
 
 
 def catalogue(
     *names: Annotated[str, Parameter(name="TYPE", help="Device types to show, for example orin-nx; by default all.")],
     model: Annotated[str | None, Parameter(help="Compare the types as they run this model.")] = None,
+    fleet: Annotated[
+        str | None,
+        Parameter(
+            help="Show a fleet and its types: one that ships with heterosis, by name, or a file that ends in .toml."
+        ),
+    ] = None,
     figure: Annotated[
         Path | None,
         Parameter(help="Draw time against joules of --model to this file; its suffix decides the format."),
@@ -35,24 +42,40 @@ def catalogue(
     heterosis catalogue orin-nx coral
     heterosis catalogue --model resnet50 --figure resnet50.svg
     heterosis catalogue agx-orin --json
+    heterosis catalogue --fleet edge-rack --json > fleet.json
     ```
+
+    With --fleet alone, --json writes the devices as `heterosis devices` does and other verbs take them.
     """
+    from heterosis.catalogue import open_fleet
     from heterosis.catalogue.comparison import compare
 
     if figure is not None and model is None:
         raise UsageError("a figure is of one model: say which with --model, for example --model resnet50")
-    found = compare(names, model)
+    devices = None if fleet is None else open_fleet(fleet)
+    if devices is not None and names:
+        raise UsageError("a fleet has types of its own: leave out either --fleet or the types")
+    if devices is not None and json and model is None:
+        print_json(devices)
+        return
+    found = compare(names if devices is None else _types_of(devices), model)
     if figure is not None and model is not None:
         _draw(found.rows, figure, model)
     if json:
         print_json(found)
         return
+    if devices is not None:
+        _show_fleet(devices)
     _show_types(found.types)
     if names or model:
         _show_rows(found.rows)
         _show_sources(found)
-    else:
+    elif devices is None:
         _show_more()
+
+
+def _types_of(fleet: "Fleet") -> list[str]:
+    return list(dict.fromkeys(device.type.name for device in fleet.devices))
 
 
 def _draw(rows: "Sequence[Row]", path: Path, model: str) -> None:
@@ -65,6 +88,20 @@ def _draw(rows: "Sequence[Row]", path: Path, model: str) -> None:
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot draw to {path}: {error}") from None
     remark(f"drawn to {path}")
+
+
+def _show_fleet(fleet: "Fleet") -> None:
+    from rich.table import Table
+
+    table = Table("node", "devices", box=None, pad_edge=False)
+    for name in ("link ms", "Mbit/s"):
+        table.add_column(name, justify="right")
+    for node in fleet.nodes:
+        devices = ", ".join(device.name for device in node.devices)
+        table.add_row(node.name, devices, f"{node.link_ms:g}", _known(node.bandwidth_mbit_s))
+    console = output()
+    console.print(table)
+    console.print()
 
 
 def _show_types(entries: "Sequence[TypeEntry]") -> None:
