@@ -1,7 +1,7 @@
 """Published facts about hardware, as data, each with its source."""
 
 from heterosis.catalogue.cpu import CpuIdentity, find_cpu
-from heterosis.catalogue.fleets import fleet_names, open_fleet
+from heterosis.catalogue.fleet import fleet_names, open_fleet
 from heterosis.catalogue.pipelines import PublishedPipeline, open_pipeline, pipeline_names
 from heterosis.catalogue.types import find_type
 

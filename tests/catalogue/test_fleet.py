@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heterosis.catalogue import fleet_names, open_fleet
-from heterosis.catalogue.fleets import make_fleet
+from heterosis.catalogue.fleet import make_fleet
 from heterosis.catalogue.types import types
 from heterosis.terms.errors import UsageError
 

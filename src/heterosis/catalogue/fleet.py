@@ -8,6 +8,7 @@ Devices are named by their type and numbered through the whole fleet, for exampl
 from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ class FleetFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def fleet_names() -> tuple[str, ...]:
     """Return the names of the fleets that ship with heterosis."""
     return tuple(
-        sorted(file.name.removesuffix(".toml") for file in files(__package__).iterdir() if file.name.endswith(".toml"))
+        sorted(file.name.removesuffix(".toml") for file in _shipped().iterdir() if file.name.endswith(".toml"))
     )
 
 
@@ -62,7 +63,7 @@ def open_fleet(name_or_path: str | Path) -> Fleet:
                 f"no fleet {name!r} ships with heterosis; {nearest(name, list(fleet_names()))}. "
                 "A fleet of your own is a file that ends in .toml"
             )
-        return make_fleet(files(__package__).joinpath(f"{name}.toml").read_bytes(), name)
+        return make_fleet(_shipped().joinpath(f"{name}.toml").read_bytes(), name)
     try:
         return make_fleet(Path(name).read_bytes(), name)
     except OSError as error:
@@ -93,6 +94,10 @@ def make_fleet(content: bytes, name: str) -> Fleet:
         if count > 1:
             raise UsageError(f"{name} has {count} nodes named {node_name!r}; give each a name of its own, or a count")
     return Fleet(nodes=nodes)
+
+
+def _shipped() -> Traversable:
+    return files(__package__).joinpath("fleets")
 
 
 def _devices(entries: tuple[_Devices, ...], numbers: Counter[str]) -> Iterator[Device]:
