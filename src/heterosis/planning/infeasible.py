@@ -23,7 +23,8 @@ class Nearest(msgspec.Struct, frozen=True, kw_only=True):
 class InfeasibleError(UsageError):
     """No plan keeps all limits.
 
-    ``binding`` names those at fault: ``latency``, ``rate``, ``accuracy``, ``memory``; ``nearest`` is what is possible.
+    ``binding`` names those at fault: ``latency``, ``rate`` (of a fleet: ``devices``), ``accuracy``, ``memory``;
+    ``nearest`` is what is possible.
     """
 
     def __init__(self, message: str, binding: tuple[str, ...], nearest: Nearest) -> None:
@@ -103,7 +104,7 @@ def infeasible(
         causes.append(f"{reserve:.0%} of the SLO was kept in reserve, since plans that used it missed it when tried")
     if measured is not None:
         causes.append(f"{len(limits.forbidden)} combinations of variants were measured, and are not accurate enough")
-    return InfeasibleError(f"no plan for {asked}: {'; '.join(causes)}. {_advice(nearest)}", binding, nearest)
+    return InfeasibleError(f"no plan for {asked}: {'; '.join(causes)}. {advice(nearest)}", binding, nearest)
 
 
 def _latency(problem: Problem, limits: Limits) -> str:
@@ -129,7 +130,8 @@ def _memory(problem: Problem, _: Limits) -> str:
 _CAUSES = {"latency": _latency, "rate": _rate, "accuracy": _accuracy, "memory": _memory}
 
 
-def _advice(nearest: Nearest) -> str:
+def advice(nearest: Nearest) -> str:
+    """Return what is possible, in words."""
     # Rounded to the safe side, so that what is read off the message is possible, too.
     possible = []
     if nearest.latency_ms is not None:
