@@ -1,0 +1,107 @@
+"""The tuner: between plans, how many devices of each share, and what share of the load each gets.
+
+InferLine's (Crankshaw et al., SoCC 2020, section 5), on a fleet: up at once when arrivals exceed the envelope of the
+rate that is allotted for, down no sooner than a hold-off after the last change, and never to other variants, batches or
+power modes than the plan's. Where InferLine counts replicas of each model, shares are filled so that the fleet draws
+least (`retuned`). The rate differs, too: InferLine takes the highest of any window, which in a short one is mostly
+chance; here it is the highest of windows of `STEADY_S`, up and down, or, where more is sure already, the least rate
+that explains what was seen.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from heterosis.planning.envelope import LONGEST_S, Envelope, least_rate
+from heterosis.planning.fleet.allotment import Allotment, latency_s
+from heterosis.planning.fleet.options import ROUNDING, Option
+from heterosis.planning.fleet.retuning import at_rates, retuned
+from heterosis.planning.fleet.task import Task
+
+STEADY_S = 5.0
+"""Windows at least as long tell the rate to serve."""
+HOLD_S = 15.0
+LEAST = 0.5
+"""Of the planned rate, what is allotted for at least: below it batches fill too slowly, and a new plan is due."""
+
+
+class Tuner:
+    """Follows the arrivals of every pipeline of a task, and adapts an allotment to them. Moments are seconds."""
+
+    def __init__(
+        self,
+        task: Task,
+        planned: Allotment,
+        *,
+        begin: float = 0.0,
+        hold_s: float = HOLD_S,
+        confidence: float = 0.999,
+        dispersion: float = 1.0,
+    ) -> None:
+        """Start from a plan for the task's rates.
+
+        An envelope is exceeded by chance in a share ``1 - confidence`` of the minutes at most, where the counts of
+        arrivals have ``dispersion`` times the variance of random ones.
+        """
+        self._planned, self.allotment, self.task = planned, planned, task
+        """The task at the rates that are allotted for."""
+        self._hold_s, self._confidence, self._dispersion = hold_s, confidence, dispersion
+        self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
+        self._envelopes = {
+            name: Envelope(min(latency_s(workload, planned), STEADY_S), memory_s=LONGEST_S)
+            for name, workload in self._pipelines.items()
+        }
+        self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
+        self._whole_at = begin + LONGEST_S
+        """When the envelopes have seen as much as they remember."""
+        self._changed_at = begin
+
+    def note(self, pipeline: str, at: float, arrivals: int = 1) -> None:
+        """Count requests of a pipeline that arrive."""
+        self._envelopes[pipeline].note(at, arrivals)
+
+    def tune(self, now: float) -> Allotment | None:
+        """Return what to change to, with the reason, or None where nothing changes."""
+        rates, reasons = dict(self.rates), list[str]()
+        may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at)
+        for name, envelope in self._envelopes.items():
+            rate, why = self._rate(envelope, self.rates[name], now)
+            least = LEAST * self._pipelines[name].rate_rps
+            if rate > self.rates[name] or (may_fall and max(rate, least) < self.rates[name]):
+                rates[name] = max(rate, least)
+                reasons.append(f"{name}: {why}; allotted for {rates[name]:.4g}/s, before {self.rates[name]:.4g}/s")
+        if not reasons:
+            return None
+        task = at_rates(self.task, rates)
+        found = retuned(task, self._planned, factors=self._factors(rates), on=self.allotment)
+        rises = any(rates[name] > before for name, before in self.rates.items())
+        same = _counts(found) == _counts(self.allotment)
+        if same and not rises:
+            return None
+        self.task, self.rates = task, rates
+        found = self.allotment = msgspec.structs.replace(found, reasons=(*reasons, *found.reasons))
+        if same:
+            return None
+        self._changed_at = now
+        return found
+
+    def _rate(self, envelope: Envelope, allotted: float, now: float) -> tuple[float, str]:
+        """The rate to allot for by what one pipeline's envelope says, and why."""
+        rates = envelope.rates(now)
+        sure = least_rate(
+            rates, envelope.windows_s, envelope.starts, confidence=self._confidence, dispersion=self._dispersion
+        )
+        window_s, steady = next(
+            pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
+        )
+        if sure > allotted:
+            return max(sure, steady), f"at least {sure:.4g}/s come, more than by chance"
+        return min(max(sure, steady), allotted), f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
+
+    def _factors(self, rates: Mapping[str, float]) -> dict[str, float]:
+        return {name: rate / self._pipelines[name].rate_rps for name, rate in rates.items()}
+
+
+def _counts(allotment: Allotment) -> dict[tuple[Option, ...], int]:
+    """Devices of each share, by what they host."""
+    return {tuple(host.option for host in share.hosts): share.count for share in allotment.shares}

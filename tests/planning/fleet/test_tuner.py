@@ -1,0 +1,197 @@
+"""The tuner: enough devices at every rate and no more, up at once, down late, the cheapest first."""
+
+import math
+from functools import cache
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from heterosis.planning.fleet import (
+    Allotment,
+    Hosted,
+    Share,
+    Task,
+    accuracy,
+    allot,
+    enumerate_options,
+    power_w,
+    to_plan,
+)
+from heterosis.planning.fleet.retuning import at_rates, retuned
+from heterosis.planning.fleet.tuner import HOLD_S, LEAST, Tuner
+from heterosis.testing.tasks import make_task
+
+seeds = st.integers(0, 7)
+
+
+@cache
+def drawn(seed: int) -> tuple[Task, Allotment]:
+    """Draw a task, and plan it."""
+    task = make_task(seed, devices=4, rate_rps=40.0)
+    return task, planned(task)
+
+
+def planned(task: Task) -> Allotment:
+    """Plan a task that can be planned."""
+    answer = allot(task)
+    assert answer is not None
+    return answer.allotment
+
+
+def random_arrivals(rate: float, begin: float, end: float, seed: int) -> list[float]:
+    """Draw random arrivals between two moments."""
+    rng = np.random.default_rng(seed)
+    return sorted(map(float, rng.uniform(begin, end, rng.poisson(rate * (end - begin)))))
+
+
+def follow(tuner: Tuner, arrivals: list[float], begin: float, end: float) -> list[tuple[float, Allotment]]:
+    """Tell the tuner what arrives, and tune each second."""
+    changes, rest = [], iter(arrivals)
+    following = next(rest, math.inf)
+    for second in range(math.ceil(begin), math.ceil(end)):
+        while following < second:
+            tuner.note("drawn", following)
+            following = next(rest, math.inf)
+        found = tuner.tune(float(second))
+        if found is not None:
+            changes.append((float(second), found))
+    return changes
+
+
+def small_task(devices: int = 12, rate_rps: float = 200.0) -> Task:
+    """A task whose counts of devices follow the rate closely."""
+    return make_task(3, stages=1, variants=1, kinds=1, devices=devices, rate_rps=rate_rps)
+
+
+@given(seeds, st.floats(0.3, 8.0))
+@settings(max_examples=40, deadline=None)
+def test_every_call_is_served_within_the_utilisation_planned_or_said_not_to_be(seed: int, factor: float) -> None:
+    """Flows add up by stage and variant, devices bear them, and the inventory is kept."""
+    task, before = drawn(seed)
+    after = retuned(task, before, {"drawn": factor})
+    for share in after.shares:
+        needed = sum(host.per_s * host.option.device_s for host in share.hosts)
+        assert needed <= share.count * task.kinds[share.group[0]].slots + 1e-5
+    for number, kind in enumerate(task.kinds):
+        assert sum(share.count for share in after.shares if share.group[0] == number) <= len(kind.units)
+    if not after.reasons:
+        wanted = {(host.option.stage, host.option.variant.name): 0.0 for host in before.hosted()}
+        served = dict(wanted)
+        for flows, of, times in ((wanted, before, factor), (served, after, 1.0)):
+            for host in of.hosted():
+                flows[host.option.stage, host.option.variant.name] += times * host.per_s
+        assert served == pytest.approx(wanted)
+        workload = task.workloads[0]
+        assert accuracy(workload, after) == pytest.approx(accuracy(workload, before))
+        assert to_plan(at_rates(task, {"drawn": factor * 40.0}), after).placements
+
+
+@given(seeds)
+@settings(max_examples=8, deadline=None)
+def test_more_load_never_takes_less_power_and_the_planned_load_no_more_than_planned(seed: int) -> None:
+    """The cheapest way to bear a load bears a lower one, too."""
+    task, before = drawn(seed)
+    found = [power_w(task, retuned(task, before, {"drawn": factor})) for factor in (0.5, 0.8, 1.0, 1.3, 2.0)]
+    powers = [power for power in found if power is not None]
+    assert len(powers) == len(found)
+    assert all(low <= high + 1e-3 * high for low, high in pairwise(powers))
+    as_planned = power_w(task, before)
+    assert as_planned is not None
+    assert powers[2] <= as_planned * (1 + 1e-3)
+
+
+@given(st.floats(0.5, 4.0))
+@settings(max_examples=30, deadline=None)
+def test_one_stage_gets_inferlines_number_of_replicas(factor: float) -> None:
+    """Calls per second times time, by utilisation, rounded up."""
+    task = small_task(devices=60)
+    before = planned(task)
+    (share,) = before.shares
+    (host,) = share.hosts
+    (after,) = retuned(task, before, {"drawn": factor}).shares
+    assert after.count == math.ceil(factor * host.per_s * host.option.slot_s / host.option.utilisation - 1e-6)
+
+
+def test_what_is_cheapest_by_what_it_bears_is_woken_first() -> None:
+    """Of two shares that serve the same calls, the one with less power for each of them grows, while there is some."""
+    task = make_task(1, stages=1, variants=1, kinds=2, devices=6)
+    options = {option.group[0]: option for option in enumerate_options(task) if option.batch == 4}
+    both = Allotment(
+        planner="by hand",
+        shares=tuple(
+            Share(group=option.group, count=1, hosts=(Hosted(option=option, per_s=5.0),)) for option in options.values()
+        ),
+    )
+
+    def per_call_w(kind: int) -> float:
+        idle_w = task.kinds[kind].device.idle_power_w(options[kind].group[1])
+        assert idle_w is not None
+        return idle_w * options[kind].device_s + (options[kind].energy_j or 0.0)
+
+    cheap, dear = sorted(options, key=per_call_w)
+    bears = 1 / options[cheap].device_s
+    counts = {count: retuned(task, both, {"drawn": 0.999 * count * bears / 10.0}).devices() for count in (1, 3, 6, 7)}
+    for count in (1, 3, 6):
+        assert counts[count] == {options[cheap].group: count}
+    assert counts[7][options[cheap].group] >= 5
+    assert counts[7][options[dear].group] >= 1
+
+
+def test_beyond_the_fleet_the_reason_says_what_goes_unserved() -> None:
+    """All devices are on, and the rest is told by stage."""
+    task = small_task(devices=4)
+    after = retuned(task, planned(task), {"drawn": 50.0})
+    assert sum(after.devices().values()) == 4
+    (reason,) = after.reasons
+    assert "calls of stage0 are beyond it" in reason
+
+
+def test_a_steady_load_changes_nothing_that_was_planned_to_the_device() -> None:
+    """Twenty minutes of random arrivals at the planned rate: nothing to do."""
+    task = small_task()
+    tuner = Tuner(task, planned(task))
+    assert not follow(tuner, random_arrivals(200.0, 0, 1200, 1), 0, 1200)
+
+
+def test_a_doubled_load_is_followed_within_seconds_and_left_after_the_hold_off() -> None:
+    """Up to what the load needs and hardly more; down when it is over and remembered no more, not a second sooner."""
+    task = small_task()
+    before = planned(task)
+    tuner = Tuner(task, before)
+    arrivals = (
+        random_arrivals(200.0, 0, 100, 2) + random_arrivals(400.0, 100, 200, 3) + random_arrivals(200.0, 200, 400, 4)
+    )
+    changes = follow(tuner, arrivals, 0, 400)
+    needed = retuned(task, before, {"drawn": 2.0}).shares[0].count
+    counts = [(at, found.shares[0].count) for at, found in changes]
+    ups = [(at, count) for at, count in counts if at < 200]
+    assert ups[0][0] <= 103
+    assert needed <= max(count for at, count in ups if at <= 110) <= math.ceil(1.3 * needed)
+    downs = [at for (_, before_it), (at, count) in pairwise(counts) if count < before_it]
+    assert downs
+    assert downs[0] > 200 + HOLD_S
+    assert all(later - at >= HOLD_S for (at, _), (later, _) in pairwise(counts) if later in downs)
+    assert not [at for at, _ in counts if at > downs[0] and at not in downs]
+    assert counts[-1][1] == before.shares[0].count
+    assert tuner.task.workloads[0].rate_rps < 240
+    assert "allotted for" in changes[0][1].reasons[0]
+
+
+def test_at_night_the_least_share_stays_and_a_new_plan_is_due() -> None:
+    """Without a request, the tuner goes down to its least, once."""
+    task = small_task()
+    tuner = Tuner(task, planned(task))
+    changes = follow(tuner, [], 0, 300)
+    assert len(changes) == 1
+    assert changes[0][0] >= 60
+    assert tuner.rates["drawn"] == LEAST * 200.0
+
+
+def test_rates_are_changed_by_pipeline() -> None:
+    """One that is not named keeps its own."""
+    task = small_task()
+    assert at_rates(task, {"other": 7.0}).workloads == task.workloads
+    assert at_rates(task, {"drawn": 7.0}).workloads[0].rate_rps == 7.0
