@@ -49,6 +49,14 @@ class Capacity:
         """Most items of a batch of each configuration."""
         self.width = {placement.configuration: len(placement.slots) or 1 for placement in plan.placements}
         """Slots that an instance of each configuration occupies."""
+        self.full = {stage: max(self.max_batch[each] for each in of) for stage, of in self.configurations.items()}
+        """Most items of a batch of each stage."""
+        self.fill_s = {stage.stage: stage.fill_ms / 1e3 for stage in plan.stages}
+        """How long a call of each stage may wait for a fuller batch."""
+        self.least_accuracy = {stage.stage: stage.accuracy for stage in plan.stages if stage.accuracy is not None}
+        """What the variants of a stage must come to on average, for stages that mix them."""
+        self.accuracy = {placement.configuration: placement.accuracy for placement in plan.placements}
+        """Of the variant that each configuration runs; None where unknown."""
         self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
         """Calls of each stage that a request is expected to make."""
 

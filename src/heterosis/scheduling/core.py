@@ -143,6 +143,7 @@ class Scheduler:
             self._drop(record, Refusal.UNAVAILABLE, f"the plan has no instance for stage {call.stage!r}")
 
     def _wait(self, record: CallRecord) -> None:
+        record.since = self._now
         record.priority = self._policy.priority(self.view, record)
         self.queues[record.call.stage].push(record)
 

@@ -23,6 +23,8 @@ class CallRecord:
     """Its number in the queue, a new one each time that it waits."""
     deaths: int = 0
     """Instances that went down while they ran it."""
+    since: float = 0.0
+    """When it began to wait."""
 
     def move(self, to: CallState) -> None:
         """Change state, legally."""

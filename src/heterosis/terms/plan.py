@@ -44,6 +44,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long a call may wait for a fuller batch, where its deadline allows; 0: whatever is there is run at once."""
     variants: tuple[Variant, ...] = ()
     """Every variant that its instances run, ``variant`` first; empty where that is the only one."""
+    accuracy: float | None = None
+    """What the variants that its calls run on must come to on average, where they are of several accuracies."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):

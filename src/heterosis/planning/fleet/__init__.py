@@ -6,8 +6,9 @@ that a thousand of them are planned for as fast as ten.
 
 from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, power_w, price_per_hour
 from heterosis.planning.fleet.assembly import to_plan
+from heterosis.planning.fleet.bounds import lower_bound
 from heterosis.planning.fleet.options import Option, enumerate_options
-from heterosis.planning.fleet.planner import Answer, allot, lower_bound, maximum_rate, verified
+from heterosis.planning.fleet.planner import Answer, allot, maximum_rate, verified
 from heterosis.planning.fleet.program import Limits
 from heterosis.planning.fleet.task import Objective, Task, Workload
 

@@ -1,8 +1,8 @@
 """From an allotment to a plan that can be simulated and put in force."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from heterosis.planning.fleet.allotment import Allotment, Share, accuracy, dynamic_w, latency_s, power_w
+from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, dynamic_w, latency_s, power_w
 from heterosis.planning.fleet.options import Group, Option
 from heterosis.planning.fleet.task import Task, Unit, Workload
 from heterosis.terms import UNKNOWN, Energy, Placement, Plan, Prediction, Quality, StagePlan
@@ -90,12 +90,22 @@ def _stage(task: Task, allotment: Allotment, stage: str) -> StagePlan:
         stage=stage,
         variant=variants[0],
         variants=variants if len(variants) > 1 else (),
+        accuracy=_mean_accuracy(hosts) if len(variants) > 1 else None,
         budget_ms=1e3 * max(host.option.latency_s for host in hosts),
         tail_ms=1e3 * _tail_s(workload, allotment, stage),
         fill_ms=1e3 * max(host.option.fill_s for host in hosts),
         demand_per_s=sum(host.per_s for host in hosts),
         utilisation=sum(host.per_s * host.option.slot_s for host in hosts),
     )
+
+
+def _mean_accuracy(hosts: Sequence[Hosted]) -> float | None:
+    total = 0.0
+    for host in hosts:
+        if host.option.variant.accuracy is None:
+            return None
+        total += host.per_s * host.option.variant.accuracy
+    return total / sum(host.per_s for host in hosts)
 
 
 def _tail_s(workload: Workload, allotment: Allotment, stage: str) -> float:

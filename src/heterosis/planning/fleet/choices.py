@@ -42,15 +42,14 @@ def choices(workload: Workload, usable: Variants, *, mix: bool) -> Choices:
 
     Raise UsageError where combinations are needed and too many.
     """
-    if workload.judge is not None or workload.fan_out or mix:
-        listed = workload.combinations(usable)
-        if listed is not None:
-            return _by_combination(workload, listed, mix=mix)
-        if workload.judge is not None or workload.fan_out:
-            raise UsageError(
-                f"{workload.graph.pipeline!r} has too many combinations of variants to judge each; keep fewer variants"
-            )
-    return _by_stage(workload, usable)
+    if workload.judge is None and not workload.fan_out:
+        return _by_stage(workload, usable)
+    listed = workload.combinations(usable)
+    if listed is None:
+        raise UsageError(
+            f"{workload.graph.pipeline!r} has too many combinations of variants to judge each; keep fewer variants"
+        )
+    return _by_combination(workload, listed, mix=mix)
 
 
 def _by_combination(workload: Workload, listed: list[Combination], *, mix: bool) -> Choices:

@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from heterosis.planning.fleet.allotment import Allotment, rest_power_w
+from heterosis.planning.fleet.allotment import Allotment
 from heterosis.planning.fleet.options import Option, enumerate_options, rounded, undominated
 from heterosis.planning.fleet.program import FleetProgram, Limits
 from heterosis.planning.fleet.task import Objective, Task
@@ -122,26 +121,6 @@ def verified(task: Task, verify: Verify) -> Answer | None:
         else:
             latency = math.sqrt(holds_at * fails_at)
     return best
-
-
-def lower_bound(task: Task) -> float | None:
-    """Return a cost that no plan stays below, by the first objective; None where no plan is possible at all.
-
-    The linear relaxation of the task for one who knows what comes: devices can be divided, batches are full whenever
-    that saves something, nobody waits, and along every path the options' mean run times fit the SLO.
-    """
-    kept = undominated([_at_best(option) for option in enumerate_options(task)], _energy_j, by_variant=True)
-    found = FleetProgram(task, kept, Limits()).relaxed(task.objectives[0])
-    return None if found is None else found.cost + _rest(task)
-
-
-def _rest(task: Task) -> float:
-    return rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
-
-
-def _at_best(option: Option) -> Option:
-    run_s = option.slot_s * option.batch / option.configuration.threads
-    return replace(option, utilisation=1.0, wait_s=0.0, run_s=run_s)
 
 
 def _energy_j(option: Option) -> float:

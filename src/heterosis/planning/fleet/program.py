@@ -8,6 +8,7 @@ calls per second of each option; ``s``, devices that must be started. For kinds,
     sum of c = 1                                               for every pipeline, or stage of it (see `choices`)
     sum of x of a variant = calls per second that c demands    for every stage and variant
     sum of x slot_s / utilisation <= slots u                   for every group
+    sum of x / demand times devices of its servers <= u        for every stage and group
     sum of b = 1, sum of x slower than level j <= demand (b of the levels above j)     for every stage and level
     sum of budgets along a path <= SLO                         for every path of every pipeline
     accuracy(c) >= floor                                       for every pipeline that has one
@@ -197,6 +198,16 @@ class FleetProgram:
             self.program.add(row, 0, 0)
         for part, row in busy.items():
             self.program.add({**row, self.on[part]: -float(self.task.kinds[part[0][0]].slots)}, upper=0)
+        self._keep_servers()
+
+    def _keep_servers(self) -> None:
+        spread: dict[tuple[str, Part], dict[int, float]] = defaultdict(dict)
+        for column, (option, part) in zip(self.flow, self.columns_of, strict=True):
+            abreast = self.task.kinds[part[0][0]].slots // option.configuration.threads
+            spread[option.stage, part][column] = option.servers / abreast / self.demand[option.stage]
+        for (_, part), row in spread.items():
+            if any(row.values()):
+                self.program.add({**row, self.on[part]: -1.0}, upper=0)
 
     def _keep_latency(self) -> None:
         slowest: dict[str, list[tuple[float, int]]] = defaultdict(list)
@@ -313,13 +324,16 @@ class FleetProgram:
         shares = []
         for part in self.parts:
             count = round(values[self.on[part]])
-            hosts = tuple(
-                Hosted(option=option, per_s=float(values[column]))
-                for column, (option, of) in zip(self.flow, self.columns_of, strict=True)
-                if of == part and values[column] > NOTHING * self.demand[option.stage]
-            )
+            hosts: dict[tuple[object, int], Hosted] = {}
+            for column, (option, of) in zip(self.flow, self.columns_of, strict=True):
+                if of == part and values[column] > NOTHING * self.demand[option.stage]:
+                    # Options that differ in how busy the devices may be are one; the slower speaks for both.
+                    same = hosts.get((option.configuration, option.batch))
+                    slower = option if same is None or same.option.wait_s < option.wait_s else same.option
+                    per_s = float(values[column]) + (0.0 if same is None else same.per_s)
+                    hosts[option.configuration, option.batch] = Hosted(option=slower, per_s=per_s)
             if count and hosts:
-                shares.append(Share(group=part[0], count=count, hosts=hosts))
+                shares.append(Share(group=part[0], count=count, hosts=tuple(hosts.values())))
         return Allotment(planner="heterosis", shares=tuple(shares))
 
 

@@ -36,6 +36,7 @@ from math import inf
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.fairness import Fairness
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
+from heterosis.scheduling.mixing import Mixing
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.prices import Prices
 from heterosis.scheduling.queues import Queue
@@ -81,6 +82,9 @@ class Heterosis:
         self._without = without
         self._prices = Prices()
         self._fairness = Fairness()
+        self._mixing = Mixing()
+        self._woken = 0.0
+        """When the last timer goes off that was set for a batch to fill."""
         self._busy = 0.0
         """Share of the slots that calls find busy, smoothed."""
         self._chances = without != "last_chance"
@@ -127,6 +131,13 @@ class Heterosis:
                 if tail < view.capacity.longest_tail:  # it has come a long way for nothing
                     self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
+        filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
+        if filling:
+            at = min(filling.values())
+            if not view.now < self._woken <= at:  # else a timer is set already
+                self._woken = at
+                yield Wake(at, "what waits for a fuller batch then goes as it is")
+            waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
         if any(_open(view, stage) for stage, _ in waiting):
             yield from self._start(view, [queue for _, queue in waiting])
             left = [head for _, queue in waiting if (head := queue.head()) is not None]
@@ -164,7 +175,7 @@ class Heterosis:
         choices = []
         slacks: dict[int, float] = {}
         fastest, possible, chance = left, False, self._chances
-        for configuration in capacity.configurations.get(record.call.stage, ()):
+        for configuration in self._mixing.allowed(view, record.call.stage):
             group = capacity.group[configuration]
             of = slots.get(group)
             if of is None:
@@ -269,6 +280,7 @@ class Heterosis:
             dispatch = _batch(view, instance, ticket, others)
             for record in dispatch.calls:
                 self._started(view, record, view.now + entry.start_s + choice.mean_s)
+            self._mixing.note(view, choice.configuration, len(dispatch.calls))
             yield dispatch
 
     def _alone(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
@@ -281,7 +293,7 @@ class Heterosis:
         stage, size = record.call.stage, record.call.size
         left = record.request.deadline - self._caution * view.capacity.tails.get(stage, 0.0) - view.now
         offers = []
-        for configuration in view.capacity.configurations.get(stage, ()):
+        for configuration in self._mixing.allowed(view, stage):
             if view.capacity.width[configuration] > 1:
                 return None
             group, start = view.capacity.group[configuration], 0.0
@@ -303,6 +315,7 @@ class Heterosis:
         if instance is None:
             return ()
         self._started(view, record, view.now + best.start_s + best.mean_s)
+        self._mixing.note(view, best.configuration, 1)
         return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
     def _started(self, view: View, record: CallRecord, end: float) -> None:
@@ -314,6 +327,15 @@ class Heterosis:
 
 def _open(view: View, stage: str) -> bool:
     return any(view.idle(each) or view.spare(each) for each in view.capacity.configurations.get(stage, ()))
+
+
+def _fills_until(view: View, stage: str, queue: Queue) -> float:
+    """Until when the calls of a stage wait for a fuller batch: the plan allows them a time for it."""
+    head, fill_s = queue.head(), view.capacity.fill_s.get(stage, 0.0)
+    if head is None or not fill_s or len(queue) >= view.capacity.full[stage]:
+        return 0.0
+    latest = head.priority[0] - fill_s  # past that, what was set aside for other waits is used up
+    return min(head.since + fill_s, latest)
 
 
 def _fastest(view: View, record: CallRecord) -> float:
@@ -333,6 +355,8 @@ def _batch(view: View, instance: InstanceRecord, first: Ticket, others: Sequence
     calls, items, left = [first.record], first.record.call.size, first.left_s
     most = instance.placement.max_batch
     share = -(-(len(others) + 1) // max(len(view.idle(instance.configuration)), 1))
+    if view.capacity.fill_s.get(first.record.call.stage):
+        share = most  # batches were waited for
     for each in others if most > items else ():
         items += each.record.call.size
         left = min(left, each.left_s)

@@ -1,0 +1,76 @@
+"""What no plan for a fleet can do better, even for one who knows what comes.
+
+Nobody waits for an instance, instances are busy all the time, and along every path only the mean run times have to fit
+the SLO. Batches are as full as arrivals allow: the requests of one batch have arrived within one SLO, or the first
+would be late. To cover Poisson arrivals at rate ``r`` by as few windows of length ``T`` as possible, each window begins
+with an arrival and holds ``1 + r T`` of them on average; so a stage with ``n`` calls per request cannot have batches of
+more than ``n (1 + r T)`` calls on average. (The joules of a batch are taken as linear in its size between the sizes
+measured.)
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+
+from heterosis.planning.curve import Curve
+from heterosis.planning.fleet.allotment import rest_power_w
+from heterosis.planning.fleet.options import Option, enumerate_options, undominated
+from heterosis.planning.fleet.program import FleetProgram, Limits
+from heterosis.planning.fleet.task import Objective, Task
+from heterosis.terms import Configuration
+
+
+def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
+    """Return a cost, by the task's first objective, that no plan stays below; None where no plan is possible at all.
+
+    Devices can be divided, which is a bound for any plan; with ``whole_devices`` they cannot: that is a bound where
+    requests come more often than a device can be switched off and on again.
+    """
+    kept = undominated(list(_options(task)), _energy_j, by_variant=True)
+    program = FleetProgram(task, kept, Limits())
+    rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
+    if whole_devices:
+        solved = program.solve()
+        return None if solved is None else solved[1] + rest
+    found = program.relaxed(task.objectives[0])
+    return None if found is None else found.cost + rest
+
+
+def _options(task: Task) -> Iterator[Option]:
+    """Every option as if nothing stood in its way."""
+    curves = _curves(task)
+    seen = set()
+    for option in enumerate_options(task):
+        workload = task.stages[option.stage]
+        window_s = workload.slo.latency_ms / 1e3
+        fullest = workload.demand(option.stage).mean * (1 + workload.rate_rps * window_s)
+        batch = min(option.batch, math.ceil(fullest))
+        key = (option.configuration, option.group, batch)
+        if key not in seen:
+            seen.add(key)
+            curve = curves[option.configuration]
+            run_s, joules = curve.mean_ms[batch] / 1e3, curve.energy[batch].joules
+            yield replace(
+                option,
+                batch=batch,
+                utilisation=1.0,
+                slot_s=option.configuration.threads * run_s / batch,
+                run_s=run_s,
+                servers=0,
+                wait_s=0.0,
+                fill_s=0.0,
+                energy_j=None if joules is None else joules / batch,
+            )
+
+
+def _curves(task: Task) -> dict[Configuration, Curve]:
+    points = defaultdict(list)
+    for workload in task.workloads:
+        for point in workload.profile.points:
+            points[point.configuration].append(point)
+    return {configuration: Curve(measured) for configuration, measured in points.items()}
+
+
+def _energy_j(option: Option) -> float:
+    return option.energy_j or 0.0
