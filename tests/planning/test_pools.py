@@ -11,6 +11,7 @@ from heterosis.planning.pools import (
     Load,
     Pool,
     Rates,
+    Scarcity,
     cheapest_first,
     cost,
     least_upkeep,
@@ -172,3 +173,25 @@ def test_what_no_type_serves_in_time_has_no_pool() -> None:
     """However many machines."""
     load = Load(shares=(1.0,), run_s=((0.3,),), limit_s=0.2)
     assert list(cheapest_first(load, 1.0, (1.0,))) == []
+
+
+def test_a_type_that_nothing_replaces_is_not_tried_again_in_vain() -> None:
+    """Only the first type serves large sizes; if it needs three machines of it, none with fewer is tried for long."""
+    load = Load(shares=(0.5, 0.5), run_s=((0.1, 0.1), (0.1, 0.9)), limit_s=0.2)
+    asked: list[Pool] = []
+
+    def holds(pool: Pool) -> bool:
+        asked.append(pool)
+        return pool[0] >= 3 and pool[1] >= 2
+
+    scarcity = Scarcity(load, 10, holds)
+    bounded = [(float(one + count), (one, count)) for count in range(4) for one in range(1, 5)]
+    found = search(
+        scarcity.spare(sorted(bounded)),
+        lambda pool, _: float(sum(pool)) if scarcity.holds(pool) else None,
+        highest=False,
+    )
+    assert found.best is not None
+    assert found.best.pool == (3, 2)
+    assert scarcity.too_few == {0: 2}
+    assert [pool for pool in asked if pool[0] <= 2] == [(1, 0), (1, 5), (2, 0), (2, 5)]

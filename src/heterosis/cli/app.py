@@ -18,6 +18,7 @@ from heterosis.cli.console import Interrupted, complain
 from heterosis.cli.demo import demo
 from heterosis.cli.devices import devices
 from heterosis.cli.plan import plan
+from heterosis.cli.pool import pool
 from heterosis.cli.profile import profile
 from heterosis.cli.serve import serve
 from heterosis.cli.simulate import simulate
@@ -34,6 +35,7 @@ VERBS: tuple[Callable[..., None], ...] = (
     variants,
     profile,
     plan,
+    pool,
     simulate,
     serve,
     bench,

@@ -4,6 +4,7 @@ A pool that need only be compared is not measured to the end: a short run far be
 well beyond it, spare the others.
 """
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +18,13 @@ from heterosis.studies.kairos.load import simulate
 from heterosis.studies.kairos.plans import plan_of
 from heterosis.studies.kairos.search import COARSE_SEEDS, Allowable, allowable_qps, rough_qps
 from heterosis.studies.kairos.setting import ALLOWED_VIOLATIONS
-from heterosis.studies.pool.offer import Offer
+from heterosis.studies.pool.offer import Offer, Power
 
 REQUESTS = 4_000
-"""Queries of one run."""
+"""Queries of one run, at the least."""
+LASTS = 50
+"""A run lasts so many times the latency limit, at the least: at its end whatever waits is still served, which counts
+for nothing only if it is little."""
 WELL_BEYOND = 1.25
 """Violations of the first seeds, as a multiple of those allowed, beyond which the other seeds are spared."""
 
@@ -34,18 +38,20 @@ class Trials:
         policy: str,
         seeds: int,
         *,
+        power: dict[str, Power] | None = None,
         requests: int = REQUESTS,
         told: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """Take the policy that serves, and how many runs of how many queries a figure is the mean of.
 
-        ``told`` is told of each pool whose turn it is.
+        The policy knows the ``power`` of each type only where it is given. ``told`` is told of each pool whose turn it
+        is.
         """
-        self.offer, self.load = offer, offer.load()
-        self._policy, self._seeds, self._requests, self._told = policy, seeds, requests, told
+        self.offer, self.load, self.policy = offer, offer.load(), policy
+        self._seeds, self._requests, self._told = seeds, requests, told
         self._sizes = Shares(tuple(offer.shares), tuple(offer.shares.values()))
-        power = offer.power or {}
-        self._dynamic_w = {kind: each.active_w - each.idle_w for kind, each in power.items()} or None
+        self._power = power or {}
+        self._dynamic_w = {kind: each.active_w - each.idle_w for kind, each in self._power.items()} or None
         self.simulated_s = 0.0
         """Wall time spent in the simulator."""
         self._allowable: dict[Pool, Allowable] = {}
@@ -74,7 +80,7 @@ class Trials:
     def holds(self, pool: Pool, qps: float) -> bool:
         """Whether 99 % of the queries are in time at a load."""
         self._told(f"{pool} at {qps:.4g}/s")
-        if self._violations(pool, qps, 0, self._requests // SHORT) > SHORT * ALLOWED_VIOLATIONS:
+        if self._violations(pool, qps, 0, part=SHORT) > SHORT * ALLOWED_VIOLATIONS:
             return False
         shares: list[float] = []
         for seed in range(self._seeds):
@@ -84,27 +90,24 @@ class Trials:
         return bool(np.mean(shares) <= ALLOWED_VIOLATIONS)
 
     def power_w(self, pool: Pool, qps: float) -> float:
-        """Mean power of a pool that serves a load: of every machine its idle power, of busy ones what they draw above."""
-        assert self.offer.power is not None  # noqa: S101 - whoever asks has looked
-        outcome = self._outcome(pool, qps, 0, self._requests, self._dynamic_w)
-        assert outcome.dynamic_joules is not None  # noqa: S101 - as above
-        idle = cost(pool, [each.idle_w for each in self.offer.power.values()])
-        return idle + outcome.dynamic_joules / outcome.duration_s
+        """Mean power of a pool that serves a load: of every machine its idle power, of busy ones what is above that."""
+        outcomes = [self._outcome(pool, qps, seed) for seed in range(min(self._seeds, COARSE_SEEDS))]
+        dynamic_w = np.mean([(outcome.dynamic_joules or 0.0) / outcome.duration_s for outcome in outcomes])
+        return cost(pool, [each.idle_w for each in self._power.values()]) + float(dynamic_w)
 
-    def _violations(self, pool: Pool, qps: float, seed: int, requests: int | None = None) -> float:
-        outcome = self._outcome(pool, qps, seed, self._requests if requests is None else requests)
-        return float(outcome.records.violated.mean())
+    def _violations(self, pool: Pool, qps: float, seed: int, *, part: int = 1) -> float:
+        return float(self._outcome(pool, qps, seed, part=part).records.violated.mean())
 
     def _roughly(self, pool: Pool, qps: float, seed: int) -> float:
         """Where a short run is far beyond what is allowed, spare the whole one."""
-        short = self._violations(pool, qps, seed, self._requests // SHORT)
+        short = self._violations(pool, qps, seed, part=SHORT)
         return short if short > SHORT * ALLOWED_VIOLATIONS else self._violations(pool, qps, seed)
 
-    def _outcome(
-        self, pool: Pool, qps: float, seed: int, requests: int, dynamic_w: dict[str, float] | None = None
-    ) -> Outcome:
+    def _outcome(self, pool: Pool, qps: float, seed: int, *, part: int = 1) -> Outcome:
+        """Run one of so many parts of a whole run."""
         began = time.perf_counter()
-        plan = plan_of(self.offer.setting(), pool, self.offer.runs, self._policy, qps, dynamic_w)
+        plan = plan_of(self.offer.setting(), pool, self.offer.runs, self.policy, qps, self._dynamic_w)
+        requests = max(self._requests, math.ceil(LASTS * self.load.limit_s * qps)) // part
         outcome = simulate(plan, self.offer.runs, self._sizes, seed=seed, requests=requests)
         self.simulated_s += time.perf_counter() - began
         return outcome
