@@ -58,6 +58,7 @@ def _options(task: Task) -> Iterator[Option]:
                 slot_s=option.configuration.threads * run_s / batch,
                 run_s=run_s,
                 servers=0,
+                batch_s=run_s,
                 wait_s=0.0,
                 fill_s=0.0,
                 energy_j=None if joules is None else joules / batch,

@@ -11,12 +11,23 @@ import numpy as np
 from heterosis.planning.curve import Curve
 from heterosis.planning.demand import Demand
 from heterosis.planning.fleet.task import Task, Workload
-from heterosis.planning.fleet.waits import fill_s, queue_s
+from heterosis.planning.fleet.waits import filled, queue_s
 from heterosis.terms import Configuration, OperatingPoint, Variant
 
 UTILISATIONS = (0.3, 0.5, 0.7, 0.85, 0.95)
 """Shares of its time that a device may be planned to be busy: the higher, the fewer devices and the longer the
 waits."""
+
+COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""Instances that a stage may be spread over though fewer would carry it: with more of them calls wait less, and those
+that are ready together are done sooner."""
+
+OPEN_S = tuple(0.001 * 2.0**step for step in range(16))
+"""How long batches may be kept open, where they are at all."""
+OF_ITS_RUN = 0.25
+"""Of the time that it runs, what a batch is kept open for at least, if at all."""
+FULL = 0.95
+"""A share of its size at which a batch is full enough: to keep it open for longer fills it no more."""
 
 ROUNDING = 1e-9
 """Relative error of times that were added up."""
@@ -38,14 +49,18 @@ class Option:
     group: Group
     batch: int
     utilisation: float
+    servers: int
+    """Instances that its times count on, if it serves the whole stage."""
     slot_s: float
-    """Slots times seconds that a call takes of a device, its share of a full batch."""
+    """Slots times seconds that a call takes of a device, its share of a batch as full as it is on average."""
+    batch_s: float
+    """Mean time of a full batch."""
     run_s: float
     """All calls of a request that are ready together, at the SLO's percentile, with the way there and back."""
     wait_s: float
-    """From ready until begun: for a full batch, and for an instance."""
+    """From ready until begun: for others of its batch, and for an instance."""
     fill_s: float
-    """The part of it that is waiting for a full batch."""
+    """The part of it for which a batch is kept open."""
     energy_j: float | None
     """Dynamic energy of a call."""
     memory_bytes: int
@@ -64,9 +79,14 @@ class Option:
         return self.slot_s / self.utilisation
 
     @property
+    def slots(self) -> int:
+        """Slots of its servers."""
+        return self.servers * self.configuration.threads
+
+    @property
     def name(self) -> str:
         """For people, unique in its stage and group."""
-        return f"{self.variant.name} in batches of {self.batch}, {self.utilisation:.0%} busy"
+        return f"{self.variant.name} in batches of {self.batch}, {self.utilisation:.0%} busy, on {self.servers}"
 
 
 def enumerate_options(task: Task) -> list[Option]:
@@ -119,29 +139,60 @@ def _options(
         for batch, point in curve.points.items():
             if kind.memory_bytes is not None and point.memory_bytes > kind.memory_bytes:
                 continue
-            mean_s = curve.mean_ms[batch] / 1e3
-            slot_s = configuration.threads * mean_s / batch
+            run_s = curve.mean_ms[batch] / 1e3
             spread = (curve.quantile_ms(batch, 95) - curve.quantile_ms(batch, 50)) / 1.645 / curve.mean_ms[batch]
-            joules = curve.energy[batch].joules
-            for utilisation in UTILISATIONS:
-                servers = min(most, max(1, math.ceil(rate * mean_s / batch / utilisation)))
-                filling = fill_s(batch, rate)
-                queueing = queue_s(mean_s, servers, utilisation, 1 - percent / 100, together / batch + spread**2)
-                yield Option(
-                    stage=configuration.stage,
-                    variant=variant,
-                    configuration=configuration,
-                    group=group,
-                    batch=batch,
-                    utilisation=utilisation,
-                    slot_s=slot_s,
-                    run_s=curve.stage_ms(width, batch, servers, percent) / 1e3 + 2 * kind.link_ms / 1e3,
-                    wait_s=filling + queueing,
-                    fill_s=filling,
-                    energy_j=None if joules is None else joules / batch,
-                    memory_bytes=point.memory_bytes,
-                    load_j=configuration.threads * watts * (point.load_ms + point.warm_up_ms) / 1e3,
-                )
+            for open_s in _open(curve, batch, rate, together, workload.slo.latency_ms / 1e3):
+                size = filled(batch, open_s, rate, together)
+                mean_s, joules = _of_batch(curve, size)
+                variation = together / (batch if open_s else size) + spread**2
+                for utilisation in UTILISATIONS:
+                    least = min(most, max(1, math.ceil(rate * mean_s / size / utilisation)))
+                    for servers in (least, *(count for count in COUNTS if least < count <= most)):
+                        rounds = math.ceil(width / (servers * batch))
+                        done_s = (rounds - 1) * run_s + curve.quantile_ms(batch, percent) / 1e3
+                        queueing = queue_s(run_s, servers, utilisation, 1 - percent / 100, variation)
+                        yield Option(
+                            stage=configuration.stage,
+                            variant=variant,
+                            configuration=configuration,
+                            group=group,
+                            batch=batch,
+                            utilisation=utilisation,
+                            servers=servers,
+                            slot_s=configuration.threads * mean_s / size,
+                            batch_s=run_s,
+                            run_s=done_s + 2 * kind.link_ms / 1e3,
+                            wait_s=open_s + queueing,
+                            fill_s=open_s,
+                            energy_j=None if joules is None else joules / size,
+                            memory_bytes=point.memory_bytes,
+                            load_j=configuration.threads * watts * (point.load_ms + point.warm_up_ms) / 1e3,
+                        )
+                        if rounds == 1 and not queueing:  # more of them would change nothing
+                            break
+
+
+def _open(curve: Curve, batch: int, rate: float, together: float, most_s: float) -> Iterator[float]:
+    """For how long batches of a size may be kept open: not at all where what comes together fills no smaller one."""
+    if all(smaller < together for smaller in curve.points if smaller < batch):
+        yield 0.0
+    for open_s in OPEN_S:
+        if batch <= together or open_s > most_s:
+            return
+        if open_s >= OF_ITS_RUN * curve.mean_ms[batch] / 1e3:
+            yield open_s
+            if filled(batch, open_s, rate, together) >= FULL * batch:
+                return
+
+
+def _of_batch(curve: Curve, size: float) -> tuple[float, float | None]:
+    """Mean time and dynamic energy of batches of a size, whole or not."""
+    below = math.floor(size)
+    above, part = math.ceil(size), size - below
+    joules = [curve.energy[at].joules for at in (below, above)]
+    mean_s = ((1 - part) * curve.mean_ms[below] + part * curve.mean_ms[above]) / 1e3
+    first, second = joules
+    return mean_s, None if first is None or second is None else (1 - part) * first + part * second
 
 
 def rounded(options: Sequence[Option], levels: Mapping[str, Sequence[float]]) -> list[Option]:
@@ -158,8 +209,8 @@ def rounded(options: Sequence[Option], levels: Mapping[str, Sequence[float]]) ->
 def undominated(options: Sequence[Option], cost: Callable[[Option], float], *, by_variant: bool) -> list[Option]:
     """Leave out options that another of the same stage and group is as good as, in every way.
 
-    What counts is the cost of a call, the device time it needs, its latency and memory, and the variant's accuracy;
-    with ``by_variant``, only options of one variant are compared. Of equals, the first stays.
+    What counts is the cost of a call, the device time it needs, its servers, latency and memory, and the variant's
+    accuracy; with ``by_variant``, only options of one variant are compared. Of equals, the first stays.
     """
     kinds: dict[tuple[str, Group, str], list[Option]] = defaultdict(list)
     for option in options:
@@ -170,11 +221,11 @@ def undominated(options: Sequence[Option], cost: Callable[[Option], float], *, b
 def _front(options: Sequence[Option], cost: Callable[[Option], float]) -> Iterable[Option]:
     figures = np.array(
         [
-            (cost(each), each.device_s, each.latency_s, each.memory_bytes, -(each.variant.accuracy or 0.0))
+            (cost(each), each.device_s, each.slots, each.latency_s, each.memory_bytes, -(each.variant.accuracy or 0.0))
             for each in options
         ]
     )
     no_worse = (figures[:, None] <= figures).all(axis=-1)
     order = np.arange(len(options))
     beaten = (no_worse & (~no_worse.T | (order[:, None] < order))).any(axis=0)
-    return (option for option, out in zip(options, beaten.tolist(), strict=True) if not out)
+    return (option for option, out in zip(options, np.atleast_1d(beaten), strict=True) if not out)

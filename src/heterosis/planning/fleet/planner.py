@@ -16,7 +16,7 @@ Verify = Callable[[Allotment], Verdict]
 """Tries an allotment, for example in the simulator; the latency is a multiple of the SLO where pipelines differ in
 it."""
 
-MANY, LEVELS, REACH = 400, 8, 2.0
+MANY, LEVELS, REACH = 100, 16, 2.0
 """Options that are taken as they are; levels of latency that more are rounded to; and how far, as a ratio, these then
 lie around what was found."""
 
@@ -45,6 +45,8 @@ def allot(task: Task, *, limits: Limits | None = None, options: Sequence[Option]
     """
     limits = limits or Limits()
     options = usable(task) if options is None else options
+    if {option.stage for option in options} != set(task.stages):
+        return None
     if len(options) <= MANY:
         return _solved(task, options, limits)
     coarse = _solved(task, _rounded(task, options, _evenly(task, options, limits)), limits)

@@ -324,14 +324,15 @@ class FleetProgram:
         shares = []
         for part in self.parts:
             count = round(values[self.on[part]])
-            hosts: dict[tuple[object, int], Hosted] = {}
+            hosts: dict[tuple[object, int, float], Hosted] = {}
             for column, (option, of) in zip(self.flow, self.columns_of, strict=True):
                 if of == part and values[column] > NOTHING * self.demand[option.stage]:
                     # Options that differ in how busy the devices may be are one; the slower speaks for both.
-                    same = hosts.get((option.configuration, option.batch))
-                    slower = option if same is None or same.option.wait_s < option.wait_s else same.option
+                    key = (option.configuration, option.batch, option.fill_s)
+                    same = hosts.get(key)
+                    slower = option if same is None or same.option.latency_s < option.latency_s else same.option
                     per_s = float(values[column]) + (0.0 if same is None else same.per_s)
-                    hosts[option.configuration, option.batch] = Hosted(option=slower, per_s=per_s)
+                    hosts[key] = Hosted(option=slower, per_s=per_s)
             if count and hosts:
                 shares.append(Share(group=part[0], count=count, hosts=tuple(hosts.values())))
         return Allotment(planner="heterosis", shares=tuple(shares))

@@ -1,8 +1,10 @@
 """How long a call waits until its batch begins: for the batch to fill, and for an instance.
 
-*Fill.* Calls come at ``rate`` per second to one central queue; the first of a batch of ``b`` waits for ``b - 1`` more.
-So many Poisson arrivals take ``(b - 1) / rate`` on average with a standard deviation of ``sqrt(b - 1) / rate``; one
-deviation above the mean is what a call is allowed to wait (`fill_s`).
+*Fill.* Calls come at ``rate`` per second to one central queue, ``together`` at a time; a batch leaves when it is full,
+or when its first calls have waited for as long as it is kept open. In so long come ``N`` more groups, Poisson
+distributed, so a batch of at most ``b`` has ``first + n E[min(N, (b - first) / n)]`` calls, with ``n`` together and
+``first`` the lesser of ``n`` and ``b`` (`filled`). How long batches stay open is the plan's to choose, not the
+arrivals': where fewer calls come, fewer batches leave, and none is slower.
 
 *Queue.* Batches come to ``c`` instances that serve from that queue, and are busy for the share ``rho``. With service
 time ``S`` and squared coefficients of variation ``va`` of the gaps between batches and ``vs`` of the service, the
@@ -39,6 +41,12 @@ def queue_s(service_s: float, servers: int, utilisation: float, late: float, var
     return service_s * variation / (2 * servers * (1 - utilisation)) * math.log(waiting / late)
 
 
-def fill_s(batch: int, rate: float) -> float:
-    """Return how long the first call of a batch is allowed to wait for the others."""
-    return (batch - 1 + math.sqrt(batch - 1)) / rate
+def filled(batch: int, open_s: float, rate: float, together: float) -> float:
+    """Return the mean number of calls in batches of at most ``batch`` that are kept open for so long."""
+    first = min(together, batch)
+    room, groups = (batch - first) / together, rate / together * open_s
+    probability, more = math.exp(-groups), room
+    for number in range(math.floor(room) + 1):  # E[min(N, room)] = room - sum over n <= room of (room - n) P(N = n)
+        more -= (room - number) * probability
+        probability *= groups / (number + 1)
+    return first + together * more
