@@ -5,8 +5,9 @@ several stages needs as many devices as satisfy the planner's own
 
     sum of x slot_s / utilisation <= slots k
 
-and where several shares can serve the same calls, those that draw least for what they bear get them, as far as the
-fleet has devices of their kind: a program of one integer for each share, solved in milliseconds.
+and no fewer than its options' waits count on (``servers``). Where several shares can serve the same calls, those that
+draw least for what they bear get them, as far as the fleet has devices of their kind: a program of one integer for each
+share, solved in milliseconds.
 """
 
 import math
@@ -17,7 +18,7 @@ import msgspec
 import numpy as np
 
 from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, on_power_w
-from heterosis.planning.fleet.options import Group
+from heterosis.planning.fleet.options import ROUNDING, Group, Option
 from heterosis.planning.fleet.task import Task
 from heterosis.planning.solver import Program, Row
 
@@ -64,6 +65,7 @@ class _Program:
         self.program = Program(np.zeros(columns), np.full(columns, math.inf), len(shares))
         self._keep_inventory(on.devices())
         self._serve(wanted)
+        self._keep_waits(factors)
 
     def _keep_inventory(self, on: Mapping[Group, int]) -> None:
         of_group, of_kind = defaultdict[Group, list[int]](list), defaultdict[int, list[int]](list)
@@ -77,17 +79,38 @@ class _Program:
             self.program.add(dict.fromkeys(numbers, 1.0), upper=len(self.task.kinds[kind].units))
 
     def _serve(self, wanted: Mapping[tuple[str, str], float]) -> None:
-        busy = [
-            {number: -float(self.task.kinds[share.group[0]].slots)} for number, share in enumerate(self.planned.shares)
-        ]
         served = {key: {column: 1.0} for key, column in self.unserved.items()}
-        for column, (number, host) in zip(self.flow, self.hosts, strict=True):
-            busy[number][column] = host.option.device_s
+        for column, (_, host) in zip(self.flow, self.hosts, strict=True):
             served[host.option.stage, host.option.variant.name][column] = 1.0
-        for row in busy:
-            self.program.add(row, upper=0)
         for key, row in served.items():
             self.program.add(row, wanted[key], wanted[key])
+
+    def _keep_waits(self, factors: Mapping[str, float]) -> None:
+        """No device is busier than planned, and calls are spread over as many instances as their waits count on."""
+        rates = {stage: sum(host.per_s for host in self.planned.hosted(stage)) for stage in self.task.stages}
+        for number, share in enumerate(self.planned.shares):
+            slots = self.task.kinds[share.group[0]].slots
+            busy: dict[int, float] = {}
+            spread, before = defaultdict[str, dict[int, float]](dict), defaultdict[str, dict[int, float]](dict)
+            for column, (of_share, host) in zip(self.flow, self.hosts, strict=True):
+                if of_share == number:
+                    option = host.option
+                    rate, factor = rates[option.stage], factors[self.task.stages[option.stage].graph.pipeline]
+                    abreast = slots // option.configuration.threads
+                    busy[column] = option.device_s / slots
+                    spread[option.stage][column] = _servers(option, rate, factor) / abreast / (factor * rate or 1.0)
+                    before[option.stage][column] = option.servers / abreast / rate
+            self._at_most(number, busy, busy)
+            for stage, devices in spread.items():
+                self._at_most(number, devices, before[stage])
+
+    def _at_most(self, number: int, devices: Mapping[int, float], planned: Mapping[int, float]) -> None:
+        """Devices that each call per second needs add up to those of a share, or to as many more as in the plan."""
+        share = self.planned.shares[number]
+        flows = {column: self.hosts[column - self.flow.start][1].per_s for column in planned}
+        needed = sum(flows[column] * each for column, each in planned.items())
+        ease = min(1.0, share.count / needed) if needed else 1.0
+        self.program.add({number: -1.0, **{column: ease * each for column, each in devices.items()}}, upper=0)
 
     def _cost(self) -> Row:
         """Watts; just devices where a figure is missing."""
@@ -130,3 +153,14 @@ class _Program:
             if per_s > NOTHING
         )
         return Allotment(planner=self.planned.planner, shares=tuple(found), reasons=reasons)
+
+
+def _servers(option: Option, rate: float, factor: float) -> int:
+    """Instances that an option's times count on at another rate: fewer at a lower one, where the load asked for them.
+
+    Where they are more than that, calls that are ready together are spread over them, at any rate.
+    """
+    busy = rate * option.slot_s / option.configuration.threads / option.utilisation
+    if option.servers > math.ceil(busy - ROUNDING):
+        return option.servers
+    return min(option.servers, max(1, math.ceil(factor * busy - ROUNDING)))
