@@ -49,8 +49,8 @@ class Capacity:
         """Most items of a batch of each configuration."""
         self.width = {placement.configuration: len(placement.slots) or 1 for placement in plan.placements}
         """Slots that an instance of each configuration occupies."""
-        self.full = {stage: max(self.max_batch[each] for each in of) for stage, of in self.configurations.items()}
-        """Most items of a batch of each stage."""
+        self.full = {stage.stage: stage.batch for stage in plan.stages}
+        """Items that a batch of each stage is waited for to have."""
         self.fill_s = {stage.stage: stage.fill_ms / 1e3 for stage in plan.stages}
         """How long a call of each stage may wait for a fuller batch."""
         self.least_accuracy = {stage.stage: stage.accuracy for stage in plan.stages if stage.accuracy is not None}

@@ -45,7 +45,7 @@ from heterosis.scheduling.events import (
     RequestEnded,
     TimerFired,
 )
-from heterosis.scheduling.policies import make_policy
+from heterosis.scheduling.policies import make_policy, successor
 from heterosis.scheduling.policy import Dispatch, Drop, Wake
 from heterosis.scheduling.pools import Pools
 from heterosis.scheduling.queues import Queue
@@ -78,6 +78,7 @@ class Scheduler:
         self._now = 0.0
         self._effects: list[Effect] = []
         self.view = View(self.queues, self.instances, self.pools, self.backlog)
+        self._policy = make_policy(plan.policy)
         self._adopt(plan)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             RequestArrived: self._request_arrived,
@@ -327,7 +328,7 @@ class Scheduler:
         self.pools.regroup(self.capacity.group, self.instances.values())
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
         self.view.plan, self.view.capacity, self.view.estimates = plan, self.capacity, self.estimates
-        self._policy = make_policy(plan.policy)
+        self._policy = successor(self._policy, plan.policy)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()
         for record in waiting:

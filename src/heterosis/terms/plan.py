@@ -40,8 +40,10 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     tail_ms: float
     demand_per_s: float
     utilisation: float
+    batch: int = 1
+    """Items that make a batch full."""
     fill_ms: float = 0.0
-    """How long a call may wait for a fuller batch, where its deadline allows; 0: whatever is there is run at once."""
+    """How long a call may wait for a full batch, where its deadline allows; 0: whatever is there is run at once."""
     variants: tuple[Variant, ...] = ()
     """Every variant that its instances run, ``variant`` first; empty where that is the only one."""
     accuracy: float | None = None

@@ -5,7 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, dynamic_w, latency_s, power_w
 from heterosis.planning.fleet.options import Group, Option
 from heterosis.planning.fleet.task import Task, Unit, Workload
-from heterosis.terms import UNKNOWN, Energy, Placement, Plan, Prediction, Quality, StagePlan
+from heterosis.terms import UNKNOWN, Configuration, Energy, Placement, Plan, Prediction, Quality, StagePlan
+
+BATCH_SHARE = 0.2
+"""Of the SLO: what a batch may take that is larger than planned, because more calls wait than was thought."""
 
 
 def to_plan(task: Task, allotment: Allotment, *, policy: str = "heterosis", prefer: Collection[Unit] = ()) -> Plan:
@@ -63,23 +66,35 @@ def _placements(task: Task, share: Share, unit: Unit) -> Iterable[Placement]:
             hosted[host.option.configuration] = host.option
     for option in hosted.values():
         threads = option.configuration.threads
+        most = max(option.batch, _bearable(task, option.configuration))
         for number in range(slots // threads):
-            parts = (
-                option.stage,
-                option.variant.name,
-                option.configuration.power_mode,
-                f"{threads}t",
-                f"b{option.batch}",
-            )
+            mode = option.configuration.power_mode
+            what = (option.stage, option.variant.name, mode, f"{threads} threads", f"batch {most}")
             yield Placement(
-                instance="/".join((*parts, node, device, str(number))),
+                instance="/".join((*what, node, device, str(number))),
                 configuration=option.configuration,
-                max_batch=option.batch,
+                max_batch=most,
                 node=node,
                 device=device,
                 slots=tuple(range(number * threads, (number + 1) * threads)),
                 accuracy=option.variant.accuracy,
             )
+
+
+def _bearable(task: Task, configuration: Configuration) -> int:
+    """Return the largest batch that takes no more than `BATCH_SHARE` of the SLO.
+
+    It does not depend on the load, so that another plan for more of it need not start the instance anew.
+    """
+    workload = task.stages[configuration.stage]
+    return max(
+        (
+            point.batch
+            for point in workload.profile.points
+            if point.configuration == configuration and point.latency.p95_ms <= BATCH_SHARE * workload.slo.latency_ms
+        ),
+        default=1,
+    )
 
 
 def _stage(task: Task, allotment: Allotment, stage: str) -> StagePlan:
@@ -93,6 +108,7 @@ def _stage(task: Task, allotment: Allotment, stage: str) -> StagePlan:
         accuracy=_mean_accuracy(hosts) if len(variants) > 1 else None,
         budget_ms=1e3 * max(host.option.latency_s for host in hosts),
         tail_ms=1e3 * _tail_s(workload, allotment, stage),
+        batch=max(host.option.batch for host in hosts),
         fill_ms=1e3 * max(host.option.fill_s for host in hosts),
         demand_per_s=sum(host.per_s for host in hosts),
         utilisation=sum(host.per_s * host.option.slot_s for host in hosts),

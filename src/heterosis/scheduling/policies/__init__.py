@@ -56,6 +56,15 @@ WORK_CONSERVING = frozenset({"fcfs", "least_laxity"})
 """Policies that never leave an instance idle while a call that it could run waits."""
 
 
+def successor(before: Policy, name: str) -> Policy:
+    """Make the policy of a new plan. One of the same kind as before takes over what that has learnt of the load."""
+    policy = make_policy(name)
+    inherit = getattr(policy, "inherit", None)
+    if inherit is not None and type(policy) is type(before):
+        inherit(before)
+    return policy
+
+
 def make_policy(name: str) -> Policy:
     """Make a policy by its name. ``drs:200`` is `Drs` with that threshold. Raise UsageError where there is none."""
     if name in POLICIES:

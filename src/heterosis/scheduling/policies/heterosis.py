@@ -94,6 +94,11 @@ class Heterosis:
         self._caution = 1.0
         """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
 
+    def inherit(self, before: "Heterosis") -> None:
+        """Take over what was learnt under the plan before; prices are of its groups of slots, and learnt anew."""
+        self._fairness, self._mixing = before._fairness, before._mixing  # noqa: SLF001 - of its own kind
+        self._busy, self._caution = before._busy, before._caution  # noqa: SLF001
+
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
         backlog = view.backlog.before(request.deadline - view.now)

@@ -1,0 +1,137 @@
+"""Who plans: ours, ours with one thing left out, and planners that do not look at energy."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+import msgspec
+
+from heterosis.planning.fleet import Allotment, Limits, Objective, Task, Workload, allot
+from heterosis.planning.fleet.planners import make_planner
+from heterosis.studies.energy.setting import fleet
+from heterosis.terms import Fleet, Plan, Profile
+
+OURS = "heterosis"
+BLIND = ("fastest", "loki", "inferline", "homogeneous")
+"""Energy-blind planners: the fastest device, the fewest devices, the least price, the best of one kind (fewest)."""
+LATENCY = 0.85
+"""Of the SLO, what ours plans for."""
+HORIZON_S = 60.0
+"""For how long ours takes a plan to hold, when it weighs what starting a device costs."""
+
+
+class Competitor(msgspec.Struct, frozen=True, kw_only=True):
+    """A planner, and what it is given to plan with."""
+
+    name: str
+    objective: Objective
+    planner: Callable[[Task], Allotment | None]
+    fleet: Fleet
+    mix: bool = False
+    narrow: Callable[[Workload], Workload] = lambda workload: workload
+    """Leaves out what it may not use."""
+    power_off: bool = True
+    """Whether devices without work are off; otherwise they idle."""
+
+    def task(self, workloads: tuple[Workload, ...], now: Plan | None = None) -> Task:
+        """What it is asked."""
+        task = Task(
+            workloads=tuple(map(self.narrow, workloads)),
+            fleet=self.fleet,
+            objectives=(self.objective,),
+            mix=self.mix,
+            horizon_s=HORIZON_S,
+        )
+        return task if now is None else msgspec.structs.replace(task, now=_on(task, now))
+
+    def plan(self, task: Task) -> Allotment | None:
+        """Plan."""
+        return self.planner(task)
+
+
+def _on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:
+    """Devices that a plan has on, by type and mode."""
+    kinds = {unit: kind.type.name for kind in task.kinds for unit in kind.units}
+    units = {((each.node, each.device), each.configuration.power_mode) for each in plan.placements}
+    found: dict[tuple[str, str], int] = {}
+    for unit, mode in units:
+        found[kinds[unit], mode] = found.get((kinds[unit], mode), 0) + 1
+    return found
+
+
+def _ours(task: Task) -> Allotment | None:
+    answer = allot(task, limits=Limits(latency=LATENCY))
+    return answer and answer.allotment
+
+
+def _one_type(task: Task) -> Allotment | None:
+    """Ours on one kind of device; the cheapest that can do it."""
+    found = []
+    for number in range(len(task.kinds)):
+        alone = Fleet(
+            nodes=tuple(
+                node
+                for node in task.fleet.nodes
+                if any((node.name, device.name) in task.kinds[number].units for device in node.devices)
+            )
+        )
+        answer = allot(msgspec.structs.replace(task, fleet=alone), limits=Limits(latency=LATENCY))
+        if answer is not None:
+            found.append((answer.cost, number, answer.allotment))
+    return min(found, key=lambda each: each[0])[2] if found else None
+
+
+@cache
+def _fastest_modes() -> Fleet:
+    """The rack with each device in its first mode, the fastest."""
+    nodes = []
+    for node in fleet().nodes:
+        devices = tuple(
+            msgspec.structs.replace(
+                device, type=msgspec.structs.replace(device.type, power_modes=device.type.power_modes[:1])
+            )
+            for device in node.devices
+        )
+        nodes.append(msgspec.structs.replace(node, devices=devices))
+    return Fleet(nodes=tuple(nodes))
+
+
+def _most_accurate(workload: Workload) -> Workload:
+    """A workload whose stages have their most accurate model alone, on every engine."""
+    best: dict[str, str] = {}
+    for stage in workload.graph.stages:
+        best[stage] = max(workload.variants.of(stage), key=lambda each: each.accuracy or 0.0).model
+    kept = tuple(each for each in workload.variants.variants if each.model == best[each.stage])
+    return msgspec.structs.replace(workload, variants=msgspec.structs.replace(workload.variants, variants=kept))
+
+
+def _one_by_one(workload: Workload) -> Workload:
+    points = tuple(point for point in workload.profile.points if point.batch == 1)
+    profile: Profile = msgspec.structs.replace(workload.profile, points=points)
+    return msgspec.structs.replace(workload, profile=profile)
+
+
+def competitors() -> Mapping[str, Competitor]:
+    """All of them, by name."""
+    rack = fleet()
+    ours = Competitor(name=OURS, objective=Objective.ENERGY, planner=_ours, fleet=rack, mix=True)
+    change = msgspec.structs.replace
+    blind = {
+        "fastest": Objective.DEVICES,
+        "loki": Objective.DEVICES,
+        "inferline": Objective.PRICE,
+        "homogeneous": Objective.DEVICES,
+    }
+    found = [
+        ours,
+        *(
+            Competitor(name=name, objective=objective, planner=make_planner(name), fleet=rack)
+            for name, objective in blind.items()
+        ),
+        change(ours, name=f"{OURS}:without_power_off", power_off=False),
+        change(ours, name=f"{OURS}:without_power_modes", fleet=_fastest_modes()),
+        change(ours, name=f"{OURS}:without_variants", narrow=_most_accurate),
+        change(ours, name=f"{OURS}:without_mixing_variants", mix=False),
+        change(ours, name=f"{OURS}:without_batching", narrow=_one_by_one),
+        change(ours, name=f"{OURS}:without_mixing_devices", planner=_one_type),
+    ]
+    return {each.name: each for each in found}

@@ -1,0 +1,120 @@
+"""Planning through the day: every half hour a forecast, a plan for it, and the way from the last plan to that.
+
+Nothing looks ahead: the forecast knows yesterday (another seed) and today up to now.
+"""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from heterosis.planning.fleet import Allotment, Task, lower_bound, to_plan
+from heterosis.planning.fleet.payback import worthwhile
+from heterosis.planning.forecast import Forecast
+from heterosis.studies.energy.competitors import Competitor
+from heterosis.studies.energy.setting import DAY_S, PIPELINES, moments, workloads
+from heterosis.terms import Plan
+
+EPOCH_S = 15.0
+EPOCHS = int(DAY_S / EPOCH_S)
+LEAD_S = 1.5 * EPOCH_S
+"""From the last interval that was observed to the middle of the one planned for."""
+CERTAINTY = 0.8
+"""Chance that a rate stays within its forecast."""
+LEAST_RPS = 0.5
+
+
+class Course(msgspec.Struct, frozen=True, kw_only=True):
+    """The plans of a day."""
+
+    first: Plan
+    changes: tuple[tuple[float, Plan], ...]
+    allotments: tuple[Allotment, ...]
+    """One for each epoch."""
+    tasks: tuple[Task, ...]
+    starting_j: float
+    solve_s: float
+    """Longest time that a plan took to make."""
+
+
+def rates_of(day: dict[str, list[float]]) -> list[dict[str, float]]:
+    """Requests per second of each pipeline in each epoch."""
+    found: list[dict[str, float]] = [dict.fromkeys(PIPELINES, 0.0) for _ in range(EPOCHS)]
+    for name, times in day.items():
+        for at in times:
+            found[min(int(at / EPOCH_S), EPOCHS - 1)][name] += 1 / EPOCH_S
+    return found
+
+
+def forecasts(load: float, seed: int) -> list[dict[str, float]]:
+    """The rates to plan for in each epoch of a day, from the day before and what came so far."""
+    yesterday = rates_of({name: moments(name, load, seed + 500) for name in PIPELINES})
+    today = rates_of({name: moments(name, load, seed) for name in PIPELINES})
+    planned: list[dict[str, float]] = [{} for _ in range(EPOCHS)]
+    for name in PIPELINES:
+        forecast = Forecast(LEAD_S, period_s=DAY_S, parts=EPOCHS // 2, recent_s=3 * EPOCH_S)
+        seen = [*yesterday, *today]
+        for number, rates in enumerate(seen):
+            begin = number * EPOCH_S
+            forecast.observe(begin, begin + EPOCH_S, rates[name])
+            epoch = number + 1 - EPOCHS
+            if 0 <= epoch < EPOCHS:
+                planned[epoch][name] = max(forecast.rate(CERTAINTY), LEAST_RPS * load)
+    return planned
+
+
+def course(competitor: Competitor, load: float, seed: int, margin: float) -> Course | None:
+    """Plan a day; rates are forecasts times ``margin``. None where the planner finds no plan for one of the epochs."""
+    task = competitor.task(workloads(dict.fromkeys(PIPELINES, 1.0)))
+    plan: Plan | None = None
+    first: Plan | None = None
+    changes: list[tuple[float, Plan]] = []
+    allotments, tasks = [], []
+    longest = starting_j = 0.0
+    for epoch, rates in enumerate(forecasts(load, seed)):
+        asked = workloads({name: margin * rate for name, rate in rates.items()})
+        task = competitor.task(asked, plan)
+        begin = time.perf_counter()
+        allotment = competitor.plan(task)
+        longest = max(longest, time.perf_counter() - begin)
+        if allotment is None:
+            return None
+        prefer = [] if plan is None else [(each.node, each.device) for each in plan.placements]
+        new = to_plan(task, allotment, prefer=prefer)
+        if plan is None or first is None:
+            first = new
+        else:
+            decision = worthwhile(task, plan, new)
+            if not decision.change:
+                allotments.append(allotments[-1])
+                tasks.append(tasks[-1])
+                continue
+            way = decision.transition
+            at = epoch * EPOCH_S
+            for step in way.steps:
+                at += step.after_s
+                changes.append((at, step.plan))
+            starting_j += way.starting_j
+        plan = new
+        allotments.append(allotment)
+        tasks.append(task)
+    assert first is not None  # noqa: S101 - a day has epochs
+    return Course(
+        first=first,
+        changes=tuple(sorted(changes, key=lambda change: change[0])),
+        allotments=tuple(allotments),
+        tasks=tuple(tasks),
+        starting_j=starting_j,
+        solve_s=longest,
+    )
+
+
+def bound_j(competitor: Competitor, rates: Sequence[dict[str, float]], *, whole_devices: bool) -> float:
+    """Joules of a day for one who knows the rates of each epoch (see `lower_bound`)."""
+    total = 0.0
+    for each in rates:
+        task = competitor.task(workloads({name: max(rate, 1e-3) for name, rate in each.items()}))
+        watts = lower_bound(task, whole_devices=whole_devices)
+        assert watts is not None  # noqa: S101 - the rack can serve what the study asks of it
+        total += EPOCH_S * watts
+    return total
