@@ -52,11 +52,7 @@ def allot(task: Task, *, limits: Limits | None = None, options: Sequence[Option]
     coarse = _solved(task, _rounded(task, options, _evenly(task, options, limits)), limits)
     if coarse is None:
         return _solved(task, options, limits)
-    around = {
-        stage: np.geomspace(budget / REACH, budget * REACH, LEVELS).tolist()
-        for stage, budget in coarse.allotment.budgets_s(task).items()
-    }
-    fine = _solved(task, _rounded(task, options, around), limits)
+    fine = _solved(task, refined(task, options, coarse.allotment), limits)
     return coarse if fine is None or coarse.cost < fine.cost else fine
 
 
@@ -73,6 +69,17 @@ def _evenly(task: Task, options: Sequence[Option], limits: Limits) -> dict[str, 
         most = min(limits.latency * workload.slo.latency_ms / 1e3, max(of))
         found[stage] = np.geomspace(min(of), max(most, min(of)), LEVELS).tolist()
     return found
+
+
+def refined(task: Task, options: Sequence[Option], allotment: Allotment) -> list[Option]:
+    """Return the options worth a look near an allotment: latencies rounded to levels around its budgets where many."""
+    if len(options) <= MANY:
+        return list(options)
+    around = {
+        stage: np.geomspace(budget / REACH, budget * REACH, LEVELS).tolist()
+        for stage, budget in allotment.budgets_s(task).items()
+    }
+    return _rounded(task, options, around)
 
 
 def _rounded(task: Task, options: Sequence[Option], levels: Mapping[str, Sequence[float]]) -> list[Option]:
