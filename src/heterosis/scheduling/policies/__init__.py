@@ -7,6 +7,7 @@ from heterosis.scheduling.policies.clockwork import Clockwork
 from heterosis.scheduling.policies.drs import Drs
 from heterosis.scheduling.policies.earliest_completion import EarliestCompletion
 from heterosis.scheduling.policies.fcfs import Fcfs
+from heterosis.scheduling.policies.governors import OnDemand, Performance, Race
 from heterosis.scheduling.policies.heterosis import PARTS, Heterosis
 from heterosis.scheduling.policies.kairos import Kairos
 from heterosis.scheduling.policies.least_laxity import LeastLaxity
@@ -17,6 +18,7 @@ from heterosis.scheduling.policies.pard import Pard
 from heterosis.scheduling.policies.pslo_mael import PsloMael
 from heterosis.scheduling.policies.round_robin import RoundRobin
 from heterosis.scheduling.policies.slack import Slack
+from heterosis.scheduling.policies.slack_joules import SlackJoules
 from heterosis.scheduling.policies.slo_mael import SloMael, last, summed
 from heterosis.scheduling.policies.synergai import SynergAI
 from heterosis.scheduling.policy import Policy
@@ -27,6 +29,9 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "drs": Drs,
     "earliest_completion": EarliestCompletion,
     "fcfs": Fcfs,
+    "governor:ondemand": OnDemand,
+    "governor:performance": Performance,
+    "governor:race": Race,
     "heterosis": Heterosis,
     **{f"heterosis:without_{part}": partial(Heterosis, part) for part in PARTS},
     "kairos": Kairos,
@@ -42,6 +47,7 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "pslo_mael": PsloMael,
     "round_robin": RoundRobin,
     "slack": Slack,
+    "slack:joules": SlackJoules,
     "slo_mael": SloMael,
     "slo_mael:as-published": partial(SloMael, last),
     "slo_mael:greedy": partial(SloMael, summed, chunk=1),

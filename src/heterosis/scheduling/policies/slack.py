@@ -16,6 +16,8 @@ with exponential weights, is the drift that all policies see, and is kept by con
 Calls are taken in the order in which their requests arrived, one at a time, by whatever is free; the paper's functions
 have their cores for themselves.
 
+`heterosis.scheduling.policies.slack_joules` is what we make of it.
+
 Shared clocks: the paper brings a domain to the highest of the demands made on it. Here a device keeps the power mode in
 which it runs something until it runs nothing (a rule of the core); who comes meanwhile chooses among the configurations
 that are open, the mode in force among them.
