@@ -14,7 +14,7 @@ import msgspec
 Step = Callable[..., None]
 """Tells of progress: ``step(text, done=…, total=…)``, all of them optional; without ``done`` one more step is done."""
 
-StudyName = Literal["kairos", "slo-mael", "synergai", "pool"]
+StudyName = Literal["kairos", "slo-mael", "synergai", "pool", "slack", "loki"]
 """The studies there are, by the names that the command line knows them by."""
 
 
