@@ -92,9 +92,15 @@ def _least(
     prices = _prices(trials)
     affordable = ((bound, pool) for bound, pool in bounded if budget is None or cost(pool, prices) <= budget)
     scarcity = Scarcity(trials.load, rate, lambda pool: trials.holds(pool, rate))
-    found = search(
-        scarcity.spare(affordable), lambda pool, _: spent(pool) if scarcity.holds(pool) else None, highest=False
-    )
+
+    def measure(pool: Pool, record: float | None) -> float | None:
+        """What no longer can be the least need not be shown to serve the load."""
+        if record is None:
+            return spent(pool) if scarcity.holds(pool) else None
+        found = spent(pool)
+        return found if found >= record or scarcity.holds(pool) else None
+
+    found = search(scarcity.spare(affordable), measure, highest=False)
     within = "" if budget is None else f" for ${budget:g} an hour"
     nothing = f"no pool{within} serves {rate:g} queries per second with 99 % in time"
     return _choice(trials, found, objective, budget, rate, nothing, scarcity.too_few)
