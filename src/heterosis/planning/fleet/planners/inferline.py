@@ -16,7 +16,7 @@ from collections.abc import Callable
 from heterosis.planning.fleet.allotment import Allotment, Share
 from heterosis.planning.fleet.planners.servers import Server, allotment, of_best_variants, share
 from heterosis.planning.fleet.task import Task
-from heterosis.planning.fleet.waits import fill_s, queue_s
+from heterosis.planning.fleet.waits import queue_s
 
 Estimate = Callable[[Allotment], float]
 """Latency at the SLO's percentile, as a multiple of the SLO."""
@@ -145,8 +145,8 @@ def wait_s(server: Server, count: int, per_s: float, late: float, together: floa
     ``together`` calls are ready at a time.
     """
     busy, batch = per_s / (count * server.per_s), server.option.batch
-    filling = min(fill_s(batch, per_s), server.batch_s)  # an idle server takes a batch that is not full
-    return filling + queue_s(server.batch_s, count * server.abreast, busy, late, together / batch)
+    filling_s = min((batch - 1) / per_s, server.batch_s)  # an idle server takes a batch that is not full
+    return filling_s + queue_s(server.batch_s, count * server.abreast, busy, late, together / batch)
 
 
 def modelled(task: Task, found: Allotment) -> float:

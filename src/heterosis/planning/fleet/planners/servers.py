@@ -48,19 +48,29 @@ def servers(task: Task) -> dict[str, list[Server]]:
     """Return all that a device of the fleet could be, by stage."""
     found: dict[str, list[Server]] = {stage: [] for stage in task.stages}
     prices = [kind.type.price_per_hour for kind in task.kinds]
-    busiest: dict[object, Option] = {}
-    for option in enumerate_options(task):  # all of a configuration and batch differ in their utilisation alone
-        busiest[option.configuration, option.group, option.batch] = option
-    for option in busiest.values():
+    joules = {
+        (point.configuration, point.batch): point.energy_per_item.joules
+        for workload in task.workloads
+        for point in workload.profile.points
+    }
+    alike: dict[object, Option] = {}
+    for option in enumerate_options(task):  # many differ in how busy they are, and in what they wait for, alone
+        alike.setdefault((option.configuration, option.group, option.batch), option)
+    for option in alike.values():
         kind = task.kinds[option.group[0]]
         threads = option.configuration.threads
-        batch_s = option.slot_s * option.batch / threads
+        full = replace(
+            option,
+            utilisation=1.0,
+            slot_s=threads * option.batch_s / option.batch,
+            energy_j=joules[option.configuration, option.batch],
+        )
         found[option.stage].append(
             Server(
-                option=option,
-                batch_s=batch_s,
+                option=full,
+                batch_s=option.batch_s,
                 link_s=2 * kind.link_ms / 1e3,
-                per_s=kind.slots // threads * option.batch / batch_s,
+                per_s=kind.slots // threads * option.batch / option.batch_s,
                 price=1.0 if None in prices else prices[option.group[0]] or 0.0,
             )
         )

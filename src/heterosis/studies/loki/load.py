@@ -1,0 +1,136 @@
+"""Part two: the largest load that is carried at the same accuracy, and the joules of small loads.
+
+*Load.* All servers, and the same accuracy: that of the best models, and that of Loki's second step at 1.5 times its
+capacity. Each planner plans for the largest load that it thinks possible; the load that is offered is then searched,
+up to which `WANTED` of the frames are in time, on a seed of its own. Loki's plans are run by Loki's policy, ours by
+ours.
+
+*Off-peak.* Loki takes the fewest servers; ours the plan of least energy that holds when it is tried.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Final
+
+from heterosis.arrivals import poisson
+from heterosis.planning.fleet import Allotment, Objective, Task, accuracy, allot, to_plan, verified
+from heterosis.planning.fleet.planners.loki import loki
+from heterosis.planning.snapshot import Verdict
+from heterosis.studies.loki.capacity import capacity
+from heterosis.studies.loki.published import Published
+from heterosis.studies.loki.rows import Row, simulated
+from heterosis.studies.loki.setting import BEST, make_task
+from heterosis.studies.loki.trial import Run, simulate
+
+WANTED: Final = 0.99
+"""Share of the frames that must be in time."""
+RUN_S: Final = 20.0
+BEYOND: Final = 1.5
+"""Times Loki's capacity, for the second accuracy that loads are compared at."""
+OFF_PEAK: Final = (0.2, 0.4)
+"""Times Loki's capacity."""
+LEAST: Final = 0.75
+MOST: Final = 1.15
+"""Times what Loki claims: the range in which the load is searched."""
+STEPS: Final = 5
+"""Halvings of it: to about one per cent of the load."""
+TUNING_SEED: Final = 1000
+
+
+def offered(published: Published, task: Task, found: Allotment, policy: str, load: float, seed: int) -> Run:
+    """Run an answer under a load, whatever it was planned for."""
+    plan = to_plan(task, found, policy=policy)
+    return simulate(published, poisson(load, RUN_S, seed), [(0.0, found, plan)], seed)
+
+
+def loads(published: Published, seeds: Sequence[int]) -> Iterator[Row]:
+    """The largest loads that are carried."""
+    whole = capacity(published)
+    for multiple in (1.0, BEYOND):
+        load = multiple * whole
+        task = make_task(published, load, models=BEST if multiple == 1 else None)
+        begin = perf_counter()
+        found = loki(task)
+        assert found is not None  # noqa: S101 - a load that Loki's program carries
+        yield _carried(published, (task, found), "loki", load, seeds, perf_counter() - begin)
+        models = {host.option.variant.model for host in found.hosted()} | set(BEST)
+        floor = (accuracy(task.workloads[0], found) or 0.0) - 1e-4
+        begin = perf_counter()
+        ours = _largest(published, load, sorted(models), floor)
+        yield _carried(published, ours, "heterosis", load, seeds, perf_counter() - begin)
+
+
+def _largest(published: Published, load: float, models: Sequence[str], floor: float) -> tuple[Task, Allotment]:
+    """Our plan for the largest load of this accuracy that it can be had for, to a hundredth."""
+
+    def at(share: float) -> tuple[Task, Allotment | None]:
+        task = make_task(published, share * load, (Objective.ENERGY,), models=models, min_accuracy=floor)
+        answer = allot(task)
+        return task, None if answer is None else answer.allotment
+
+    low, high = LEAST, MOST
+    best = at(low)
+    while high - low > 0.02:  # noqa: PLR2004
+        middle = (low + high) / 2
+        tried = at(middle)
+        if tried[1] is None:
+            high = middle
+        else:
+            low, best = middle, tried
+    task, found = best
+    assert found is not None  # noqa: S101 - the least share can be had
+    return task, found
+
+
+def _carried(
+    published: Published,
+    answer: tuple[Task, Allotment],
+    planner: str,
+    near: float,
+    seeds: Sequence[int],
+    solve_s: float,
+) -> Row:
+    """Search the load, around that which Loki claims, up to which an answer holds; then judge it there."""
+
+    def holds(load: float) -> bool:
+        return offered(published, *answer, planner, load, TUNING_SEED).attainment >= WANTED
+
+    load = search(holds, LEAST * near, MOST * near)
+    runs = [offered(published, *answer, planner, load, seed) for seed in seeds]
+    return simulated(published, "load", planner, load, runs, solve_s)
+
+
+def search(holds: Callable[[float], bool], low: float, high: float) -> float:
+    """Return a load that holds, within ``STEPS`` halvings of where it no longer does; the least where none does."""
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def off_peak(published: Published, seeds: Sequence[int]) -> Iterator[Row]:
+    """Joules of small loads, with the best variants."""
+    whole = capacity(published)
+    for share in OFF_PEAK:
+        load = share * whole
+        task = make_task(published, load, (Objective.ENERGY,), models=BEST)
+        begin = perf_counter()
+        fewest = loki(task)
+        solve_s = perf_counter() - begin
+        assert fewest is not None  # noqa: S101 - a part of its capacity
+        runs = [offered(published, task, fewest, "loki", load, seed) for seed in seeds]
+        yield simulated(published, "off-peak", "loki", load, runs, solve_s)
+        begin = perf_counter()
+        least = verified(task, _verify(published, task))
+        solve_s = perf_counter() - begin
+        if least is not None:
+            runs = [offered(published, task, least.allotment, "heterosis", load, seed) for seed in seeds]
+            yield simulated(published, "off-peak", "heterosis", load, runs, solve_s)
+
+
+def _verify(published: Published, task: Task) -> Callable[[Allotment], Verdict]:
+    def verify(found: Allotment) -> Verdict:
+        run = offered(published, task, found, "heterosis", task.workloads[0].rate_rps, TUNING_SEED)
+        return Verdict(latency_ms=run.p99_ms, attainment=run.attainment)
+
+    return verify
