@@ -31,6 +31,7 @@ def study(
 
     kairos: queries per second that a pool serves within a p99 (HPDC'23). slo-mael: violations on one board's
     processors (TACO'21). synergai: edge to cloud, with the choice of configurations (TECS'25).
+    pool: which machines to rent with a budget (HPDC'23).
 
     ```
     heterosis study kairos --json kairos.json --figures figures
