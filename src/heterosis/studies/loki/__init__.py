@@ -24,10 +24,12 @@ def run(options: Options, step: Step) -> list[Row]:
     published = read(options.data)
     seeds = range(options.seeds)
     rows: list[Row] = []
+    step("Loki's capacity", done=0)
+    whole = capacity(published)
     parts = {
-        "Loki's program by its own figures": capacities(published),
-        "loads carried at the same accuracy": loads(published, seeds),
-        "joules of small loads": off_peak(published, seeds),
+        "Loki's program by its own figures": capacities(published, whole),
+        "loads carried at the same accuracy": loads(published, whole, seeds),
+        "joules of small loads": off_peak(published, whole, seeds),
         "a day": days(published, seeds),
     }
     for number, (text, part) in enumerate(parts.items()):

@@ -42,13 +42,13 @@ def bound_rps(published: Published, crowd: float = 1.0) -> float:
     return SERVERS / (detector + crowd * published.cars[BEST[0]] * classifier)
 
 
-def capacities(published: Published) -> Iterator[Row]:
+def capacities(published: Published, whole: float) -> Iterator[Row]:
     """Loki at multiples of its capacity, with the published cars and with the reference's; and judged by recall."""
-    for crowd in (1.0, REFERENCE_CARS / published.cars[BEST[0]]):
-        whole = capacity(published, crowd)
+    sparse = REFERENCE_CARS / published.cars[BEST[0]]
+    for crowd, of in ((1.0, whole), (sparse, capacity(published, sparse))):
         for multiple in MULTIPLES:
-            for recall in (False, True) if crowd == 1 else (False,):
-                task = make_task(published, multiple * whole, (Objective.DEVICES,), crowd=crowd, recall=recall)
+            for recall in (False, True) if crowd == 1 and multiple == MULTIPLES[-1] else (False,):
+                task = make_task(published, multiple * of, (Objective.DEVICES,), crowd=crowd, recall=recall)
                 begin = perf_counter()
                 found = loki(task)
                 if found is not None:

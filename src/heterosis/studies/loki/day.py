@@ -30,7 +30,7 @@ from heterosis.studies.loki.setting import BEST, make_task
 from heterosis.studies.loki.trial import Timeline, simulate
 from heterosis.terms import Plan
 
-DAY_S: Final = 120.0
+DAY_S: Final = 80.0
 MEAN_RPS: Final = 95.0
 PEAK: Final = 1.9
 """Peak rate over the mean."""
@@ -38,7 +38,7 @@ EVERY_S: Final = 2.0
 HORIZON_S: Final = 4.0
 GRID: Final = 1.08
 """Ratio of the rates that are planned for."""
-TRIAL_S: Final = 8.0
+TRIAL_S: Final = 5.0
 """Length of the runs that InferLine estimates by."""
 
 Answered = tuple[Task, Allotment]

@@ -16,7 +16,6 @@ from heterosis.arrivals import poisson
 from heterosis.planning.fleet import Allotment, Objective, Task, accuracy, allot, to_plan, verified
 from heterosis.planning.fleet.planners.loki import loki
 from heterosis.planning.snapshot import Verdict
-from heterosis.studies.loki.capacity import capacity
 from heterosis.studies.loki.published import Published
 from heterosis.studies.loki.rows import Row, simulated
 from heterosis.studies.loki.setting import BEST, make_task
@@ -24,7 +23,7 @@ from heterosis.studies.loki.trial import Run, simulate
 
 WANTED: Final = 0.99
 """Share of the frames that must be in time."""
-RUN_S: Final = 20.0
+RUN_S: Final = 10.0
 BEYOND: Final = 1.5
 """Times Loki's capacity, for the second accuracy that loads are compared at."""
 OFF_PEAK: Final = (0.2, 0.4)
@@ -43,9 +42,8 @@ def offered(published: Published, task: Task, found: Allotment, policy: str, loa
     return simulate(published, poisson(load, RUN_S, seed), [(0.0, found, plan)], seed)
 
 
-def loads(published: Published, seeds: Sequence[int]) -> Iterator[Row]:
-    """The largest loads that are carried."""
-    whole = capacity(published)
+def loads(published: Published, whole: float, seeds: Sequence[int]) -> Iterator[Row]:
+    """The largest loads that are carried, around multiples of Loki's capacity."""
     for multiple in (1.0, BEYOND):
         load = multiple * whole
         task = make_task(published, load, models=BEST if multiple == 1 else None)
@@ -108,9 +106,8 @@ def search(holds: Callable[[float], bool], low: float, high: float) -> float:
     return low
 
 
-def off_peak(published: Published, seeds: Sequence[int]) -> Iterator[Row]:
-    """Joules of small loads, with the best variants."""
-    whole = capacity(published)
+def off_peak(published: Published, whole: float, seeds: Sequence[int]) -> Iterator[Row]:
+    """Joules of small loads, parts of Loki's capacity, with the best variants."""
     for share in OFF_PEAK:
         load = share * whole
         task = make_task(published, load, (Objective.ENERGY,), models=BEST)
