@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 MEMORY = 0.02
 """Weight of one call in the share of its class that misses."""
-LONG_MEMORY = 0.001
-"""Weight of one call in the share of all that miss."""
+LONG_MEMORY = 0.0005
+"""Weight of one call in the share of all that miss, once there were many."""
+BEFORE = 500
+"""The first calls weigh as if so many had been in time before them: more than later ones, so that it is known soon."""
 MOST = 8.0
 
 
@@ -15,11 +17,13 @@ class Fairness:
 
     missed: float = 0.0
     """Share of all calls that miss their deadlines, smoothed."""
+    _noted: int = 0
     _missed: dict[str, float] = field(default_factory=dict)
 
     def note(self, request_class: str, *, missed: bool) -> None:
         """Take one call, or refused request, of a class."""
-        self.missed += LONG_MEMORY * (missed - self.missed)
+        self._noted += 1
+        self.missed += max(LONG_MEMORY, 1 / (BEFORE + self._noted)) * (missed - self.missed)
         share = self._missed.get(request_class, 0.0)
         self._missed[request_class] = share + MEMORY * (missed - share)
 

@@ -78,6 +78,8 @@ class Choice(NamedTuple):
 class Ticket(NamedTuple):
     """A waiting call, and when its turn is: the least goes first."""
 
+    scarcity: int
+    """In how many groups of slots it fitted when it came, while those that need most time are spared; else the rank."""
     rank: int
     """In how many groups of slots it fits before its deadline."""
     urgency: float

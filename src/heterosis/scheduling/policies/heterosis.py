@@ -15,10 +15,12 @@
 - A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances: a
   request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
   urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
-- While fewer requests miss their deadlines than the SLO allows, nobody is displaced, whatever it costs; so those that
-  need most time suffer least. Beyond that, a call that fits nowhere takes the place of a longer one of its stage: as
-  many as possible are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late
-  jobs", Management Science 15(1), 1968).
+- While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
+  cost of the rest. Nobody is displaced; calls that would have fitted in fewer places from the start go first, so that
+  one that could have run elsewhere does not get ahead by having waited; and a second is dearer where there are few
+  slots, which are the likelier to be taken when a call comes that can run nowhere else. Beyond that, a call that fits
+  nowhere takes the place of a longer one of its stage: as many as possible are in time (Moore, "An n job, one machine
+  sequencing algorithm for minimizing the number of late jobs", Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
 
 ``heterosis:without_PART`` leaves out one of the parts that `PARTS` names, to see what it is worth.
@@ -52,6 +54,7 @@ PARTS = {
     "prices": "a second costs the same on all slots",
     "reserve": "no slot is left free for those that need it more",
     "scarcity": "calls go by their slack alone, however many places they fit in",
+    "sparing": "calls go by where they still fit, and few slots are no dearer than many, even when the SLO is safe",
 }
 """What can be left out, and what happens then."""
 
@@ -70,8 +73,11 @@ CROWDED = 0.97
 MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 """How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
 
-AT_RISK = 0.8
-"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced."""
+AT_RISK = 0.7
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
+
+SPARED = 0.5
+"""By what share a second on a single slot is dearer while the SLO is not at risk; on one of n slots, an n-th of it."""
 
 
 class Heterosis:
@@ -91,6 +97,8 @@ class Heterosis:
         """Whether calls are tried that will be in time only on average."""
         self._at_risk = False
         """Whether more deadlines are missed than the SLO allows, or nearly so."""
+        self._spares = without != "sparing"
+        """Whether those that need most time are spared at the cost of the rest."""
         self._caution = 1.0
         """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
 
@@ -123,6 +131,7 @@ class Heterosis:
         self._prices.note(view, record, deadline - view.now)
         self._busy += MEMORY * (view.busy_share - self._busy)
         self._at_risk = self._fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
+        self._spares = not self._at_risk and self._without != "sparing"
         self._chances = not self._at_risk and self._without != "last_chance"  # then they cost others theirs
         return (deadline - _fastest(view, record),)
 
@@ -150,8 +159,10 @@ class Heterosis:
                 at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
                 yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
-    def _price(self, group: int) -> float:
-        return 1.0 if self._without == "prices" else self._prices.of(group)
+    def _price(self, view: View, group: int) -> float:
+        if self._without == "prices":
+            return 1.0
+        return self._prices.of(group) * (1 + SPARED / view.capacity.group_slots[group] if self._spares else 1)
 
     # --- listing
 
@@ -178,17 +189,20 @@ class Heterosis:
         tail = capacity.tails.get(record.call.stage, 0.0)
         left = record.request.deadline - self._caution * tail - view.now
         choices = []
+        places: set[int] = set()
         slacks: dict[int, float] = {}
         fastest, possible, chance = left, False, self._chances
         for configuration in self._mixing.allowed(view, record.call.stage):
             group = capacity.group[configuration]
             of = slots.get(group)
             if of is None:
-                of = slots[group] = Slots(view, group, self._price(group))
+                of = slots[group] = Slots(view, group, self._price(view, group))
             # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
             items = size if not crowded else min(max(capacity.max_batch[configuration], size), size * waiting)
             mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
             choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
+            if left - safe >= record.since - view.now:
+                places.add(group)
             start = choice.start(view)
             if start == inf:
                 continue
@@ -202,10 +216,11 @@ class Heterosis:
         rank = len(slacks) if slacks or possible else NO_HURRY
         if self._without == "scarcity" and slacks:
             rank = 1
+        scarcity = len(places) if self._spares and rank != NO_HURRY and self._without != "scarcity" else rank
         urgency = min(slacks.values(), default=0.0) * (fastest + tail)
         if self._without != "fairness":
             urgency /= self._fairness.weight(record.request.request_class)
-        return Ticket(rank, urgency, number, record, choices, left)
+        return Ticket(scarcity, rank, urgency, number, record, choices, left)
 
     def _choose(self, view: View, ticket: Ticket) -> Choice | None:
         """The cheapest of the choices that are in time; None where none is."""
@@ -307,11 +322,8 @@ class Heterosis:
                 if not ends:
                     continue
                 start = max(ends[0][0] - view.now, 1e-9)
-            offers.append(
-                Offer(
-                    configuration, self._price(group), start, *view.estimates.times(configuration, size, SAFE_PERCENT)
-                )
-            )
+            times = view.estimates.times(configuration, size, SAFE_PERCENT)
+            offers.append(Offer(configuration, self._price(view, group), start, *times))
         best = self._cheapest(view, offers, left, size)
         if best is None:
             return None
