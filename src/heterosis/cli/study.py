@@ -12,7 +12,7 @@ from heterosis.studies.study import Options, StudyName, open_study
 from heterosis.terms.errors import UsageError
 
 
-def study(
+def study(  # noqa: PLR0913 - one for each option
     name: Annotated[StudyName, Parameter(help="Which one.")],
     /,
     *,
@@ -21,6 +21,9 @@ def study(
     ] = None,
     policies: Annotated[
         str | None, Parameter(help="Policies to compare, with commas between them, instead of the study's own list.")
+    ] = None,
+    planners: Annotated[
+        str | None, Parameter(help="Likewise the planners, in the studies that compare those: loki, energy.")
     ] = None,
     seeds: Annotated[int | None, Parameter(help="Repetitions of each run, instead of the study's own number.")] = None,
     jobs: Annotated[int, Parameter(help="Processes that run at a time; 0 for one a core.")] = 0,
@@ -31,14 +34,20 @@ def study(
 
     kairos: queries per second that a pool serves within a p99 (HPDC'23). slo-mael: violations on one board's
     processors (TACO'21). synergai: edge to cloud, with the choice of configurations (TECS'25).
-    pool: which machines to rent with a budget (HPDC'23).
+    pool: which machines to rent with a budget (HPDC'23). loki: a traffic pipeline with accuracy as a knob (HPDC'24).
+    slack: power modes by staged slack against governors. energy: a day on a rack of edge devices, at least joules.
 
     ```
     heterosis study kairos --json kairos.json --figures figures
     heterosis study slo-mael --policies heterosis,slo_mael:as-published --seeds 3
     ```
     """
-    options = Options(data=data, policies=_checked(policies), jobs=_positive("--jobs", jobs, least=0))
+    options = Options(
+        data=data,
+        policies=_checked(policies),
+        planners=_names("--planners", planners),
+        jobs=_positive("--jobs", jobs, least=0),
+    )
     if seeds is not None:
         options = msgspec.structs.replace(options, seeds=_positive("--seeds", seeds, least=1))
     _make_folder(figures)
@@ -96,11 +105,16 @@ def _text(value: Any) -> str:
 def _checked(policies: str | None) -> tuple[str, ...]:
     from heterosis.scheduling.policies import make_policy
 
-    names = tuple(name.strip() for name in (policies or "").split(",") if name.strip())
-    if policies is not None and not names:
-        raise UsageError("--policies names none: give names with commas between them")
+    names = _names("--policies", policies)
     for name in names:
         make_policy(name)
+    return names
+
+
+def _names(option: str, given: str | None) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in (given or "").split(",") if name.strip())
+    if given is not None and not names:
+        raise UsageError(f"{option} names none: give names with commas between them")
     return names
 
 

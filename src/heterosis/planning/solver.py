@@ -75,6 +75,16 @@ class Program:
             )
         return np.array(highs.getSolution().col_value)
 
+    def bound(self, cost: Row, gap: float) -> float | None:
+        """Return a cost that the optimum is not below, and above by no more than ``gap``; None where there is none."""
+        import highspy
+
+        highs = self._solver(highspy, cost, {**_OPTIONS, **_PRESOLVED, "mip_rel_gap": gap})
+        highs.run()
+        if highs.getModelStatus() in {highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnbounded}:
+            return None
+        return float(highs.getInfo().mip_dual_bound)
+
     def relaxed(self, cost: Row) -> Relaxation | None:
         """Return the optimum if integers might be any numbers, with its prices; None where there is none."""
         import highspy

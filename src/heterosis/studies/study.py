@@ -14,7 +14,7 @@ import msgspec
 Step = Callable[..., None]
 """Tells of progress: ``step(text, done=…, total=…)``, all of them optional; without ``done`` one more step is done."""
 
-StudyName = Literal["kairos", "slo-mael", "synergai", "pool", "slack", "loki"]
+StudyName = Literal["kairos", "slo-mael", "synergai", "pool", "slack", "loki", "energy"]
 """The studies there are, by the names that the command line knows them by."""
 
 
@@ -25,6 +25,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of the published data; without it, the figures that are typed into the project are used."""
     policies: tuple[str, ...] = ()
     """The policies to compare; empty for the study's own list."""
+    planners: tuple[str, ...] = ()
+    """Likewise the planners, in a study that compares those."""
     seeds: int = 10
     """Repetitions of each run."""
     jobs: int = 0

@@ -21,18 +21,25 @@ from heterosis.planning.fleet.task import Objective, Task
 from heterosis.terms import Configuration
 
 
+GAP = 0.01
+"""How far the bound with whole devices may lie below the best there is; to close the rest takes long."""
+
+
 def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
     """Return a cost, by the task's first objective, that no plan stays below; None where no plan is possible at all.
 
     Devices can be divided, which is a bound for any plan; with ``whole_devices`` they cannot: that is a bound where
     requests come more often than a device can be switched off and on again.
     """
-    kept = undominated(list(_options(task)), _energy_j, by_variant=True)
+    plain = all(workload.judge is None and not workload.fan_out for workload in task.workloads)
+    kept = undominated(list(_options(task)), _energy_j, by_variant=not plain)
     program = FleetProgram(task, kept, Limits())
     rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
+    if not program.possible:
+        return None
     if whole_devices:
-        solved = program.solve()
-        return None if solved is None else solved[1] + rest
+        bound = program.program.bound(program.cost(task.objectives[0]), GAP)
+        return None if bound is None else bound + rest
     found = program.relaxed(task.objectives[0])
     return None if found is None else found.cost + rest
 

@@ -60,7 +60,7 @@ def _on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:
 
 def _ours(task: Task) -> Allotment | None:
     answer = allot(task, limits=Limits(latency=LATENCY))
-    return answer and answer.allotment
+    return None if answer is None else answer.allotment
 
 
 def _one_type(task: Task) -> Allotment | None:

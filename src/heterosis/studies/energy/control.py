@@ -1,4 +1,4 @@
-"""Planning through the day: every half hour a forecast, a plan for it, and the way from the last plan to that.
+"""Planning through the day: every hour a forecast, a plan for it, and the way from the last plan to that.
 
 Nothing looks ahead: the forecast knows yesterday (another seed) and today up to now.
 """
@@ -9,19 +9,22 @@ from collections.abc import Sequence
 import msgspec
 
 from heterosis.planning.fleet import Allotment, Task, lower_bound, to_plan
+from heterosis.planning.fleet.headroom import load_of
 from heterosis.planning.fleet.payback import worthwhile
 from heterosis.planning.forecast import Forecast
 from heterosis.studies.energy.competitors import Competitor
 from heterosis.studies.energy.setting import DAY_S, PIPELINES, moments, workloads
 from heterosis.terms import Plan
 
-EPOCH_S = 15.0
+EPOCH_S = 30.0
 EPOCHS = int(DAY_S / EPOCH_S)
 LEAD_S = 1.5 * EPOCH_S
 """From the last interval that was observed to the middle of the one planned for."""
 CERTAINTY = 0.8
 """Chance that a rate stays within its forecast."""
 LEAST_RPS = 0.5
+RESERVE = 1.25
+"""A plan is kept only if it bears this multiple of the load: what it has in hand is what keeps waits short."""
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +55,7 @@ def forecasts(load: float, seed: int) -> list[dict[str, float]]:
     today = rates_of({name: moments(name, load, seed) for name in PIPELINES})
     planned: list[dict[str, float]] = [{} for _ in range(EPOCHS)]
     for name in PIPELINES:
-        forecast = Forecast(LEAD_S, period_s=DAY_S, parts=EPOCHS // 2, recent_s=3 * EPOCH_S)
+        forecast = Forecast(LEAD_S, period_s=DAY_S, parts=EPOCHS, recent_s=2 * EPOCH_S)
         seen = [*yesterday, *today]
         for number, rates in enumerate(seen):
             begin = number * EPOCH_S
@@ -69,7 +72,8 @@ def course(competitor: Competitor, load: float, seed: int, margin: float) -> Cou
     plan: Plan | None = None
     first: Plan | None = None
     changes: list[tuple[float, Plan]] = []
-    allotments, tasks = [], []
+    allotments: list[Allotment] = []
+    tasks: list[Task] = []
     longest = starting_j = 0.0
     for epoch, rates in enumerate(forecasts(load, seed)):
         asked = workloads({name: margin * rate for name, rate in rates.items()})
@@ -84,7 +88,7 @@ def course(competitor: Competitor, load: float, seed: int, margin: float) -> Cou
         if plan is None or first is None:
             first = new
         else:
-            decision = worthwhile(task, plan, new)
+            decision = worthwhile(task, plan, new, load={name: RESERVE * each for name, each in load_of(new).items()})
             if not decision.change:
                 allotments.append(allotments[-1])
                 tasks.append(tasks[-1])

@@ -11,7 +11,7 @@ from heterosis.simulation import Occupancy, Power, Setting, Simulator
 from heterosis.simulation.progress import Flight
 from heterosis.studies.energy.competitors import Competitor
 from heterosis.studies.energy.control import EPOCHS, Course, bound_j, course, rates_of
-from heterosis.studies.energy.setting import DAY_S, PIPELINES, arrivals, moments, pipeline
+from heterosis.studies.energy.setting import PIPELINES, arrivals, moments, pipeline
 
 
 class Day(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,8 +114,7 @@ def _price(planned: Course) -> float:
     prices = 0.0
     for task, allotment in zip(planned.tasks, planned.allotments, strict=True):
         prices += sum(
-            (task.kinds[number].type.price_per_hour or 0.0) * count for (number, _), count in allotment.devices().items()
+            (task.kinds[number].type.price_per_hour or 0.0) * count
+            for (number, _), count in allotment.devices().items()
         )
     return prices / len(planned.tasks)
-
-

@@ -1,7 +1,7 @@
 """The setting: two pipelines of published models on a rack of edge devices, through a day with bursts.
 
-The day is played 120 times as fast as it is: an hour takes half a minute. Loads, wakes and mode switches take as long as
-they do, so they weigh 120 times as much as they would; arrivals within the day keep their rates.
+The day is played 120 times as fast as it is: an hour takes half a minute. Loads, wakes and mode switches take as long
+as they do, so they weigh 120 times as much as they would; arrivals within the day keep their rates.
 """
 
 import heapq
@@ -103,8 +103,6 @@ def arrivals(day: dict[str, list[float]], seed: int) -> Iterator[Arrival]:
     """The requests of all pipelines in order of time."""
     streams = []
     for number, (name, times) in enumerate(day.items()):
-        kind = RequestClass(
-            shapes=pipeline(name).graph.requests, name=name, latency_ms=pipeline(name).slo.latency_ms
-        )
+        kind = RequestClass(shapes=pipeline(name).graph.requests, name=name, latency_ms=pipeline(name).slo.latency_ms)
         streams.append(workload(times, [kind], seed=seed + 1000 * number))
     return heapq.merge(*streams, key=lambda arrival: arrival.at)

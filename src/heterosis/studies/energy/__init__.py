@@ -1,0 +1,159 @@
+"""The question of the thesis (NTUA): pipelines on unlike devices, under strict SLOs, for the least energy.
+
+Two pipelines on a rack of edge devices, through a day with bursts, planned anew every hour of it (`control`). Ours
+against planners that do not look at energy, each with as much reserve as it needs to keep the SLO (`MARGINS`, tried on
+another day than it is judged on), and against itself with one thing left out; beside what nobody can do better.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from heterosis.simulation import interval
+from heterosis.studies.energy.competitors import OURS, competitors
+from heterosis.studies.energy.day import Day, bounds, play
+from heterosis.studies.energy.setting import FLEET, PIPELINES
+from heterosis.studies.parallel import starmap
+from heterosis.studies.study import Options, Step
+from heterosis.terms.errors import UsageError
+
+__all__ = ["Row", "draw", "run"]
+
+LOAD = 0.5
+MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+"""Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning day is a planner's own."""
+TUNING_SEED = 1000
+GOAL = 0.99
+MOST_SEEDS = 3
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A planner's days. Joules are modelled: published power figures, simulated times."""
+
+    planner: str
+    pipeline: str
+    fleet: str
+    load: float
+    """Multiple of the rates of `setting`."""
+    margin: float
+    """What the forecast was multiplied by."""
+    attainment: float
+    attainment_low: float | None
+    accuracy: float
+    least_over_floor: float
+    """The smallest difference between a pipeline's accuracy and its floor."""
+    joules_per_request: float
+    joules_low: float | None
+    joules_high: float | None
+    lower_bound_joules: float
+    """Per request: devices can be divided and switched at will, the future is known."""
+    whole_devices_joules: float
+    """Per request: likewise, but devices are whole for as long as an hour of the study."""
+    devices: float
+    """Mean number that is on."""
+    price_per_hour: float
+    solve_s: float
+    """The longest time that a plan took."""
+    idle_j: float
+    dynamic_j: float
+    switching_j: float
+    starting_j: float
+    """Parts of the joules per request."""
+    runs: int
+
+
+def run(options: Options, step: Step) -> list[Row]:
+    """Tune every planner's margin, then let it plan the days of all seeds."""
+    known = competitors()
+    names = options.planners or tuple(known)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no planner {name!r} in this study; there are: {', '.join(known)}")
+    seeds = range(min(options.seeds, MOST_SEEDS))
+    step("margins")
+    margins = dict(zip(names, starmap(tuned_margin, [(name,) for name in names], options.jobs, step), strict=True))
+    step("days")
+    days = [(name, seed, margins[name]) for name in names for seed in seeds if margins[name] is not None]
+    played = dict(zip([each[:2] for each in days], starmap(one_day, days, options.jobs, step), strict=True))
+    step("bounds")
+    bounded = starmap(one_bound, [(seed,) for seed in seeds], options.jobs, step)
+    rows = []
+    for name in names:
+        margin = margins[name]
+        of = [played.get((name, seed)) for seed in seeds]
+        made = [day for day in of if day is not None]
+        if margin is not None and len(made) == len(of):
+            rows.append(summary(name, margin, made, bounded))
+    return rows
+
+
+def tuned_margin(name: str) -> float | None:
+    """The least margin with which a planner keeps the SLO on a day of its own; the best of all where none does.
+
+    None where it finds no plan at all.
+    """
+    tried: dict[float, float] = {}
+    for margin in MARGINS:
+        day = play(competitors()[name], LOAD, TUNING_SEED, margin)
+        if day is not None:
+            tried[margin] = day.attainment
+            if day.attainment >= GOAL:
+                return margin
+    return max(tried, key=lambda margin: tried[margin], default=None)
+
+
+def one_day(name: str, seed: int, margin: float) -> Day | None:
+    """One day of one planner."""
+    return play(competitors()[name], LOAD, seed, margin)
+
+
+def one_bound(seed: int) -> tuple[float, float]:
+    """Joules of a day that nobody stays below: with devices that can be divided, and with whole ones."""
+    return bounds(competitors()[OURS], LOAD, seed)
+
+
+def summary(name: str, margin: float, days: Sequence[Day], bounded: Sequence[tuple[float, float]]) -> Row:
+    """Sum up a planner's days, one for each seed."""
+
+    def mean(figures: Sequence[float]) -> float:
+        return sum(figures) / len(figures)
+
+    joules = interval([day.joules / day.requests for day in days])
+    attainment = interval([day.attainment for day in days])
+    divided, whole = (
+        mean([each[number] / day.requests for each, day in zip(bounded, days, strict=True)]) for number in (0, 1)
+    )
+    parts = {part: mean([day.parts[part] / day.requests for day in days]) for part in days[0].parts}
+    return Row(
+        planner=name,
+        pipeline="+".join(PIPELINES),
+        fleet=FLEET,
+        load=LOAD,
+        margin=margin,
+        attainment=attainment.mean,
+        attainment_low=attainment.low,
+        accuracy=mean([day.accuracy for day in days]),
+        least_over_floor=min(day.least_over_floor for day in days),
+        joules_per_request=joules.mean,
+        joules_low=joules.low,
+        joules_high=joules.high,
+        lower_bound_joules=divided,
+        whole_devices_joules=whole,
+        devices=mean([day.devices for day in days]),
+        price_per_hour=mean([day.price_per_hour for day in days]),
+        solve_s=max(day.solve_s for day in days),
+        idle_j=parts["idle"],
+        dynamic_j=parts["dynamic"],
+        switching_j=parts["switching"],
+        starting_j=parts["starting"],
+        runs=len(days),
+    )
+
+
+def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draw joules per request of every planner, by what they are spent on, beside the bound."""
+    from heterosis.studies.energy.drawing import draw_joules
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return [draw_joules(rows, folder / "energy.png")]
