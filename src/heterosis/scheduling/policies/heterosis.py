@@ -189,6 +189,7 @@ class Heterosis:
         tail = capacity.tails.get(record.call.stage, 0.0)
         left = record.request.deadline - self._caution * tail - view.now
         choices = []
+        allowed = left + view.now - record.since
         places: set[int] = set()
         slacks: dict[int, float] = {}
         fastest, possible, chance = left, False, self._chances
@@ -201,7 +202,7 @@ class Heterosis:
             items = size if not crowded else min(max(capacity.max_batch[configuration], size), size * waiting)
             mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
             choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
-            if left - safe >= record.since - view.now:
+            if safe <= allowed:
                 places.add(group)
             start = choice.start(view)
             if start == inf:
