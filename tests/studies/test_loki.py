@@ -11,7 +11,7 @@ from heterosis.planning.fleet.planners import make_planner
 from heterosis.planning.fleet.planners.loki import loki
 from heterosis.studies.loki import Row, bound_rps, capacity, draw, run
 from heterosis.studies.loki.capacity import REFERENCE, REFERENCE_CARS
-from heterosis.studies.loki.day import DAY_S, GRID, MEAN_RPS, Planned, changes, smoothed
+from heterosis.studies.loki.day import DAY_S, GRID, MEAN_RPS, PEAK, Planned, changes, planned_once, smoothed, tuned
 from heterosis.studies.loki.load import search
 from heterosis.studies.loki.published import CLASSIFIERS, DETECTORS, Published, read
 from heterosis.studies.loki.rows import bound_j, planned, simulated
@@ -150,7 +150,7 @@ def test_a_search_ends_where_the_load_no_longer_holds() -> None:
 def test_demand_is_smoothed_from_what_arrived_and_starts_at_night() -> None:
     """It never looks ahead: a constant load is known after a while."""
     levels = [level for _, level in smoothed(np.arange(0, DAY_S, 0.02).tolist())]
-    assert levels[0] < 0.2 * MEAN_RPS
+    assert levels[0] == pytest.approx((2 - PEAK) * MEAN_RPS)
     assert levels == sorted(levels)
     assert levels[-1] == pytest.approx(50, rel=0.01)
 
@@ -168,6 +168,17 @@ def test_plans_are_made_once_for_each_step_of_the_grid_and_for_enough() -> None:
         plans.at(rate)
     assert len(asked) == len(plans.took_s) == 2
     assert all(rate <= made <= rate * GRID for rate, made in zip((9.9, 20.0), asked, strict=True))
+
+
+def test_a_day_of_inferline_is_planned_once_and_tuned_within_the_fleet() -> None:
+    """It has more devices at noon than at night, and never a weaker model."""
+    task, found = planned_once(made_up())
+    times = [at for at in poisson(400, DAY_S / 2, 0) if at > DAY_S / 4]
+    counts = [sum(each.devices().values()) for _, each, _ in tuned(times, task, found)]
+    assert counts[0] == sum(found.devices().values())
+    assert counts[0] < max(counts) <= 20
+    assert counts[-1] < max(counts)
+    assert {host.option.variant.model for host in found.hosted()} == set(BEST)
 
 
 def test_rows_of_every_part_are_drawn(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Part three: a day, compressed, re-planned on smoothed demand.
 
-The rate rises and falls as a sine, from a tenth of the mean to nearly twice it: more than what the best variants carry.
-Every `EVERY_S` each planner sees the demand so far, smoothed over `HORIZON_S` (published: every second over 20 s, of a
-longer day), and plans for it, rounded up to a grid. Plans take no time here, and instances start at once.
+The rate rises and falls as a sine, from two fifths of the mean to eight: more than what the best variants carry. Every
+`EVERY_S` each planner sees the demand so far, smoothed over `HORIZON_S` (published: every second over 20 s, of a longer
+day), and plans for it with some headroom, rounded up to a grid. Plans take no time here, and instances start at once.
 
 - ``loki``: Loki's program, and Loki's policy.
 - ``inferline``: its planner once, for the mean load of a day with other seeds, with a simulation as its estimator; then
@@ -30,12 +30,14 @@ from heterosis.studies.loki.setting import BEST, make_task
 from heterosis.studies.loki.trial import Timeline, simulate
 from heterosis.terms import Plan
 
-DAY_S: Final = 80.0
-MEAN_RPS: Final = 95.0
-PEAK: Final = 1.9
+DAY_S: Final = 90.0
+MEAN_RPS: Final = 100.0
+PEAK: Final = 1.6
 """Peak rate over the mean."""
 EVERY_S: Final = 2.0
-HORIZON_S: Final = 4.0
+HORIZON_S: Final = 3.0
+HEADROOM: Final = 1.2
+"""Times the smoothed demand is planned for: a day so short rises by a tenth before a planner knows of it."""
 GRID: Final = 1.08
 """Ratio of the rates that are planned for."""
 TRIAL_S: Final = 5.0
@@ -76,12 +78,12 @@ def days(published: Published, seeds: Sequence[int]) -> Iterator[Row]:
             runs.append(simulate(published, times, _timeline(times, planned, name), seed))
         yield simulated(published, "day", name, MEAN_RPS, runs, fmean(planned.took_s))
     begin = perf_counter()
-    task, found = _inferline(published)
+    task, found = planned_once(published)
     solve_s = perf_counter() - begin
     runs = []
     for seed in seeds:
         times = _arrivals(seed)
-        runs.append(simulate(published, times, _tuned(times, task, found), seed))
+        runs.append(simulate(published, times, tuned(times, task, found), seed))
     yield simulated(published, "day", "inferline", MEAN_RPS, runs, solve_s)
 
 
@@ -105,7 +107,7 @@ def smoothed(times: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _timeline(times: Sequence[float], planned: Planned, policy: str) -> Timeline:
-    steps = ((at, *planned.at(rate)) for at, rate in smoothed(times))
+    steps = ((at, *planned.at(HEADROOM * rate)) for at, rate in smoothed(times))
     return changes(steps, policy)
 
 
@@ -137,8 +139,8 @@ def _ours(published: Published, rate: float) -> Answered:
     return task, answer.allotment
 
 
-def _inferline(published: Published) -> Answered:
-    """The largest part of the mean load that InferLine finds a plan for."""
+def planned_once(published: Published) -> Answered:
+    """InferLine's plan for the largest part of the mean load that it finds one for."""
     for part in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5):
         rate = part * MEAN_RPS
         task = make_task(published, rate, models=BEST)
@@ -154,7 +156,8 @@ def _inferline(published: Published) -> Answered:
     raise AssertionError("no plan for half of the mean load")
 
 
-def _tuned(times: Sequence[float], task: Task, found: Allotment) -> Timeline:
+def tuned(times: Sequence[float], task: Task, found: Allotment) -> Timeline:
+    """What InferLine's tuner makes of its plan through a day."""
     tuner = Tuner(task, found)
 
     def steps() -> Iterator[tuple[float, Task, Allotment]]:
