@@ -1,19 +1,28 @@
 """`heterosis plan`: what to serve, where, and why."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from heterosis.cli.console import output, print_json
-from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, PipelineFile, Rate, SloMs, Store
+from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, Rate, SloMs, Store
 from heterosis.cli.workflows import open_workflow
+from heterosis.terms.errors import UsageError
 
 if TYPE_CHECKING:
     from heterosis.terms import Energy, Plan
 
 
 def plan(  # noqa: PLR0913 - one for each option
-    file: PipelineFile,
+    file: Annotated[
+        str,
+        Parameter(
+            name="PIPELINE",
+            help="A Python file that defines a pipeline (FILE:NAME where it defines several); with --fleet also the "
+            "name of a published pipeline, for example traffic.",
+        ),
+    ],
     /,
     *,
     rate: Rate = 1.0,
@@ -23,6 +32,36 @@ def plan(  # noqa: PLR0913 - one for each option
         bool, Parameter(negative=(), show_default=False, help="Say for every option why it was or was not taken.")
     ] = False,
     naive: Naive = False,
+    fleet: Annotated[
+        str | None,
+        Parameter(
+            help="Plan for these devices instead of this machine's: a fleet that ships with heterosis (edge-rack), or "
+            "a file, TOML or the JSON of `heterosis devices`."
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        Parameter(
+            help="For a fleet: what to have least of, energy (the default), price, carbon, devices, or of accuracy "
+            "most; several with commas, each later one deciding among what is equally good by those before it."
+        ),
+    ] = None,
+    carbon: Annotated[float | None, Parameter(help="For a fleet: grams of CO2 that a kWh costs.")] = None,
+    planner: Annotated[
+        str | None, Parameter(help="For a fleet: a published planner, such as inferline or nexus, instead of ours.")
+    ] = None,
+    what_if: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(),
+            help="For a fleet: plan with changes, too, and compare: rate=2x or rate=20, slo=300, accuracy=0.9, "
+            "devices=orin-nx:+1; several with commas. Can be given several times.",
+        ),
+    ] = None,
+    figure: Annotated[
+        Path | None,
+        Parameter(help="For a fleet: draw the plan to this file; its suffix decides the format."),
+    ] = None,
     budget: Budget = None,
     store: Store = DEFAULT_STORE,
     json: Json = False,
@@ -35,8 +74,40 @@ def plan(  # noqa: PLR0913 - one for each option
     heterosis plan ocr.py --rate 2
     heterosis plan ocr.py --rate 5 --slo 800 --accuracy 0.95 --explain
     heterosis plan ocr.py --rate 2 --json > plan.json
+    heterosis plan traffic --fleet edge-rack --rate 10 --explain
+    heterosis plan traffic --fleet edge-to-cloud --rate 30 --objective price,energy --figure plan.svg
+    heterosis plan traffic --fleet edge-rack --rate 10 --what-if rate=2x --what-if slo=300,devices=orin-nx:+1
+    heterosis plan traffic --fleet edge-rack --rate 10 --planner inferline
     ```
     """
+    if fleet is not None:
+        if naive:
+            raise UsageError("--naive takes this machine as it is; leave it out, or leave out --fleet")
+        from heterosis.cli.plan_fleet import FleetOptions, open_fleet_of, plan_for_fleet
+        from heterosis.cli.what_if import Asked
+
+        options = FleetOptions(
+            target=file,
+            store=store,
+            budget=budget,
+            objectives=objective or "energy",
+            carbon=carbon,
+            planner=planner or "heterosis",
+            explain=explain,
+        )
+        asked = Asked(rate_rps=rate, latency_ms=slo, min_accuracy=accuracy, fleet=open_fleet_of(fleet))
+        plan_for_fleet(options, asked, what_if or (), json=json, figure=figure)
+        return
+    asked_of_fleet = {
+        "--objective": objective,
+        "--carbon": carbon,
+        "--planner": planner,
+        "--what-if": what_if,
+        "--figure": figure,
+    }
+    for name, value in asked_of_fleet.items():
+        if value is not None:
+            raise UsageError(f"{name} is for plans of a fleet: say which with --fleet, for example --fleet edge-rack")
     with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
         found = workflow.naive_plan(rate) if naive else workflow.plan(rate)
     if json:

@@ -20,6 +20,9 @@ MANY, LEVELS, REACH = 100, 16, 2.0
 """Options that are taken as they are; levels of latency that more are rounded to; and how far, as a ratio, these then
 lie around what was found."""
 
+FINE = 4 * LEVELS
+"""Levels by which it is told whether there is an answer at all."""
+
 MOST_TRIES = 8
 STEP, CLOSE = 1.25, 1.03
 """Ratios of the latencies that plans are made for: of the search for one that holds, or does not, and of its end."""
@@ -51,7 +54,7 @@ def allot(task: Task, *, limits: Limits | None = None, options: Sequence[Option]
         return _solved(task, options, limits)
     coarse = _solved(task, _rounded(task, options, _evenly(task, options, limits)), limits)
     if coarse is None:
-        return _solved(task, options, limits)
+        return _solved(task, _rounded(task, options, _evenly(task, options, limits, FINE)), limits)
     fine = _solved(task, refined(task, options, coarse.allotment), limits)
     return coarse if fine is None or coarse.cost < fine.cost else fine
 
@@ -61,13 +64,13 @@ def _solved(task: Task, options: Sequence[Option], limits: Limits) -> Answer | N
     return found and Answer(allotment=found[0], cost=found[1], latency=limits.latency)
 
 
-def _evenly(task: Task, options: Sequence[Option], limits: Limits) -> dict[str, list[float]]:
+def _evenly(task: Task, options: Sequence[Option], limits: Limits, levels: int = LEVELS) -> dict[str, list[float]]:
     """Levels from the least latency of each stage to what its pipeline may take in all."""
     found = {}
     for stage, workload in task.stages.items():
         of = [option.latency_s for option in options if option.stage == stage]
         most = min(limits.latency * workload.slo.latency_ms / 1e3, max(of))
-        found[stage] = np.geomspace(min(of), max(most, min(of)), LEVELS).tolist()
+        found[stage] = np.geomspace(min(of), max(most, min(of)), levels).tolist()
     return found
 
 

@@ -1,0 +1,195 @@
+"""From pipelines and a fleet to a plan that was tried in the simulator, and to what it is expected to do."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import msgspec
+import numpy as np
+
+from heterosis.arrivals import poisson
+from heterosis.planning import Verdict
+from heterosis.planning.fleet import Allotment, Objective, Task, accuracy, allot, power_w, price_per_hour, to_plan
+from heterosis.planning.fleet import verified as verified_answer
+from heterosis.planning.fleet.allotment import on_power_w
+from heterosis.planning.fleet.infeasible import infeasible
+from heterosis.planning.fleet.planner import Answer
+from heterosis.planning.fleet.planners import make_planner
+from heterosis.simulation import (
+    Interval,
+    Link,
+    Network,
+    Outcome,
+    Power,
+    RequestClass,
+    Setting,
+    Simulator,
+    make_report,
+    repeat,
+    workload,
+)
+from heterosis.terms import Device, Fleet, Node, Plan
+from heterosis.terms.errors import UsageError
+from heterosis.workflow.verification import SEEDS
+
+OURS = "heterosis"
+TRIED, COUNTED = 500, 1000
+"""Requests of a run that tries a plan, and of one whose figures are told."""
+
+Tell = Callable[[str], object]
+
+
+class Hosting(msgspec.Struct, frozen=True, kw_only=True):
+    """What alike devices run of one stage."""
+
+    stage: str
+    variant: str
+    batch: int
+    open_ms: float
+    """How long a batch is kept open for more calls."""
+    calls_per_s: float
+    busy: float
+    """Share of the devices' time, 0..1."""
+    dynamic_w: float | None
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """Devices that are alike in everything."""
+
+    device_type: str
+    power_mode: str
+    count: int
+    available: int
+    """Devices of the type in the fleet."""
+    idle_w: float | None
+    """Of all of them."""
+    hosts: tuple[Hosting, ...]
+
+    @property
+    def busy(self) -> float:
+        """Share of their time, 0..1."""
+        return sum(host.busy for host in self.hosts)
+
+
+def rows(task: Task, allotment: Allotment) -> tuple[Row, ...]:
+    """Return what is on, and what runs there."""
+    types = [device.type.name for device in task.fleet.devices]
+    return tuple(
+        Row(
+            device_type=task.kinds[share.group[0]].type.name,
+            power_mode=share.group[1],
+            count=share.count,
+            available=types.count(task.kinds[share.group[0]].type.name),
+            idle_w=None if (on_w := on_power_w(task, share.group)) is None else share.count * on_w,
+            hosts=tuple(
+                Hosting(
+                    stage=host.option.stage,
+                    variant=host.option.variant.name,
+                    batch=host.option.batch,
+                    open_ms=1e3 * host.option.fill_s,
+                    calls_per_s=host.per_s,
+                    busy=host.per_s * host.option.slot_s / (share.count * task.kinds[share.group[0]].slots),
+                    dynamic_w=None if host.option.energy_j is None else host.per_s * host.option.energy_j,
+                )
+                for host in share.hosts
+            ),
+        )
+        for share in allotment.shares
+    )
+
+
+def plan_fleet(task: Task, planner: str = OURS, tell: Tell = lambda _: None) -> Answer:
+    """Plan by a planner's name; our own plans are tried and tightened until they hold.
+
+    Raise InfeasibleError, with the nearest that is possible, where ours finds no plan; UsageError where another does
+    not, or has no such name.
+    """
+    if planner == OURS:
+        answer = verified_answer(task, simulated(task, tell))
+        if answer is None:
+            raise infeasible(task, missed=allot(task) is not None)
+        return answer
+    allotment = make_planner(planner)(task)
+    if allotment is None:
+        raise UsageError(f"{planner} finds no plan for this fleet; --planner {OURS} says what is possible")
+    return Answer(allotment=allotment, cost=cost(task, allotment) or 0.0, verdict=simulated(task, tell)(allotment))
+
+
+def cost(task: Task, allotment: Allotment) -> float | None:
+    """What an allotment costs by the task's first objective; None where that is unknown."""
+    objective = task.objectives[0]
+    if objective is Objective.DEVICES:
+        return sum(allotment.devices().values())
+    if objective is Objective.PRICE:
+        return price_per_hour(task, allotment)
+    if objective is Objective.ACCURACY:
+        return accuracy(task.workloads[0], allotment)
+    watts = power_w(task, allotment)
+    if objective is Objective.CARBON and watts is not None:
+        return watts * (task.carbon_g_per_kwh or 0.0) / 1e3
+    return watts
+
+
+def simulated(task: Task, tell: Tell = lambda _: None) -> Callable[[Allotment], Verdict]:
+    """Return a function that tries an allotment under Poisson arrivals of the task's rates; see `simulated` of plans.
+
+    Its verdict is the median of several runs, each with a seed of its own. Latencies are those of all pipelines.
+    """
+
+    def verify(allotment: Allotment) -> Verdict:
+        tell("trying the plan in the simulator")
+        percent = task.workloads[0].slo.percentile
+        outcomes = _runs(task, allotment, SEEDS, TRIED)
+        found = np.median([(each.latency_ms(percent), each.attainment) for each in outcomes], axis=0)
+        return Verdict(latency_ms=float(found[0]), attainment=float(found[1]))
+
+    return verify
+
+
+def expected(task: Task, allotment: Allotment, seeds: int) -> dict[str, Interval]:
+    """What an allotment does in the simulator: every figure of a report, with its interval over so many seeds."""
+    return repeat(lambda seed: make_report(next(_runs(task, allotment, [seed], COUNTED))), range(seeds))
+
+
+def _runs(task: Task, allotment: Allotment, seeds: Iterable[int], requests: int) -> Iterator[Outcome]:
+    plan = to_plan(task, allotment)
+    classes = [
+        RequestClass(
+            shapes=each.graph.requests,
+            name=each.graph.pipeline,
+            share=each.rate_rps,
+            latency_ms=each.slo.latency_ms,
+        )
+        for each in task.workloads
+    ]
+    setting = Setting(power=Power(fleet=_in_modes_of(plan, task.fleet)), network=_network(task.fleet))
+    for seed in seeds:
+        times = poisson(plan.rate_rps, requests / plan.rate_rps, seed)
+        yield Simulator(plan, seed=seed, setting=setting).run(workload(times, classes, seed=seed))
+
+
+def _in_modes_of(plan: Plan, fleet: Fleet) -> Fleet:
+    """Return the fleet with its devices in the power modes of a plan from the start: what is tried is its steady state.
+
+    A device begins in its first mode.
+    """
+    modes = {(each.node, each.device): each.configuration.power_mode for each in plan.placements}
+    replace = msgspec.structs.replace
+
+    def brought(node: Node, device: Device) -> Device:
+        planned = modes.get((node.name, device.name))
+        ordered = sorted(device.type.power_modes, key=lambda mode: mode.name != planned)
+        return replace(device, type=replace(device.type, power_modes=tuple(ordered)))
+
+    return Fleet(
+        nodes=tuple(replace(node, devices=tuple(brought(node, each) for each in node.devices)) for node in fleet.nodes)
+    )
+
+
+def _network(fleet: Fleet) -> Network:
+    """Return the links of a fleet; what an item weighs is not known here, so their bandwidth does not count."""
+    return Network(
+        links={
+            node.name: Link(latency_ms=node.link_ms, bandwidth_mbit_s=node.bandwidth_mbit_s)
+            for node in fleet.nodes
+            if node.link_ms
+        }
+    )
