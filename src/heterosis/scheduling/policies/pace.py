@@ -8,7 +8,7 @@ from heterosis.scheduling.state import Unit
 from heterosis.scheduling.view import View
 from heterosis.terms import Call, Configuration
 
-KNEE = 0.9
+KNEE = 0.92
 """Load, as a share of what the fleet does at its present pace, that it may not exceed; beyond it, queues grow long."""
 MEMORIES = (0.5, 5.0)
 """Times over which the load is averaged, as multiples of the latency objective. The larger average holds: it rises at

@@ -5,8 +5,9 @@ Ours, from `Slack` (after Ωkypous, arXiv 2407.18386); what differs:
 - **Order**: by deadline, less the time that what follows takes, and not by arrival.
 - **Joules, not watts**: a call costs its dynamic energy and its part of what keeps a device awake. So the work gathers
   on few devices, the others sleep, and full speed is taken where getting done sooner costs less than running slowly.
-- **Budgets at the 95th percentile** of the run time. A call whose share of the slack nothing open keeps may take all
-  the slack there is; one that would be late on what is open waits, where a slot that is free in a moment saves it.
+- **Budgets** are kept with a margin on the mean, as there, but by the last call of a path at the 95th percentile, since
+  nothing after it can make up for it. A call whose share of the slack nothing open keeps may take all there is; one
+  that would be late on what is open waits, where a slot that is free in a moment saves it.
 - **Slow only while the load allows it.** A mode stretches times by a factor, taken over all stages, so that the modes
   in which the devices run say how much the fleet does in a second. That must exceed what arrives, and what waits must
   be worked off within the time of an objective; a device is opened in no mode that brings the fleet below that.
@@ -21,6 +22,7 @@ from typing import NamedTuple
 
 from heterosis.scheduling.policies.domains import ByDeadline, Domain, domains, heads, latest, running
 from heterosis.scheduling.policies.pace import Mode, Pace, mode_of
+from heterosis.scheduling.policies.slack import MARGIN
 from heterosis.scheduling.policy import Decision, Dispatch
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority, Unit
 from heterosis.scheduling.view import View
@@ -32,7 +34,7 @@ idle power at no load."""
 OPENER = 2
 """Slots whose part of that is charged to the call that wakes a device; others join it later."""
 PERCENT = 95
-"""Percentile of run times that a budget must hold."""
+"""Percentile of run times that what is left must hold."""
 
 
 class SlackJoules(ByDeadline):
@@ -76,7 +78,7 @@ class SlackJoules(ByDeadline):
             for configuration, instance in domain.open.items():
                 offer = _offer(view, head, instance, own_s, wakes=not awake)
                 lost = loss[mode_of(configuration)]
-                if offer.surely_s <= own_s and (awake or not lost or lost <= room):
+                if offer.needs_s <= own_s and (awake or not lost or lost <= room):
                     rank, least = 0, offer.joules
                 else:
                     rank, least = (1 if offer.surely_s <= left_s else 2), offer.mean_s
@@ -104,6 +106,8 @@ class _Offer(NamedTuple):
     mean_s: float
     surely_s: float
     """The run time that is exceeded but rarely."""
+    needs_s: float
+    """The least budget for it."""
     joules: float
     """Of each item; infinite where unknown."""
 
@@ -113,14 +117,15 @@ def _offer(view: View, head: CallRecord, instance: InstanceRecord, own_s: float,
     configuration, estimates = instance.configuration, view.estimates
     calls = view.queues[head.call.stage].batch(instance.placement.max_batch)
     size = sum(record.call.size for record in calls)
+    last = not view.capacity.tails.get(head.call.stage, 0.0)
     mean_s, surely_s = estimates.times(configuration, size, PERCENT)
-    if surely_s > own_s and len(calls) > 1:
+    if len(calls) > 1 and surely_s > own_s:
         calls, size = [head], head.call.size
         mean_s, surely_s = estimates.times(configuration, size, PERCENT)
     dynamic, awake_w = estimates.joules(configuration, size), _awake_w(view, head)
     slots = view.capacity.width[configuration] * (OPENER if wakes else 1)
     joules = float("inf") if dynamic is None else dynamic + awake_w * slots * mean_s / size
-    return _Offer(instance, calls, mean_s, surely_s, joules)
+    return _Offer(instance, calls, mean_s, surely_s, surely_s if last else mean_s / (1 - MARGIN), joules)
 
 
 def _awake_w(view: View, head: CallRecord) -> float:
