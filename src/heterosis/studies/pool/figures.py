@@ -27,7 +27,7 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
             axes.text(place, share + 1, text, ha="center", va="bottom", rotation=90, fontsize=7)
     several = len({policy for _, policy in groups}) > 1
     axes.set_xticks(range(len(groups)), [f"{model}\n{policy}" if several else model for model, policy in groups])
-    axes.axhline(100, color="#b03a2e", linewidth=1, linestyle="--")
+    axes.axhline(100, color="#b03a2e", linewidth=1, linestyle="--", zorder=0, alpha=0.5)
     axes.set_ylim(0, 150)
     axes.set_yticks(range(0, 101, 20))
     axes.set_ylabel("allowable load, % of the best of all pools")
