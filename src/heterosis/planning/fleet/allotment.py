@@ -51,6 +51,15 @@ class Allotment(msgspec.Struct, frozen=True, kw_only=True):
         """The longest latency of an option in use, by stage, in seconds."""
         return {stage: max(host.option.latency_s for host in self.hosted(stage)) for stage in task.stages}
 
+    def fits(self, task: Task) -> bool:
+        """Whether every device has the memory for all that it hosts."""
+        for share in self.shares:
+            memory = task.kinds[share.group[0]].memory_bytes
+            sizes = {host.option.configuration: host.option.memory_bytes for host in share.hosts}
+            if memory is not None and sum(sizes.values()) > memory:
+                return False
+        return True
+
     def devices(self) -> dict[Group, int]:
         """Devices that are on, by group."""
         found: dict[Group, int] = {}

@@ -13,16 +13,21 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
+
 from heterosis.planning.curve import Curve
 from heterosis.planning.fleet.allotment import rest_power_w
-from heterosis.planning.fleet.options import Option, enumerate_options, undominated
+from heterosis.planning.fleet.options import ROUNDING, Option, enumerate_options, undominated
 from heterosis.planning.fleet.program import FleetProgram, Limits
 from heterosis.planning.fleet.task import Objective, Task
 from heterosis.terms import Configuration
 
-
 GAP = 0.01
 """How far the bound with whole devices may lie below the best there is; to close the rest takes long."""
+
+
+LEVELS = 24
+"""Run times that are told apart."""
 
 
 def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
@@ -32,7 +37,7 @@ def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
     requests come more often than a device can be switched off and on again.
     """
     plain = all(workload.judge is None and not workload.fan_out for workload in task.workloads)
-    kept = undominated(list(_options(task)), _energy_j, by_variant=not plain)
+    kept = undominated(_rounded_down(list(_options(task))), _energy_j, by_variant=not plain)
     program = FleetProgram(task, kept, Limits())
     rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
     if not program.possible:
@@ -70,6 +75,14 @@ def _options(task: Task) -> Iterator[Option]:
                 fill_s=0.0,
                 energy_j=None if joules is None else joules / batch,
             )
+
+
+def _rounded_down(options: list[Option]) -> list[Option]:
+    """Round run times down to a few levels, which keeps the bound a bound, and the program small."""
+    least, most = min(each.run_s for each in options), max(each.run_s for each in options)
+    levels = np.geomspace(least, most, LEVELS)
+    at = np.searchsorted(levels, [each.run_s * (1 + ROUNDING) for each in options], side="right") - 1
+    return [replace(each, run_s=float(levels[number])) for each, number in zip(options, at.tolist(), strict=True)]
 
 
 def _curves(task: Task) -> dict[Configuration, Curve]:

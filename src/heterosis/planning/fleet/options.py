@@ -225,7 +225,11 @@ def _front(options: Sequence[Option], cost: Callable[[Option], float]) -> Iterab
             for each in options
         ]
     )
-    no_worse = (figures[:, None] <= figures).all(axis=-1)
-    order = np.arange(len(options))
-    beaten = (no_worse & (~no_worse.T | (order[:, None] < order))).any(axis=0)
-    return (option for option, out in zip(options, np.atleast_1d(beaten), strict=True) if not out)
+    # Whatever is as good as another comes before it in this order: the first of those left is beaten by none of them.
+    left = np.lexsort(figures.T[::-1])
+    kept = []
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(int(first))
+        left = left[(figures[left] < figures[first]).any(axis=1)]
+    return (options[at] for at in sorted(kept))

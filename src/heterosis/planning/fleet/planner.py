@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import msgspec
 import numpy as np
@@ -61,6 +62,8 @@ def allot(task: Task, *, limits: Limits | None = None, options: Sequence[Option]
 
 def _solved(task: Task, options: Sequence[Option], limits: Limits) -> Answer | None:
     found = FleetProgram(task, options, limits).solve()
+    if found is not None and limits.memory and not found[0].fits(task):  # a stage has several variants on one device
+        found = FleetProgram(task, options, replace(limits, every_configuration=True)).solve()
     return found and Answer(allotment=found[0], cost=found[1], latency=limits.latency)
 
 

@@ -54,6 +54,8 @@ class Limits:
     devices: bool = True
     accuracy: bool = True
     memory: bool = True
+    every_configuration: bool = False
+    """Whether memory is kept as if a device might host all configurations of a stage, rather than its largest."""
 
 
 class FleetProgram:
@@ -68,7 +70,8 @@ class FleetProgram:
         }
         self.choices = {number: self._choices(number) for number in range(len(task.workloads))}
         wanted = {key for of in self.choices.values() for each in of.columns for key in each.calls_per_s}
-        parts = [(each, part) for each in options for part in range(self._parts(each, options))]
+        self.tight = self._tight(options, every=limits.every_configuration) if limits.memory else set()
+        parts = [(each, part) for each in options for part in range(self._parts(each.group))]
         self.columns_of: list[tuple[Option, Part]] = [
             (each, (each.group, part)) for each, part in parts if (each.stage, each.variant.name) in wanted
         ]
@@ -84,17 +87,18 @@ class FleetProgram:
     def _choices(self, number: int) -> Choices:
         return choices(self.task.workloads[number], self.usable, mix=self.task.mix)
 
-    def _parts(self, option: Option, options: Sequence[Option]) -> int:
-        """Into how many parts an option's group is split."""
-        kind = self.task.kinds[option.group[0]]
-        if not self.limits.memory or kind.memory_bytes is None or self._all_fit(option.group, options):
-            return 1
-        return min(len(self.task.stages), len(kind.units))
+    def _parts(self, group: Group) -> int:
+        """Into how many parts a group is split."""
+        return min(len(self.task.stages), len(self.task.kinds[group[0]].units)) if group in self.tight else 1
 
-    def _all_fit(self, group: Group, options: Iterable[Option]) -> bool:
-        memory = self.task.kinds[group[0]].memory_bytes
-        sizes = {each.configuration: each.memory_bytes for each in options if each.group == group}
-        return memory is None or sum(sizes.values()) <= memory
+    def _tight(self, options: Iterable[Option], *, every: bool) -> set[Group]:
+        """Groups with too little memory for what they might host: every configuration, or each stage's largest."""
+        sizes: dict[Group, dict[object, int]] = defaultdict(dict)
+        for each in options:
+            key = each.configuration if every else each.stage
+            sizes[each.group][key] = max(each.memory_bytes, sizes[each.group].get(key, 0))
+        memory = {group: self.task.kinds[group[0]].memory_bytes for group in sizes}
+        return {group for group, of in sizes.items() if sum(of.values()) > (memory[group] or math.inf)}
 
     def _demand(self) -> dict[str, float]:
         """The most calls per second that a stage can be asked for."""
@@ -120,10 +124,8 @@ class FleetProgram:
         self.used: dict[int, int] = {}
         if not self.task.mix:
             at = self._lay_out_choices(at)
-        options = [option for option, _ in self.columns_of]
-        tight = {group for group in {each.group for each in options} if not self._all_fit(group, options)}
         for number, (option, _) in enumerate(self.columns_of):
-            if self.limits.memory and option.group in tight:
+            if option.group in self.tight:
                 self.used[number] = at
                 at += 1
         integers = at

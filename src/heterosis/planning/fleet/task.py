@@ -48,7 +48,11 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def demand(self, stage: str) -> Demand:
         """Calls of a stage by a request."""
-        return demand(self.graph, stage)
+        return self._demands[stage]
+
+    @cached_property
+    def _demands(self) -> dict[str, Demand]:
+        return {stage: demand(self.graph, stage) for stage in self.graph.stages}
 
     def variant(self, stage: str, name: str) -> Variant:
         """Return one of its variants."""
