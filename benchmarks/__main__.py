@@ -4,9 +4,9 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import ablation, agreement, day, layers, overhead, scheduler
+from benchmarks import ablation, agreement, day, layers, overhead, planner, scheduler
 
-BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "day": day.run}
+BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
 ON_REQUEST = {
     "ablation": ablation.run,
     "agreement": agreement.run,
