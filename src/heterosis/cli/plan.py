@@ -18,7 +18,6 @@ def plan(  # noqa: PLR0913 - one for each option
     file: Annotated[
         str,
         Parameter(
-            name="PIPELINE",
             help="A Python file that defines a pipeline (FILE:NAME where it defines several); with --fleet also the "
             "name of a published pipeline, for example traffic.",
         ),
