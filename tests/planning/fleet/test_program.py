@@ -195,7 +195,7 @@ def drawn(seed: int) -> tuple[Task, list[Option]]:
         options[at]
         for stage in task.stages
         for of in [[at for at, each in enumerate(options) if each.stage == stage]]
-        for at in rng.choice(of, min(4, len(of)), replace=False).tolist()
+        for at in rng.choice(of, min(3, len(of)), replace=False).tolist()
     ]
     return msgspec.structs.replace(task, horizon_s=NO_START), kept
 
@@ -270,7 +270,7 @@ tasks = st.builds(
     slo_ms=st.floats(60, 800),
     min_accuracy=st.none() | st.floats(0.8, 0.95),
 )
-few = settings(max_examples=10, deadline=None, derandomize=True)
+few = settings(max_examples=8, deadline=None, derandomize=True)
 
 
 @few
