@@ -12,7 +12,6 @@ from heterosis.planning.fleet.planners.loki import loki
 from heterosis.studies.loki import Row, bound_rps, capacity, draw, run
 from heterosis.studies.loki.capacity import REFERENCE, REFERENCE_CARS
 from heterosis.studies.loki.day import DAY_S, GRID, MEAN_RPS, PEAK, Planned, changes, planned_once, smoothed, tuned
-from heterosis.studies.loki.load import search
 from heterosis.studies.loki.published import CLASSIFIERS, DETECTORS, Published, read
 from heterosis.studies.loki.rows import bound_j, planned, simulated
 from heterosis.studies.loki.setting import BEST, CLASSIFY, DETECT, frames, make_task
@@ -150,12 +149,6 @@ def test_a_plan_that_changes_counts_its_devices_over_time() -> None:
     assert [at for at, _, _ in timeline] == [0.0, 5.0]
     came = simulate(published, poisson(5, 10, 0), timeline, 0)
     assert came.devices == pytest.approx((small + large) / 2, rel=0.05)
-
-
-def test_a_search_ends_where_the_load_no_longer_holds() -> None:
-    """Within a thirty-second of the range."""
-    assert search(lambda load: load <= 70, 60, 100) == pytest.approx(70, abs=40 / 32)
-    assert search(lambda _load: False, 60, 100) == 60
 
 
 def test_demand_is_smoothed_from_what_arrived_and_starts_at_night() -> None:

@@ -25,15 +25,19 @@ def draw_rows(rows: Sequence[Row], path: Path) -> Path:
     planned.set(title="planned", xlabel="frames/s", ylabel="accuracy")
     planned.legend(fontsize=6, frameon=False)
     loads, days = ([row for row in rows if row.part == part] for part in ("load", "day"))
-    for axes, of, values, label in (
-        (carried, loads, [row.load for row in loads], "frames/s carried"),
-        (late, days, [100 * (1 - (row.attainment or 0.0)) for row in days], "violations, %"),
-        (joules, days, [row.joules_per_request for row in days], "joules per frame (modelled)"),
+    for planner in dict.fromkeys(row.planner for row in loads):
+        of = [row for row in loads if row.planner == planner]
+        late_of = [100 * (1 - (row.attainment or 0.0)) for row in of]
+        carried.plot([row.load for row in of], late_of, "o", color=COLOURS[planner], label=planner)
+    carried.set(title="load", xlabel="frames/s", ylabel="violations, %")
+    for axes, values, label in (
+        (late, [100 * (1 - (row.attainment or 0.0)) for row in days], "violations, %"),
+        (joules, [row.joules_per_request for row in days], "joules per frame (modelled)"),
     ):
-        places = range(len(of))
-        axes.bar(places, values, color=[COLOURS[row.planner] for row in of])
-        axes.set_xticks(places, [f"{row.planner}\n{row.accuracy:.1%}" for row in of], fontsize=7)
-        axes.set(title=of[0].part if of else "", ylabel=label)
+        places = range(len(days))
+        axes.bar(places, values, color=[COLOURS[row.planner] for row in days])
+        axes.set_xticks(places, [f"{row.planner}\n{row.accuracy:.1%}" for row in days], fontsize=7)
+        axes.set(title="day", ylabel=label)
     for axes in (planned, carried, late, joules):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=150)
