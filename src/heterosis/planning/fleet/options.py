@@ -14,16 +14,19 @@ from heterosis.planning.fleet.task import Task, Workload
 from heterosis.planning.fleet.waits import filled, queue_s
 from heterosis.terms import Configuration, OperatingPoint, Variant
 
-UTILISATIONS = (0.3, 0.5, 0.7, 0.85, 0.95)
+UTILISATIONS = (0.4, 0.7, 0.9)
 """Shares of its time that a device may be planned to be busy: the higher, the fewer devices and the longer the
 waits."""
 
-COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+COUNTS = (1, 2, 4, 8, 16, 32, 64)
 """Instances that a stage may be spread over though fewer would carry it: with more of them calls wait less, and those
 that are ready together are done sooner."""
 
-OPEN_S = tuple(0.001 * 2.0**step for step in range(16))
-"""How long batches may be kept open, where they are at all."""
+OPEN_S = tuple(0.002 * 4.0**step for step in range(8))
+"""How long batches may be kept open, where they are at all.
+
+These three grids are coarse: ones of twice as many steps cost four times the time and find plans 0.5 to 1 % cheaper.
+"""
 OF_ITS_RUN = 0.25
 """Of the time that it runs, what a batch is kept open for at least, if at all."""
 FULL = 0.95

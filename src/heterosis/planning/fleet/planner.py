@@ -17,7 +17,7 @@ Verify = Callable[[Allotment], Verdict]
 """Tries an allotment, for example in the simulator; the latency is a multiple of the SLO where pipelines differ in
 it."""
 
-MANY, LEVELS, REACH = 100, 16, 2.0
+MANY, LEVELS, REACH = 100, 10, 2.0
 """Options that are taken as they are; levels of latency that more are rounded to; and how far, as a ratio, these then
 lie around what was found."""
 
