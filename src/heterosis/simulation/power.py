@@ -72,10 +72,10 @@ class Meter:
     def end(self, unit: Unit, now: float) -> None:
         """Take the end of a batch."""
         state = self._states[unit]
-        state.batches -= 1
-        if not state.batches:
+        if state.batches == 1:
             self._count(state, now)
             state.idle_since = now
+        state.batches -= 1
 
     def switch(self, unit: Unit, mode: str, now: float) -> None:
         """Bring a device into another power mode; it can run nothing until that is done."""
