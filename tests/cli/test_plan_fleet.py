@@ -82,7 +82,7 @@ def test_a_published_planner_can_plan_instead(traffic: tuple[object, ...], heter
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("plan", "traffic", "--fleet", "edge-rack", "--slo", 5), "it takes a looser SLO, or a lower"),
+        (("plan", "traffic", "--fleet", "edge-rack", "--slo", 5), "the SLO binds"),
         (("plan", "traffic", "--fleet", "edge-rack", "--objective", "joy"), "no objective 'joy'"),
         (("plan", "traffic", "--fleet", "edge-rack", "--objective", "carbon"), "how many grams of CO2"),
         (("plan", "traffic", "--fleet", "nowhere"), "no fleet 'nowhere'"),
