@@ -92,6 +92,16 @@ def test_sleep_saves_idle_power_and_delays_what_wakes(world: World) -> None:
     assert joules(parts["here", "toy", "default"]) == pytest.approx(10.0 * (10.21 - asleep_s))
 
 
+@pytest.mark.parametrize(("second", "awake_s"), [(10.0, 3.5 + 3.54 + 3.04), (1.5, 5.0 + 3.04), (3.2, 6.7 + 3.04)])
+def test_batches_longer_than_a_device_takes_to_sleep_keep_it_awake(second: float, awake_s: float, world: World) -> None:
+    """Half a second after it ran dry it sleeps: between batches far apart, not while two overlap or nearly touch."""
+    power = Power(fleet=world.fleet, sleep_after_s=0.5)
+    outcome = run(on_node(world.plan, "here"), power, 0.0, second, 20.0, took_s=3.0)
+    parts = outcome.joules.idle_by
+    assert joules(parts["here", "toy", "default"]) == pytest.approx(10.0 * awake_s)
+    assert joules(parts["here", "toy", "sleep"]) == pytest.approx(1.0 * (outcome.duration_s - awake_s))
+
+
 def test_what_cannot_sleep_stays_awake(world: World) -> None:
     """A device type without a sleep power never sleeps."""
     fleet = make_fleet(msgspec.structs.replace(world.type, sleep_power_w=None))

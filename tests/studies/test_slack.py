@@ -9,13 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heterosis.scheduling.policies.slack_joules import AWAKE
-from heterosis.simulation import Occupancy
 from heterosis.studies.slack import draw, run
-from heterosis.studies.slack.awake import awake_s
 from heterosis.studies.slack.bound import lower_bound_j
 from heterosis.studies.slack.cell import STATIC, Run, best_mode, one_run, summary, violations_of
 from heterosis.studies.slack.plans import make_plan
-from heterosis.studies.slack.published import CLAIM, SLEEP_AFTER_S, SPECPOWER
+from heterosis.studies.slack.published import CLAIM, SPECPOWER
 from heterosis.studies.slack.servers import MODES, Mode, Servers, fleet, power_share
 from heterosis.studies.slack.setting import CHAINS, LOADS, MEMORY, Load, arrivals
 from heterosis.studies.study import Options, silent
@@ -157,17 +155,6 @@ def test_a_run_counts_every_joule() -> None:
     )
     assert found.dynamic_j == pytest.approx(work_s * SMALL.busy_w(FULL), rel=0.03)
     assert found.switching_j == 0
-
-
-def test_a_domain_is_awake_while_it_runs_something_and_a_moment_after() -> None:
-    """Batches on two slots that overlap count once, another domain for itself."""
-    occupancy = Occupancy()
-    for thread, lane in ((1, "d0 slot 0"), (2, "d0 slot 1"), (3, "d1 slot 0")):
-        occupancy.events.append({"name": "thread_name", "ph": "M", "pid": 1, "tid": thread, "args": {"name": lane}})
-    for thread, begin_s, end_s in ((1, 0, 2), (2, 1, 4), (1, 7, 8), (3, 1, 2)):
-        span = {"ts": begin_s * 1e6, "dur": (end_s - begin_s) * 1e6}
-        occupancy.events.append({"name": "a x1", "ph": "X", "pid": 1, "tid": thread, **span})
-    assert awake_s(occupancy) == pytest.approx(4 + 1 + 1 + 3 * SLEEP_AFTER_S)
 
 
 def _made(violations: int, joules: float) -> list[Run]:

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from heterosis.simulation import Occupancy, Power, Setting, Simulator, interval
+from heterosis.simulation import Power, Setting, Simulator, interval
 from heterosis.simulation.service import LogNormalTimes
-from heterosis.studies.slack.awake import awake_s
 from heterosis.studies.slack.bound import lower_bound_j
 from heterosis.studies.slack.plans import make_plan
 from heterosis.studies.slack.published import CLAIM, SLEEP_AFTER_S
@@ -82,19 +81,18 @@ def one_run(
     """Simulate one seed; with ``mode`` given, nothing else is planned."""
     modes = (mode,) if mode else MODES[:1] if policy in FULL_SPEED else MODES
     plan = make_plan(policy, load, servers, modes)
-    occupancy = Occupancy()
-    setting = Setting(power=Power(fleet=fleet(servers), sleep_after_s=SLEEP_AFTER_S), occupancy=occupancy)
+    setting = Setting(power=Power(fleet=fleet(servers), sleep_after_s=SLEEP_AFTER_S))
     outcome = Simulator(plan, seed=seed, service=LogNormalTimes(plan, NOISE), setting=setting).run(
         arrivals(load, servers, seed, requests)
     )
     joules = outcome.joules
-    assert joules.dynamic.joules is not None  # noqa: S101 - every operating point and every mode has its figures
+    assert joules.idle.joules is not None  # noqa: S101 - every operating point and every mode has its figures
+    assert joules.dynamic.joules is not None  # noqa: S101
     assert joules.switching.joules is not None  # noqa: S101
     return Run(
         requests=outcome.requests,
         violations=int(outcome.records.violated.sum()),
-        idle_j=servers.domains * servers.asleep_w * outcome.duration_s
-        + (servers.awake_w - servers.asleep_w) * awake_s(occupancy),
+        idle_j=joules.idle.joules,
         dynamic_j=joules.dynamic.joules,
         switching_j=joules.switching.joules,
     )
