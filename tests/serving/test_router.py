@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import msgspec
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import zmq
 
-from heterosis.scheduling import StartInstance, validate
+from heterosis.scheduling import SetTimer, StartInstance, TimerFired, validate
 from heterosis.scheduling.policies import POLICIES
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
@@ -59,6 +60,17 @@ async def test_every_policy_serves_live(serving: Serve, policy: str) -> None:
         validate(server.router.scheduler)
     assert answers == [[4.0] * 1000] * 20
     assert replay(server.records) is None
+
+
+async def test_a_timer_that_goes_off_early_is_set_again(serving: Serve) -> None:
+    """Event loops may call a little early; the scheduler hears of a timer once, and not before its time."""
+    async with serving() as server:
+        timer = SetTimer(at=time.monotonic() + 0.05, key="wake", reason="")
+        server.router._fire(timer)  # noqa: SLF001 - as a loop does that rounds down
+        await asyncio.sleep(0.1)
+    fired = [record.at for record in server.records if record.event == TimerFired(key="wake")]
+    assert len(fired) == 1
+    assert fired[0] >= timer.at
 
 
 async def test_a_live_journal_replays_to_the_same_effects(serving: Serve, tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ log = structlog.get_logger()
 PATIENCE_S = 60.0
 """How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
 
+TICK_S = 1e-3
+"""An event loop's resolution: it may call that much too early."""
+
 MOST_FAILED_STARTS = 3
 
 WarmUp = Callable[[Placement], Sequence[Sequence[tuple[Any, ...]]]]
@@ -239,8 +242,18 @@ class Router:
                 case SetPowerMode():
                     log.info("power mode", node=effect.node, device=effect.device, mode=effect.mode)
                 case SetTimer():
-                    delay = max(effect.at - time.monotonic(), 0.0)
-                    asyncio.get_running_loop().call_later(delay, self._handle, TimerFired(key=effect.key))
+                    self._set_timer(effect)
+
+    def _set_timer(self, timer: SetTimer) -> None:
+        delay = max(timer.at - time.monotonic(), TICK_S)
+        asyncio.get_running_loop().call_later(delay, self._fire, timer)
+
+    def _fire(self, timer: SetTimer) -> None:
+        """Tell that it is time, but not before it is: what is not due yet would wait for a timer that is gone."""
+        if time.monotonic() < timer.at:
+            self._set_timer(timer)
+        else:
+            self._handle(TimerFired(key=timer.key))
 
     def _run_batch(self, effect: RunBatch) -> None:
         assert self._hub is not None  # noqa: S101
