@@ -153,7 +153,7 @@ def rehearsal(folder: Path, policy: str, kinds: Mapping[str, Kind] = FLEET) -> t
     """Write a pipeline of one stage, its model and its emulated variants; return its file and a plan at capacity."""
     file = folder / "pipeline.py"
     file.write_text(PIPELINE.replace("SLO_MS", str(SLO_MS)).replace("FEATURES", str(FEATURES)))
-    _write_identity(folder / "work.onnx")
+    write_identity(folder / "work.onnx")
     capacity = sum(kind.instances * len(kind.latencies) / kind.latencies[-1].mean_ms * 1e3 for kind in kinds.values())
     plan = make_mixed_plan(
         "work", kinds, slo_ms=SLO_MS, rate_rps=capacity, policy=policy, pipeline="rehearse", folder=folder
@@ -172,7 +172,7 @@ def rehearsed(folder: Path, plan: Plan) -> Iterator[str]:
         yield url
 
 
-def _write_identity(path: Path) -> None:
+def write_identity(path: Path) -> None:
     """Write the real model that the emulated ones stand for; only the tracing of the sample runs it."""
     import onnx
     from onnx import TensorProto, helper

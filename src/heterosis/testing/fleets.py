@@ -1,4 +1,4 @@
-"""A plan for one stage on a fleet of unlike devices, to be simulated, or served by emulated instances."""
+"""Plans on fleets of unlike devices, to be simulated, or served by emulated instances."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from heterosis.engines.emulated import EmulatedModel
+from heterosis.engines.emulated import EmulatedEngine, EmulatedModel
+from heterosis.scheduling.estimates import PERCENTS, Estimates
 from heterosis.terms import (
     Configuration,
     Energy,
@@ -98,10 +99,68 @@ def make_mixed_plan(
     )
 
 
+def as_emulated(plan: Plan, folder: Path) -> Plan:
+    """Return a plan like this whose instances are emulated, from artifacts in a folder, yet to be written.
+
+    An artifact rehearses one configuration, so each gets a variant of its own, named after the one it stands for.
+    """
+    replace = msgspec.structs.replace
+    stand_ins = {}
+    for number, real in enumerate(dict.fromkeys(placement.configuration for placement in plan.placements)):
+        variant = plan.variant(real)
+        stand_ins[real] = replace(
+            variant,
+            engine=EmulatedEngine.name,
+            precision=f"{variant.engine}-{variant.precision}-{number}",
+            artifact=str(folder / f"{real.stage}-{number}.json"),
+        )
+
+    def renamed(configuration: Configuration) -> Configuration:
+        return replace(configuration, variant=stand_ins[configuration].name)
+
+    def of(stage: StagePlan) -> StagePlan:
+        variants = tuple(variant for variant in stand_ins.values() if variant.stage == stage.stage)
+        return replace(stage, variant=variants[0], variants=variants)
+
+    return replace(
+        plan,
+        stages=tuple(of(stage) for stage in plan.stages),
+        placements=tuple(replace(each, configuration=renamed(each.configuration)) for each in plan.placements),
+        points=tuple(
+            replace(point, configuration=renamed(point.configuration))
+            for point in plan.points
+            if point.configuration in stand_ins
+        ),
+    )
+
+
 def write_emulated(plan: Plan, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], source: str) -> None:
-    """Write the artifacts of a plan's emulated variants, from the plan's operating points."""
+    """Write the artifacts of a plan's emulated variants, from the plan's operating points.
+
+    Batch sizes between measured ones take what the scheduler and the simulator expect of them.
+    """
     for configuration in {placement.configuration for placement in plan.placements}:
         points = [point for point in plan.points if point.configuration == configuration]
-        EmulatedModel.of(points, tuple(inputs), tuple(outputs), source).write(
+        EmulatedModel.of(_of_every_size(points), tuple(inputs), tuple(outputs), source).write(
             Path(plan.variant(configuration).artifact)
         )
+
+
+def _of_every_size(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
+    estimates, largest = Estimates(points), max(point.batch for point in points)
+    measured = {point.batch: point for point in points}
+
+    def between(batch: int) -> OperatingPoint:
+        nearest = measured[min(size for size in measured if size > batch)]
+        configuration = nearest.configuration
+        p50_ms, p95_ms, p99_ms = (1e3 * estimates.quantile(configuration, batch, percent) for percent in PERCENTS)
+        return msgspec.structs.replace(
+            nearest,
+            batch=batch,
+            latency=Latency(
+                mean_ms=1e3 * estimates.mean(configuration, batch), p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p99_ms
+            ),
+            dynamic_energy=nearest.energy_per_item * batch,
+        )
+
+    return [measured.get(batch) or between(batch) for batch in range(1, largest + 1)]

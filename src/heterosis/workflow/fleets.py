@@ -160,10 +160,15 @@ def _runs(task: Task, allotment: Allotment, seeds: Iterable[int], requests: int)
         )
         for each in task.workloads
     ]
-    setting = Setting(power=Power(fleet=_in_modes_of(plan, task.fleet)), network=_network(task.fleet))
+    setting = steady(plan, task.fleet)
     for seed in seeds:
         times = poisson(plan.rate_rps, requests / plan.rate_rps, seed)
         yield Simulator(plan, seed=seed, setting=setting).run(workload(times, classes, seed=seed))
+
+
+def steady(plan: Plan, fleet: Fleet) -> Setting:
+    """Return what a plan is tried in: the fleet's power and links, its devices in the plan's power modes."""
+    return Setting(power=Power(fleet=_in_modes_of(plan, fleet)), network=_network(fleet))
 
 
 def _in_modes_of(plan: Plan, fleet: Fleet) -> Fleet:

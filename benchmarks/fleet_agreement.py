@@ -1,0 +1,280 @@
+"""Does a fleet do what its plan foretold? Predicted against simulated against served live.
+
+Takes seven minutes. A published pipeline is planned for a published fleet as `heterosis plan traffic --fleet edge-rack`
+does it, and the plan is served by the real server, as `heterosis serve` starts it: HTTP, gateway, scheduling core,
+transport. Only the devices are emulated: their instances, all in one process, sleep for times of the distributions that
+the simulator draws from. How many objects a frame has comes with the request, and decides how many calls are made.
+
+- *Modelled* are the planner's own figures, its latency at the SLO's percentile and its power by its rate.
+- *Predicted* is what was found when the plan was tried in the simulator, under arrivals of its own.
+- *Simulated* is the simulator under the very arrivals, with the very objects, of the live run; only run times differ.
+- *Live* counts latency from when a request was due, at the client.
+
+Live joules are modelled: there is no device to measure. Each batch in the server's journal draws the power of its
+operating point for as long as its instance said that it ran, and every device that is on draws its idle power until the
+last answer: the simulator's own account. Joules are those per request answered in time.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from benchmarks.agreement import FEATURES, write_identity
+from heterosis.arrivals import poisson
+from heterosis.bench import make_shots, offer
+from heterosis.bench.load import warm_up
+from heterosis.catalogue import open_fleet, open_pipeline
+from heterosis.cli.subserver import serving
+from heterosis.client import Client
+from heterosis.pipeline import load_pipeline
+from heterosis.planning.fleet import Task, Workload, to_plan
+from heterosis.scheduling import BatchDone, Record, RunBatch
+from heterosis.serving.journal import read_journal
+from heterosis.serving.server import run as run_on_loop
+from heterosis.simulation import Outcome, Setting, Simulator, make_report, workload
+from heterosis.simulation.energy import DynamicPower
+from heterosis.simulation.power import Meter
+from heterosis.simulation.repetition import interval
+from heterosis.simulation.workload import Arrival
+from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
+from heterosis.testing import as_emulated, write_emulated
+from heterosis.workflow.fleets import expected, plan_fleet, steady
+
+PIPELINE, FLEET = "traffic", "edge-rack"
+RATES = (10.0, 30.0)
+REQUESTS, RUNS = 1000, 3
+"""Of each live run, ten of them slower than the 99th percentile; and runs at each rate."""
+SIMULATIONS = 5
+"""Of each live run; and runs of a prediction."""
+FIRST_SEED = 100
+"""Of live runs: no seed that the plan was tried with."""
+
+FIGURES = {
+    "p50_ms": "latency_ms.p50",
+    "p99_ms": "latency_ms.p99",
+    "goodput_rps": "goodput_rps",
+    "attainment": "attainment",
+    "joules_per_answer": "energy.per_answer.joules",
+}
+"""Each with its name in a report of the simulator."""
+
+HEAD = """
+import asyncio
+import numpy as np
+import heterosis as hs
+
+class Emulated:
+    models = {"identity": "identity.onnx"}
+    def before(self, item): return item
+    def after(self, output, item): return output
+
+ITEM = np.zeros(FEATURES, np.float32)
+"""
+STAGE = """
+class CLASS(Emulated): pass
+STAGE = hs.stage(CLASS)
+"""
+FUNCTION = """
+@hs.pipeline(slo=hs.Slo(latency_ms=LATENCY_MS))
+async def PIPELINE(counts: list[int]) -> int:
+    CALLS
+    return sum(counts)
+
+@PIPELINE.samples
+def samples():
+    return [hs.Sample({"counts": counts}) for counts in SAMPLES]
+"""
+CALL = "await asyncio.gather(*(STAGE(ITEM) for _ in range(counts[NUMBER])))"
+
+Figures = Mapping[str, float]
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """A load that was offered to the server, and what came of it: seconds on the journal's clock, milliseconds."""
+
+    arrivals: tuple[Arrival, ...]
+    begin_s: float
+    end_s: float
+    latencies_ms: tuple[float, ...]
+    """Of answers."""
+    lag_p99_ms: float
+    """How late the load generator was: more than a few milliseconds says that the machine is too busy to judge."""
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate's figures by how they were had, those of several runs one by one."""
+
+    modelled: Figures
+    predicted: Sequence[Figures]
+    simulated: Sequence[Figures]
+    live: Sequence[Figures]
+    lag_p99_ms: float
+
+
+def run() -> dict[str, float]:
+    """Compare at each rate."""
+    found: dict[str, float] = {}
+    for rate in RATES:
+        with tempfile.TemporaryDirectory() as folder:
+            compared = compare(Path(folder), rate)
+        found |= {f"{rate:g}/s: {name}": value for name, value in rows(compared).items()}
+    return found
+
+
+def rows(compared: Compared) -> dict[str, float]:
+    """Means, half the width of the live runs' 95 % interval, and ratios."""
+    found = {f"{name}, modelled": value for name, value in compared.modelled.items()}
+    for name in FIGURES:
+        predicted, simulated = (
+            statistics.fmean(each[name] for each in runs) for runs in (compared.predicted, compared.simulated)
+        )
+        live = interval([each[name] for each in compared.live])
+        found |= {f"{name}, predicted": predicted, f"{name}, simulated": simulated, f"{name}, live": live.mean}
+        if live.high is not None:
+            found[f"{name}, live, ±"] = live.high - live.mean
+        found |= {
+            f"{name}, live / predicted": live.mean / predicted,
+            f"{name}, live / simulated": live.mean / simulated,
+        }
+    return found | {"load generator's lag_p99_ms": compared.lag_p99_ms}
+
+
+def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = RUNS) -> Compared:
+    """Plan for a rate, predict, serve, and simulate what was served."""
+    task = fleet_task(rate)
+    allotment = plan_fleet(task).allotment
+    foretold = expected(task, allotment, SIMULATIONS)
+    plan = as_emulated(to_plan(task, allotment), folder)
+    setting = steady(plan, task.fleet)
+    loads, records = serve(folder, plan, task.workloads[0].graph, requests, range(FIRST_SEED, FIRST_SEED + runs))
+    joules = plan.predicted.power.joules
+    assert joules is not None
+    return Compared(
+        modelled={"p99_ms": plan.predicted.latency_ms, "joules_per_answer": joules / rate},
+        predicted=[{name: foretold[path].mean for name, path in FIGURES.items()}],
+        simulated=[
+            of_simulator(Simulator(plan, seed=seed, setting=setting).run(load.arrivals))
+            for load in loads
+            for seed in range(SIMULATIONS)
+        ],
+        live=[of_server(load, plan, spent_j(plan, setting, records, load.begin_s, load.end_s)) for load in loads],
+        lag_p99_ms=max(load.lag_p99_ms for load in loads),
+    )
+
+
+def fleet_task(rate: float) -> Task:
+    """What is planned."""
+    fleet, known = open_fleet(FLEET), open_pipeline(PIPELINE)
+    served = Workload(
+        graph=known.graph, slo=known.slo, rate_rps=rate, variants=known.variants, profile=known.profile(fleet)
+    )
+    return Task(workloads=(served,), fleet=fleet)
+
+
+def of_simulator(outcome: Outcome) -> Figures:
+    """The figures of a simulated run."""
+    report = make_report(outcome)
+    p50, p99, joules = report.latency_ms.p50, report.latency_ms.p99, report.energy.per_answer.joules
+    assert p50 is not None
+    assert p99 is not None
+    assert joules is not None
+    return {
+        "p50_ms": p50,
+        "p99_ms": p99,
+        "goodput_rps": report.goodput_rps,
+        "attainment": report.attainment,
+        "joules_per_answer": joules,
+    }
+
+
+def of_server(load: Live, plan: Plan, joules: float) -> Figures:
+    """The figures of a live run that took so many joules."""
+    p50, p99 = np.percentile(load.latencies_ms, [50, 99]).tolist()
+    in_time = sum(latency <= plan.slo.latency_ms for latency in load.latencies_ms)
+    return {
+        "p50_ms": p50,
+        "p99_ms": p99,
+        "goodput_rps": in_time / (load.end_s - load.begin_s),
+        "attainment": in_time / len(load.arrivals),
+        "joules_per_answer": joules / in_time,
+    }
+
+
+def spent_j(plan: Plan, setting: Setting, records: Iterable[Record], begin_s: float, end_s: float) -> float:
+    """Joules of the plan's devices between two moments of a server's journal: idle, and of the batches that ended."""
+    assert setting.power is not None
+    meter, dynamic = Meter(setting.power, [plan]), DynamicPower(plan.points)
+    meter.present({(each.node, each.device) for each in plan.placements}, 0.0)
+    idle = meter.total(end_s - begin_s).idle.joules
+    assert idle is not None
+    configurations = {placement.instance: placement.configuration for placement in plan.placements}
+    watts: dict[int, float | None] = {}
+    joules = idle
+    for record in records:
+        for effect in record.effects:
+            if isinstance(effect, RunBatch):
+                watts[effect.batch] = dynamic.watts(configurations[effect.instance], len(effect.calls))
+        if isinstance(record.event, BatchDone) and begin_s <= record.at <= end_s:
+            power_w = watts[record.event.batch]
+            assert power_w is not None
+            joules += power_w * record.event.run_ms / 1e3
+    return joules
+
+
+def serve(
+    folder: Path, plan: Plan, graph: PipelineGraph, requests: int, seeds: Iterable[int]
+) -> tuple[list[Live], list[Record]]:
+    """Serve a plan of emulated instances, offer a load with each seed, and return these and the journal."""
+    write_identity(folder / "identity.onnx")
+    tensors = [TensorSpec(name=name, dtype="float32", shape=(DYNAMIC, FEATURES)) for name in ("x", "y")]
+    write_emulated(plan, tensors[:1], tensors[1:], "heterosis.catalogue")
+    target, file, journal = folder / "pipeline.py", folder / "plan.json", folder / "journal"
+    target.write_text(source(plan, graph))
+    file.write_bytes(msgspec.json.encode(plan))
+    options = ["--plan", str(file), "--store", str(folder / "store"), "--journal", str(journal)]
+    with serving(str(target), options) as url:
+        loads = [run_on_loop(_offer(url, str(target), plan, graph, requests, seed)) for seed in seeds]
+    return loads, list(read_journal(journal))
+
+
+def source(plan: Plan, graph: PipelineGraph) -> str:
+    """A pipeline file with a graph's stages; all calls of one wait for all of the one before, as the catalogue's do."""
+    stages = "".join(
+        STAGE.replace("CLASS", "".join(part.capitalize() for part in stage.split("_"))).replace("STAGE", stage)
+        for stage in graph.stages
+    )
+    calls = [CALL.replace("STAGE", stage).replace("NUMBER", str(number)) for number, stage in enumerate(graph.stages)]
+    samples = [
+        [sum(call.stage == stage for call in request.calls) for stage in graph.stages] for request in graph.requests
+    ]
+    function = (
+        FUNCTION.replace("LATENCY_MS", str(plan.slo.latency_ms))
+        .replace("PIPELINE", plan.pipeline)
+        .replace("CALLS", "\n    ".join(calls))
+        .replace("SAMPLES", str(samples))
+    )
+    return HEAD.replace("FEATURES", str(FEATURES)) + stages + function
+
+
+async def _offer(url: str, target: str, plan: Plan, graph: PipelineGraph, requests: int, seed: int) -> Live:
+    pipeline = load_pipeline(target)
+    shots = make_shots(pipeline)
+    arrivals = workload(poisson(plan.rate_rps, requests / plan.rate_rps, seed), graph, seed=seed)
+    position = {id(shape): number for number, shape in enumerate(graph.requests)}
+    load = [(arrival.at, shots[position[id(arrival.shape)]]) for arrival in arrivals]
+    async with Client(url) as client:
+        await warm_up(client, pipeline.name, shots[:1])
+        begin_s = time.monotonic()
+        outcomes = await offer(client, pipeline.name, load)
+    return Live(
+        arrivals=tuple(arrivals),
+        begin_s=begin_s,
+        end_s=begin_s + max(outcome.done_s for outcome in outcomes),
+        latencies_ms=tuple(outcome.latency_ms for outcome in outcomes if outcome.answered),
+        lag_p99_ms=float(np.percentile([outcome.lag_ms for outcome in outcomes], 99)),
+    )
