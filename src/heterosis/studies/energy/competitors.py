@@ -6,6 +6,7 @@ from functools import cache
 import msgspec
 
 from heterosis.planning.fleet import Allotment, Limits, Objective, Task, Workload, allot
+from heterosis.planning.fleet.planner import usable
 from heterosis.planning.fleet.planners import make_planner
 from heterosis.studies.energy.setting import fleet
 from heterosis.terms import Fleet, Plan, Profile
@@ -65,19 +66,14 @@ def _ours(task: Task) -> Allotment | None:
 
 def _one_type(task: Task) -> Allotment | None:
     """Ours on one kind of device; the cheapest that can do it."""
+    options = usable(task)
     found = []
     for number in range(len(task.kinds)):
-        alone = Fleet(
-            nodes=tuple(
-                node
-                for node in task.fleet.nodes
-                if any((node.name, device.name) in task.kinds[number].units for device in node.devices)
-            )
-        )
-        answer = allot(msgspec.structs.replace(task, fleet=alone), limits=Limits(latency=LATENCY))
+        of = [option for option in options if option.group[0] == number]
+        answer = allot(task, limits=Limits(latency=LATENCY), options=of)
         if answer is not None:
-            found.append((answer.cost, number, answer.allotment))
-    return min(found, key=lambda each: each[0])[2] if found else None
+            found.append(answer)
+    return min(found, key=lambda each: each.cost).allotment if found else None
 
 
 @cache
@@ -95,12 +91,19 @@ def _fastest_modes() -> Fleet:
     return Fleet(nodes=tuple(nodes))
 
 
-def _most_accurate(workload: Workload) -> Workload:
-    """A workload whose stages have their most accurate model alone, on every engine."""
-    best: dict[str, str] = {}
-    for stage in workload.graph.stages:
-        best[stage] = max(workload.variants.of(stage), key=lambda each: each.accuracy or 0.0).model
-    kept = tuple(each for each in workload.variants.variants if each.model == best[each.stage])
+def _most_portable(workload: Workload) -> Workload:
+    """A workload whose stages have one variant, which most devices can run; of several, the most accurate.
+
+    For who is given the models: the most accurate of all run on two sticks alone.
+    """
+    types: dict[tuple[str, str], set[str]] = {}
+    for point in workload.profile.points:
+        configuration = point.configuration
+        types.setdefault((configuration.stage, configuration.variant), set()).add(configuration.device_type)
+    kept = tuple(
+        max(of, key=lambda each: (len(types.get((each.stage, each.name), ())), each.accuracy or 0.0))
+        for of in map(workload.variants.of, workload.graph.stages)
+    )
     return msgspec.structs.replace(workload, variants=msgspec.structs.replace(workload.variants, variants=kept))
 
 
@@ -124,12 +127,18 @@ def competitors() -> Mapping[str, Competitor]:
     found = [
         ours,
         *(
-            Competitor(name=name, objective=objective, planner=make_planner(name), fleet=rack)
+            Competitor(
+                name=name,
+                objective=objective,
+                planner=make_planner(name),
+                fleet=rack,
+                narrow=_most_portable if name == "inferline" else lambda workload: workload,
+            )
             for name, objective in blind.items()
         ),
         change(ours, name=f"{OURS}:without_power_off", power_off=False),
         change(ours, name=f"{OURS}:without_power_modes", fleet=_fastest_modes()),
-        change(ours, name=f"{OURS}:without_variants", narrow=_most_accurate),
+        change(ours, name=f"{OURS}:without_variants", narrow=_most_portable),
         change(ours, name=f"{OURS}:without_mixing_variants", mix=False),
         change(ours, name=f"{OURS}:without_batching", narrow=_one_by_one),
         change(ours, name=f"{OURS}:without_mixing_devices", planner=_one_type),

@@ -6,17 +6,23 @@ estimated latency at the SLO's percentile fits. Then, as long as one of these sa
 that saves most is done: *remove a replica*, *double a batch*, *cheaper hardware* (which begins with batches of one
 again, and as many replicas as it needs).
 
-Its estimator is a simulation of the pipeline, which is handed in; by default, the queueing model that ours plans with.
-Models are given: the most accurate variants. Reconstructed: a doubled batch saves nothing by itself, so it counts with
-the replicas that can go then; where all savings are none, a doubled batch that fits is taken, for it carries more.
+The paper has a cloud to take hardware from. On a fleet with too little of the fastest for all stages, the next fastest
+of each are tried, in the order of their latencies. Its estimator is a simulation of the pipeline, which is handed in;
+by default, the queueing model that ours plans with. Models are given: the most accurate variants. Reconstructed: a
+doubled batch saves nothing by itself, so it counts with the replicas that can go then; where all savings are none, a
+doubled batch that fits is taken: it carries more.
 """
 
 from collections.abc import Callable
+from itertools import product
 
 from heterosis.planning.fleet.allotment import Allotment, Share
 from heterosis.planning.fleet.planners.servers import Server, allotment, of_best_variants, share
 from heterosis.planning.fleet.task import Task
 from heterosis.planning.fleet.waits import queue_s
+
+FASTEST = 4
+"""Kinds of hardware of a stage that are tried to begin with."""
 
 Estimate = Callable[[Allotment], float]
 """Latency at the SLO's percentile, as a multiple of the SLO."""
@@ -54,15 +60,24 @@ class _Search:
         self._servers, self._calls = of_best_variants(task)
 
     def start(self) -> State | None:
-        """The first configuration that fits: batches of one on the fastest hardware."""
+        """The first configuration that fits: batches of one on the fastest hardware that there is enough of."""
         if not all(self._servers.values()):
             return None
-        state = {}
-        for stage, found in self._servers.items():
-            least = min(each.option.batch for each in found)
-            fastest = min((each for each in found if each.option.batch == least), key=lambda each: each.latency_s)
-            state[stage] = _Configured(fastest, fastest.needed(self._calls[stage]))
-        return self._grown(state, tuple(state))
+        singles = [self._singles(stage) for stage in self._servers]
+        for servers in sorted(product(*singles), key=lambda each: sum(server.latency_s for server in each)):
+            state = {
+                stage: _Configured(server, server.needed(self._calls[stage]))
+                for stage, server in zip(self._servers, servers, strict=True)
+            }
+            grown = None if self.allotment(state) is None else self._grown(state, tuple(state))
+            if grown is not None:
+                return grown
+        return None
+
+    def _singles(self, stage: str) -> list[Server]:
+        """The few fastest hardware for batches of one."""
+        of = [each for each in self._servers[stage] if each.option.batch == self._least(stage)]
+        return sorted(of, key=lambda each: each.latency_s)[:FASTEST]
 
     def better(self, state: State) -> State | None:
         """The action that saves most; of those that save nothing, a larger batch; None where there is none."""
