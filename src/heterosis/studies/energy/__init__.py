@@ -2,7 +2,8 @@
 
 Two pipelines on a rack of edge devices, through a day with bursts, planned anew every hour of it (`control`). Ours
 against planners that do not look at energy, each with as much reserve as it needs to keep the SLO (`MARGINS`, tried on
-another day than it is judged on), and against itself with one thing left out; beside what nobody can do better.
+another day than it is judged on), and against itself with one thing left out; beside what nobody can do better. And
+once with floors of accuracy that follow the grid's carbon intensity (`carbon`).
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from heterosis.simulation import interval
+from heterosis.studies.energy.carbon import CALIFORNIA, CARBON, Grid, grams, raises_of_day, read_grids
 from heterosis.studies.energy.competitors import OURS, competitors
 from heterosis.studies.energy.day import Day, bounds, play
 from heterosis.studies.energy.setting import FLEET, PIPELINES
@@ -60,31 +62,49 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     switching_j: float
     starting_j: float
     """Parts of the joules per request."""
+    grid: str
+    """Whose carbon intensity counts."""
+    grams_per_request: float
+    """Of CO2 (equivalents): joules of each hour, modelled by its plan's power, at that hour's intensity."""
     runs: int
 
 
 def run(options: Options, step: Step) -> list[Row]:
     """Tune every planner's margin, then let it plan the days of all seeds."""
-    known = competitors()
-    names = options.planners or tuple(known)
+    known = (*competitors(), CARBON)
+    names = options.planners or known
     for name in names:
         if name not in known:
             raise UsageError(f"no planner {name!r} in this study; there are: {', '.join(known)}")
     seeds = range(min(options.seeds, MOST_SEEDS))
+    grids = read_grids(options.data)
     step("margins")
     margins = dict(zip(names, starmap(tuned_margin, [(name,) for name in names], options.jobs, step), strict=True))
     step("days")
-    days = [(name, seed, margins[name]) for name in names for seed in seeds if margins[name] is not None]
-    played = dict(zip([each[:2] for each in days], starmap(one_day, days, options.jobs, step), strict=True))
+    days = [
+        (name, seed, margin, grid)
+        for name, margin in margins.items()
+        for grid in (grids if name == CARBON else grids[:1])
+        for seed in seeds
+        if margin is not None
+    ]
+    played = dict(
+        zip(
+            [(name, grid, seed) for name, seed, _, grid in days],
+            starmap(one_day, days, options.jobs, step),
+            strict=True,
+        )
+    )
     step("bounds")
     bounded = starmap(one_bound, [(seed,) for seed in seeds], options.jobs, step)
     rows = []
-    for name in names:
-        margin = margins[name]
-        of = [played.get((name, seed)) for seed in seeds]
-        made = [day for day in of if day is not None]
-        if margin is not None and len(made) == len(of):
-            rows.append(summary(name, margin, made, bounded))
+    for name, margin in margins.items():
+        # Other grids are for the comparison of two: the rest is the same on all of them.
+        for grid in grids if name in {OURS, CARBON} else grids[:1]:
+            of = [played.get((name, grid if name == CARBON else grids[0], seed)) for seed in seeds]
+            made = [day for day in of if day is not None]
+            if margin is not None and len(made) == len(of):
+                rows.append(summary(name, margin, made, bounded, grid))
     return rows
 
 
@@ -95,7 +115,7 @@ def tuned_margin(name: str) -> float | None:
     """
     tried: dict[float, float] = {}
     for margin in MARGINS:
-        day = play(competitors()[name], LOAD, TUNING_SEED, margin)
+        day = one_day(name, TUNING_SEED, margin, CALIFORNIA)
         if day is not None:
             tried[margin] = day.attainment
             if day.attainment >= GOAL:
@@ -103,9 +123,12 @@ def tuned_margin(name: str) -> float | None:
     return max(tried, key=lambda margin: tried[margin], default=None)
 
 
-def one_day(name: str, seed: int, margin: float) -> Day | None:
+def one_day(name: str, seed: int, margin: float, grid: Grid) -> Day | None:
     """One day of one planner."""
-    return play(competitors()[name], LOAD, seed, margin)
+    if name != CARBON:
+        return play(competitors()[name], LOAD, seed, margin)
+    raises = raises_of_day(LOAD, seed, margin, grid)
+    return None if raises is None else play(competitors()[OURS], LOAD, seed, margin, raises)
 
 
 def one_bound(seed: int) -> tuple[float, float]:
@@ -113,7 +136,7 @@ def one_bound(seed: int) -> tuple[float, float]:
     return bounds(competitors()[OURS], LOAD, seed)
 
 
-def summary(name: str, margin: float, days: Sequence[Day], bounded: Sequence[tuple[float, float]]) -> Row:
+def summary(name: str, margin: float, days: Sequence[Day], bounded: Sequence[tuple[float, float]], grid: Grid) -> Row:
     """Sum up a planner's days, one for each seed."""
 
     def mean(figures: Sequence[float]) -> float:
@@ -147,6 +170,8 @@ def summary(name: str, margin: float, days: Sequence[Day], bounded: Sequence[tup
         dynamic_j=parts["dynamic"],
         switching_j=parts["switching"],
         starting_j=parts["starting"],
+        grid=grid.name,
+        grams_per_request=mean([grams(day.joules_by_epoch, grid) / day.requests for day in days]),
         runs=len(days),
     )
 
@@ -156,4 +181,4 @@ def draw(rows: Sequence[Row], folder: Path) -> list[Path]:
     from heterosis.studies.energy.drawing import draw_joules
 
     folder.mkdir(parents=True, exist_ok=True)
-    return [draw_joules(rows, folder / "energy.png")]
+    return [draw_joules([row for row in rows if row.grid == rows[0].grid], folder / "energy.png")]

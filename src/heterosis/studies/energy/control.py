@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from heterosis.planning.fleet import Allotment, Task, lower_bound, to_plan
+from heterosis.planning.fleet import Allotment, Task, Workload, lower_bound, to_plan
 from heterosis.planning.fleet.headroom import load_of
 from heterosis.planning.fleet.payback import worthwhile
 from heterosis.planning.forecast import Forecast
@@ -49,14 +49,18 @@ def rates_of(day: dict[str, list[float]]) -> list[dict[str, float]]:
     return found
 
 
+def yesterday(load: float, seed: int) -> list[dict[str, float]]:
+    """The rates of the day before, of another seed."""
+    return rates_of({name: moments(name, load, seed + 500) for name in PIPELINES})
+
+
 def forecasts(load: float, seed: int) -> list[dict[str, float]]:
     """The rates to plan for in each epoch of a day, from the day before and what came so far."""
-    yesterday = rates_of({name: moments(name, load, seed + 500) for name in PIPELINES})
     today = rates_of({name: moments(name, load, seed) for name in PIPELINES})
     planned: list[dict[str, float]] = [{} for _ in range(EPOCHS)]
     for name in PIPELINES:
         forecast = Forecast(LEAD_S, period_s=DAY_S, parts=EPOCHS, recent_s=2 * EPOCH_S)
-        seen = [*yesterday, *today]
+        seen = [*yesterday(load, seed), *today]
         for number, rates in enumerate(seen):
             begin = number * EPOCH_S
             forecast.observe(begin, begin + EPOCH_S, rates[name])
@@ -66,8 +70,22 @@ def forecasts(load: float, seed: int) -> list[dict[str, float]]:
     return planned
 
 
-def course(competitor: Competitor, load: float, seed: int, margin: float) -> Course | None:
-    """Plan a day; rates are forecasts times ``margin``. None where the planner finds no plan for one of the epochs."""
+def raised(asked: tuple[Workload, ...], by: float) -> tuple[Workload, ...]:
+    """Workloads with other floors of accuracy."""
+    change = msgspec.structs.replace
+    return tuple(
+        change(each, slo=change(each.slo, min_accuracy=(each.slo.min_accuracy or 0.0) + by)) if by else each
+        for each in asked
+    )
+
+
+def course(
+    competitor: Competitor, load: float, seed: int, margin: float, raises: Sequence[float] = ()
+) -> Course | None:
+    """Plan a day; rates are forecasts times ``margin``. None where the planner finds no plan for one of the epochs.
+
+    ``raises`` are added to the floors of accuracy of each epoch.
+    """
     task = competitor.task(workloads(dict.fromkeys(PIPELINES, 1.0)))
     plan: Plan | None = None
     first: Plan | None = None
@@ -77,7 +95,7 @@ def course(competitor: Competitor, load: float, seed: int, margin: float) -> Cou
     longest = starting_j = 0.0
     for epoch, rates in enumerate(forecasts(load, seed)):
         asked = workloads({name: margin * rate for name, rate in rates.items()})
-        task = competitor.task(asked, plan)
+        task = competitor.task(raised(asked, raises[epoch] if raises else 0.0), plan)
         begin = time.perf_counter()
         allotment = competitor.plan(task)
         longest = max(longest, time.perf_counter() - begin)

@@ -1,7 +1,7 @@
 """One day of one competitor, simulated."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,6 +9,7 @@ import msgspec
 from heterosis.scheduling.queues import Queue
 from heterosis.simulation import Occupancy, Power, Setting, Simulator
 from heterosis.simulation.progress import Flight
+from heterosis.studies.energy.carbon import joules_by_epoch
 from heterosis.studies.energy.competitors import Competitor
 from heterosis.studies.energy.control import EPOCHS, Course, bound_j, course, rates_of
 from heterosis.studies.energy.setting import PIPELINES, arrivals, moments, pipeline
@@ -28,6 +29,7 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
     joules: float
     parts: dict[str, float]
     """Idle, dynamic, switching and starting."""
+    joules_by_epoch: tuple[float, ...]
     devices: float
     """Mean number that is on."""
     price_per_hour: float
@@ -52,9 +54,9 @@ class _Usage(Occupancy):
         """Nothing to count."""
 
 
-def play(competitor: Competitor, load: float, seed: int, margin: float) -> Day | None:
-    """Plan and simulate a day; None where there was no plan for part of it."""
-    planned = course(competitor, load, seed, margin)
+def play(competitor: Competitor, load: float, seed: int, margin: float, raises: Sequence[float] = ()) -> Day | None:
+    """Plan and simulate a day (see `course`); None where there was no plan for part of it."""
+    planned = course(competitor, load, seed, margin, raises)
     if planned is None:
         return None
     usage = _Usage()
@@ -89,6 +91,7 @@ def play(competitor: Competitor, load: float, seed: int, margin: float) -> Day |
         least_over_floor=min(accuracies[name] - floors[name] for name in PIPELINES),
         joules=total,
         parts=parts,
+        joules_by_epoch=joules_by_epoch(planned, rates_of(day), parts, power_off=competitor.power_off),
         devices=sum(sum(each.devices().values()) for each in planned.allotments) / EPOCHS,
         price_per_hour=_price(planned),
         solve_s=planned.solve_s,
