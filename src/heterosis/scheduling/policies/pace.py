@@ -1,20 +1,26 @@
-"""Pace: how slow the devices may run, given what arrives and what waits."""
+"""Pace: how slow the devices may run, given what arrives and what waits.
+
+The load is the sum of the requests' *densities*, after AVR (Yao, Demers and Shenker, "A scheduling model for reduced
+CPU energy", FOCS 1995): a request's work over the time from its arrival to its deadline. All of its work counts as soon
+as it comes, so that a burst is seen before its later stages, which may be most of it, are there to wait. AVR follows
+this load up and down; here a mean over a longer time holds in lulls, since what runs slowly does not soon get faster.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
+from heapq import heappop, heappush
 from math import exp
 
-from heterosis.scheduling.state import Unit
+from heterosis.scheduling.state import CallRecord, Unit
 from heterosis.scheduling.view import View
-from heterosis.terms import Call, Configuration
+from heterosis.terms import Configuration
 
 KNEE = 0.92
-"""Load, as a share of what the fleet does at its present pace, that it may not exceed; beyond it, queues grow long."""
-MEMORIES = (0.5, 5.0)
-"""Times over which the load is averaged, as multiples of the latency objective. The larger average holds: it rises at
-once with a burst and does not fall with every lull."""
-
-PATIENCE = 0.6
+"""Share of what the fleet does at its present pace that the mean load may be; beyond it, queues grow long by chance.
+The density needs no such margin: it is what came, chance included."""
+MEMORY = 5.0
+"""Time over which the mean load is taken, as a multiple of the latency objective."""
+PATIENCE = 0.55
 """Time in which what waits is to be worked off, as a multiple of the latency objective."""
 
 Mode = tuple[str, str]
@@ -36,15 +42,29 @@ class Pace:
         """Share of a device's speed that each mode costs, over all stages."""
         self._limit_s = plan.slo.latency_ms / 1e3
         self._devices = len({(placement.node, placement.device) for placement in plan.placements})
-        self._loads = dict.fromkeys(MEMORIES, plan.rate_rps * self.capacity.work_of_request(1) / self.capacity.slots)
+        self._mean = plan.rate_rps * self.capacity.work_of_request(1) / self.capacity.slots
         self._at = view.now
+        self._density = 0.0
+        self._ends: list[tuple[float, str, float]] = []
+        """What the density is made of, the earliest deadline first: that, the request, and its part."""
+        self._work: dict[str, tuple[float, float]] = {}
+        """Work of each request that has come to wait, and what of it, and of what follows, is in the load."""
 
-    def arrived(self, view: View, call: Call) -> None:
-        """Take a call into the load."""
-        work = self.capacity.work(call.stage, call.size)
-        for memory in MEMORIES:
-            span_s = memory * self._limit_s
-            self._loads[memory] = self._load(memory, view.now) + work / span_s / self.capacity.slots
+    def arrived(self, view: View, record: CallRecord) -> None:
+        """Take a call, and what follows it, into the load, unless it was foreseen by an earlier call of its request."""
+        self._forget(view.now)
+        request, call = record.request, record.call
+        left_s = request.deadline - view.now
+        if left_s <= 0:
+            return
+        came, counted = self._work.get(request.id, (0.0, 0.0))
+        came += self.capacity.work(call.stage, call.size)
+        more = max(came + self.capacity.tails.get(call.stage, 0.0) - counted, 0.0)
+        self._work[request.id] = came, counted + more
+        part = more / max(left_s, more) / self.capacity.slots  # a slot for all of the time is the most that it can use
+        heappush(self._ends, (request.deadline, request.id, part))
+        self._density += part
+        self._mean = self._faded(view.now) + more / self.capacity.slots / (MEMORY * self._limit_s)
         self._at = view.now
 
     def resolve(self, view: View, modes: Mapping[Unit, Mode]) -> tuple[set[Unit], float]:
@@ -56,9 +76,10 @@ class Pace:
         count = sum(map(len, view.queues.values()))
         free = (1 - view.busy_share) * self.capacity.slots
         excess = waiting * max(1 - free / count, 0.0) if count else 0.0
-        load = max(self._load(memory, view.now) for memory in MEMORIES)
-        load += excess / self.capacity.slots / (PATIENCE * self._limit_s)
-        room = self._devices * (1 - min(load / KNEE, 1.0)) - sum(self.loss[mode] for mode in modes.values())
+        self._forget(view.now)
+        speed = max(self._density, self._faded(view.now) / KNEE)
+        speed += excess / self.capacity.slots / (PATIENCE * self._limit_s)
+        room = self._devices * (1 - min(speed, 1.0)) - sum(self.loss[mode] for mode in modes.values())
         leaving: set[Unit] = set()
         for unit in sorted(modes, key=lambda unit: -self.loss[modes[unit]]):
             gain = self.loss[modes[unit]]
@@ -68,8 +89,17 @@ class Pace:
             room += gain
         return leaving, room
 
-    def _load(self, memory: float, now: float) -> float:
-        return self._loads[memory] * exp((self._at - now) / (memory * self._limit_s))
+    def _faded(self, now: float) -> float:
+        return self._mean * exp((self._at - now) / (MEMORY * self._limit_s))
+
+    def _forget(self, now: float) -> None:
+        """Leave out requests whose time is over."""
+        while self._ends and self._ends[0][0] <= now:
+            _, request, part = heappop(self._ends)
+            self._work.pop(request, None)
+            self._density -= part
+        if not self._ends:
+            self._density = 0.0  # what rounding has left
 
 
 def _losses(view: View) -> dict[Mode, float]:

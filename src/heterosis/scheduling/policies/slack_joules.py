@@ -9,8 +9,9 @@ Ours, from `Slack` (after Ωkypous, arXiv 2407.18386); what differs:
   nothing after it can make up for it. A call whose share of the slack nothing open keeps may take all there is; one
   that would be late on what is open waits, where a slot that is free in a moment saves it.
 - **Slow only while the load allows it.** A mode stretches times by a factor, taken over all stages, so that the modes
-  in which the devices run say how much the fleet does in a second. That must exceed what arrives, and what waits must
-  be worked off within the time of an objective; a device is opened in no mode that brings the fleet below that.
+  in which the devices run say how much the fleet does in a second. That must exceed what arrives, a request with all
+  that follows its first call, and what waits must be worked off within the time of an objective (`Pace`); a device is
+  opened in no mode that brings the fleet below that.
 - **A domain's demands are resolved by leaving**: a device keeps its mode while it runs something (a rule of the core).
   Where the fleet is too slow, the slowest devices are given nothing more, so that they get empty and start anew; what
   needs a faster mode than those in force opens an empty device.
@@ -46,7 +47,7 @@ class SlackJoules(ByDeadline):
 
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the latest moment to be done; its work counts as load from now on."""
-        self._paced(view).arrived(view, record.call)
+        self._paced(view).arrived(view, record)
         return super().priority(view, record)
 
     def decide(self, view: View) -> Iterator[Decision]:
