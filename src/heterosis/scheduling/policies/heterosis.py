@@ -76,7 +76,7 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 AT_RISK = 0.7
 """Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
 
-SPARED = 0.5
+SPARED = 0.25
 """By what share a second on a single slot is dearer while the SLO is not at risk; on one of n slots, an n-th of it."""
 
 
