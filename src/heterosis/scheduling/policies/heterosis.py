@@ -22,6 +22,8 @@
   nowhere takes the place of a longer one of its stage: as many as possible are in time (Moore, "An n job, one machine
   sequencing algorithm for minimizing the number of late jobs", Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
+- Where the plan keeps batches open, calls wait for a full one for as long as it says, their deadlines permitting. Where
+  a stage mixes variants, a less accurate one runs only as often as more accurate ones have earned it (`mixing`).
 
 ``heterosis:without_PART`` leaves out one of the parts that `PARTS` names, to see what it is worth.
 
@@ -291,11 +293,14 @@ class Heterosis:
             instance = _instance(view, entry)
             if instance is None:
                 continue
+            stage = ticket.record.call.stage
+            # What can start elsewhere is left for there; but not where batches were waited for.
+            left = {ticket.number} if view.capacity.fill_s.get(stage) else {ticket.number, *starting}
             others = [
                 each
                 for each in tickets
-                if each.record.call.stage == ticket.record.call.stage
-                and each.number not in {ticket.number, *starting}
+                if each.record.call.stage == stage
+                and each.number not in left
                 and each.record.state is CallState.WAITING
             ]
             dispatch = _batch(view, instance, ticket, others)
