@@ -285,7 +285,8 @@ class Scheduler:
             self._start(instance, "restart after a pause")
 
     def _wake(self, decision: Wake) -> None:
-        if self._wake_at is None or decision.at < self._wake_at:
+        # A timer that is due but has not gone off yet, as timers are late, will not be there for a later moment.
+        if self._wake_at is None or self._wake_at <= self._now or decision.at < self._wake_at:
             self._wake_at = decision.at
             self._do(SetTimer(at=decision.at, key="wake", reason=decision.reason))
 

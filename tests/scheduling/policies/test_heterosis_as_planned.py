@@ -61,3 +61,18 @@ def test_a_mix_comes_to_the_accuracy_that_was_planned(least: float) -> None:
     assert len(told) == 200
     assert sum(told) / len(told) >= least - 0.6 / len(told) - 1e-9
     assert min(told) == ACCURACY["rough"]
+
+
+def test_a_batch_to_be_filled_is_not_forgotten_where_the_timer_before_is_late() -> None:
+    """A call that comes when a timer is due, but has not gone off, gets one of its own."""
+    driver = Driver(planned(fill_ms=20.0))
+    for number in range(4):
+        effects = driver.ask(f"full-{number}", deadline=1.0)  # goes before the timer, which stays set
+    ((machine, _),) = runs(effects)
+    driver.done(machine, after=0.01)
+    effects = driver.ask("late", deadline=1.0, after=0.0105)
+    (timer,) = (each for each in effects if isinstance(each, SetTimer))
+    assert timer.at == pytest.approx(driver.now + 0.02)
+    driver(TimerFired(key=timer.key), after=0.0005)  # the one before
+    ((_, taken),) = runs(driver(TimerFired(key=timer.key), after=0.02))
+    assert taken == ("late",)
