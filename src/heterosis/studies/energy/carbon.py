@@ -18,8 +18,8 @@ import numpy as np
 
 from heterosis.planning.fleet import Allotment, Task, Workload, accuracy, power_w, to_plan
 from heterosis.planning.fleet.allotment import on_power_w
-from heterosis.planning.fleet.headroom import load_of
-from heterosis.planning.fleet.transitions import transition
+from heterosis.planning.fleet.changes.headroom import load_of
+from heterosis.planning.fleet.changes.transitions import transition
 from heterosis.planning.solver import Program
 from heterosis.studies.energy.competitors import OURS, Competitor, competitors
 from heterosis.studies.energy.control import EPOCH_S, LEAST_RPS, Course, raised, yesterday

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from heterosis.planning.fleet import Allotment, Task, Workload, lower_bound, to_plan
-from heterosis.planning.fleet.headroom import load_of
-from heterosis.planning.fleet.payback import worthwhile
+from heterosis.planning.fleet.changes import load_of, worthwhile
 from heterosis.planning.forecast import Forecast
 from heterosis.studies.energy.competitors import Competitor
 from heterosis.studies.energy.setting import DAY_S, PIPELINES, moments, workloads

@@ -15,8 +15,8 @@ import msgspec
 from heterosis.planning.envelope import LONGEST_S, Envelope, least_rate
 from heterosis.planning.fleet.allotment import Allotment, latency_s
 from heterosis.planning.fleet.options import ROUNDING, Option
-from heterosis.planning.fleet.retuning import at_rates, retuned
 from heterosis.planning.fleet.task import Task
+from heterosis.planning.fleet.tuning.retuning import at_rates, retuned
 
 STEADY_S = 5.0
 """Windows at least as long tell the rate to serve."""

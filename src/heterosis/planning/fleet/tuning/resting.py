@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from heterosis.planning.fleet.contents import power_mode
-from heterosis.planning.fleet.starts import Starts
+from heterosis.planning.fleet.changes.contents import power_mode
+from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Unit
 from heterosis.terms import Placement
 from heterosis.terms.errors import UsageError

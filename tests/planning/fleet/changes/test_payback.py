@@ -6,11 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heterosis.planning.fleet import Objective, Task
-from heterosis.planning.fleet.headroom import Headroom
-from heterosis.planning.fleet.payback import worthwhile
+from heterosis.planning.fleet.changes.headroom import Headroom
+from heterosis.planning.fleet.changes.payback import worthwhile
 from heterosis.terms import UNKNOWN, Fleet, Plan, Slo
-
-from .two_kinds import DEVICES, one_mode, tasks
+from heterosis.testing.two_kinds import DEVICES, one_mode, tasks
 
 RATE = 20.0
 

@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.planning.fleet.contents import contents
-from heterosis.planning.fleet.resting import State, resting, rests
-from heterosis.planning.fleet.starts import Starts
+from heterosis.planning.fleet.changes.contents import contents
+from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Task
+from heterosis.planning.fleet.tuning.resting import State, resting, rests
 from heterosis.terms import DeviceType, Fleet, PowerMode
 from heterosis.terms.errors import UsageError
-
-from .two_kinds import one_mode, tasks
+from heterosis.testing.two_kinds import one_mode, tasks
 
 watts, joules = st.integers(0, 1000).map(lambda tenths: tenths / 10), st.floats(0.01, 1e4)
 lower = st.lists(st.builds(State, name=st.just("lower"), power_w=watts, back_j=joules), max_size=5)

@@ -6,12 +6,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heterosis.planning.fleet.contents import Content, anonymous, contents
-from heterosis.planning.fleet.settling import settled
-from heterosis.planning.fleet.transitions import transition
+from heterosis.planning.fleet.changes.contents import Content, anonymous, contents
+from heterosis.planning.fleet.changes.settling import settled
+from heterosis.planning.fleet.changes.transitions import transition
 from heterosis.terms import Plan
-
-from .two_kinds import draw, turning
+from heterosis.testing.two_kinds import draw, turning
 
 seeds = st.integers(0, 10_000)
 

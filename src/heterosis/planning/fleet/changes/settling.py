@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import numpy as np
 
-from heterosis.planning.fleet.contents import Content, anonymous, contents
-from heterosis.planning.fleet.starts import Starts
+from heterosis.planning.fleet.changes.contents import Content, anonymous, contents
+from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Task, Unit
 from heterosis.terms import Placement, Plan
 

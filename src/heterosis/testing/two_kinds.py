@@ -6,11 +6,11 @@ import msgspec
 import numpy as np
 
 from heterosis.planning.fleet import Allotment, Hosted, Option, Share, Task, enumerate_options, to_plan
-from heterosis.planning.fleet.contents import contents, power_mode
+from heterosis.planning.fleet.changes.contents import contents, power_mode
 from heterosis.terms import Fleet, Plan
 from heterosis.testing.tasks import make_task
 
-DEVICES = 4
+DEVICES, BATCH = 4, 4
 
 
 @cache
@@ -38,7 +38,7 @@ def tasks(memory: int | None = None) -> tuple[Task, list[Option]]:
 def one_mode(task: Task, options: list[Option], mode: str, count: int, per_s: float, kind: int = 0) -> Plan:
     """Both stages on so many devices of a kind, in one power mode."""
     hosts = [
-        next(each for each in options if each.stage == stage and each.group == (kind, mode) and each.batch == 4)
+        next(each for each in options if each.stage == stage and each.group == (kind, mode) and each.batch == BATCH)
         for stage in task.stages
     ]
     share = Share(group=(kind, mode), count=count, hosts=tuple(Hosted(option=each, per_s=per_s) for each in hosts))
@@ -56,7 +56,7 @@ def draw_plan(task: Task, options: list[Option], rng: np.random.Generator) -> Pl
             if not 0 < count <= left:
                 continue
             mode = str(rng.choice([mode.name for mode in kind.type.power_modes]))
-            of = [stage for stage in task.stages if (last and stage in missing) or rng.random() < 0.5]
+            of = [stage for stage in task.stages if (last and stage in missing) or rng.integers(2)]
             hosts = []
             for stage in of:
                 usable = [each for each in options if each.stage == stage and each.group == (number, mode)]

@@ -10,17 +10,16 @@ from hypothesis import strategies as st
 
 from heterosis.arrivals.poisson import poisson
 from heterosis.planning.fleet import Task
-from heterosis.planning.fleet.contents import contents, present
-from heterosis.planning.fleet.headroom import Headroom, load_of, needed
-from heterosis.planning.fleet.retuning import at_rates
-from heterosis.planning.fleet.transitions import Transition, calls_w, transition
+from heterosis.planning.fleet.changes.contents import contents, present
+from heterosis.planning.fleet.changes.headroom import Headroom, load_of, needed
+from heterosis.planning.fleet.changes.transitions import Transition, calls_w, transition
+from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.scheduling import InstanceDown, InstanceReady, PlanChanged, Scheduler, StartInstance, StopInstance
 from heterosis.scheduling.states import InstanceState
 from heterosis.simulation import Outcome, Power, Setting, Simulator, workload
 from heterosis.terms import Fleet, Placement, Plan
 from heterosis.terms.errors import UsageError
-
-from .two_kinds import DEVICES, draw, one_mode, tasks, turning
+from heterosis.testing.two_kinds import DEVICES, draw, one_mode, tasks, turning
 
 seeds = st.integers(0, 10_000)
 

@@ -15,10 +15,18 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from heterosis.planning.fleet.between import between
-from heterosis.planning.fleet.contents import Content, Contents, anonymous, contents, hosted, power_mode, present
-from heterosis.planning.fleet.headroom import Headroom, load_of, needed
-from heterosis.planning.fleet.starts import Starts
+from heterosis.planning.fleet.changes.between import between
+from heterosis.planning.fleet.changes.contents import (
+    Content,
+    Contents,
+    anonymous,
+    contents,
+    hosted,
+    power_mode,
+    present,
+)
+from heterosis.planning.fleet.changes.headroom import Headroom, load_of, needed
+from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Task, Unit
 from heterosis.terms import Plan
 from heterosis.terms.errors import UsageError

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from heterosis.planning.curve import Curve
-from heterosis.planning.fleet.contents import contents
+from heterosis.planning.fleet.changes.contents import contents
 from heterosis.planning.solver import Program
 from heterosis.planning.wait import HIGHEST
 from heterosis.terms import Configuration, OperatingPoint, Placement, Plan

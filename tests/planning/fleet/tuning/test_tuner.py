@@ -20,8 +20,8 @@ from heterosis.planning.fleet import (
     power_w,
     to_plan,
 )
-from heterosis.planning.fleet.retuning import at_rates, retuned
-from heterosis.planning.fleet.tuner import HOLD_S, LEAST, Tuner
+from heterosis.planning.fleet.tuning.retuning import at_rates, retuned
+from heterosis.planning.fleet.tuning.tuner import HOLD_S, LEAST, Tuner
 from heterosis.testing.tasks import make_task
 
 seeds = st.integers(0, 7)

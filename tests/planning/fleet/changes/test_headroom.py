@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heterosis.planning.fleet.headroom import Headroom, load_of, needed
-
-from .two_kinds import draw, one_mode, tasks
+from heterosis.planning.fleet.changes.headroom import Headroom, load_of, needed
+from heterosis.testing.two_kinds import draw, one_mode, tasks
 
 seeds = st.integers(0, 10_000)
 

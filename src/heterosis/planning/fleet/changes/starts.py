@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from heterosis.planning.fleet.allotment import on_power_w
-from heterosis.planning.fleet.contents import power_mode
+from heterosis.planning.fleet.changes.contents import power_mode
 from heterosis.planning.fleet.task import Kind, Task, Unit
 from heterosis.terms import Configuration, OperatingPoint, Placement
 

@@ -6,11 +6,11 @@ import msgspec
 
 from heterosis.planning.fleet.allotment import on_power_w
 from heterosis.planning.fleet.assembly import groups_of
-from heterosis.planning.fleet.contents import present
-from heterosis.planning.fleet.headroom import Headroom, load_of, needed
+from heterosis.planning.fleet.changes.contents import present
+from heterosis.planning.fleet.changes.headroom import Headroom, load_of, needed
+from heterosis.planning.fleet.changes.transitions import Transition, calls_w, transition
 from heterosis.planning.fleet.options import ROUNDING
 from heterosis.planning.fleet.task import Objective, Task
-from heterosis.planning.fleet.transitions import Transition, calls_w, transition
 from heterosis.terms import Plan
 
 

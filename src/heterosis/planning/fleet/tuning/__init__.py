@@ -1,0 +1,5 @@
+"""Between plans: device counts that follow the arrivals, and when devices without work sleep."""
+
+from heterosis.planning.fleet.tuning.tuner import Tuner
+
+__all__ = ["Tuner"]
