@@ -91,8 +91,6 @@ class Heterosis:
         self._prices = Prices()
         self._fairness = Fairness()
         self._mixing = Mixing()
-        self._woken = 0.0
-        """When the last timer goes off that was set for a batch to fill."""
         self._busy = 0.0
         """Share of the slots that calls find busy, smoothed."""
         self._chances = without != "last_chance"
@@ -149,10 +147,7 @@ class Heterosis:
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
         filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
         if filling:
-            at = min(filling.values())
-            if not view.now < self._woken <= at:  # else a timer is set already
-                self._woken = at
-                yield Wake(at, "what waits for a fuller batch then goes as it is")
+            yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
             waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
         if any(_open(view, stage) for stage, _ in waiting):
             yield from self._start(view, [queue for _, queue in waiting])
