@@ -36,8 +36,7 @@ def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
     Devices can be divided, which is a bound for any plan; with ``whole_devices`` they cannot: that is a bound where
     requests come more often than a device can be switched off and on again.
     """
-    plain = all(workload.judge is None and not workload.fan_out for workload in task.workloads)
-    kept = undominated(_rounded_down(list(_options(task))), _energy_j, by_variant=not plain)
+    kept = undominated(_rounded_down(list(_options(task))), by_variant=task.variants_differ)
     program = FleetProgram(task, kept, Limits())
     rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
     if not program.possible:
@@ -91,7 +90,3 @@ def _curves(task: Task) -> dict[Configuration, Curve]:
         for point in workload.profile.points:
             points[point.configuration].append(point)
     return {configuration: Curve(measured) for configuration, measured in points.items()}
-
-
-def _energy_j(option: Option) -> float:
-    return option.energy_j or 0.0

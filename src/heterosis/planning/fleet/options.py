@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -209,25 +209,20 @@ def rounded(options: Sequence[Option], levels: Mapping[str, Sequence[float]]) ->
     return found
 
 
-def undominated(options: Sequence[Option], cost: Callable[[Option], float], *, by_variant: bool) -> list[Option]:
+def undominated(options: Sequence[Option], *, by_variant: bool) -> list[Option]:
     """Leave out options that another of the same stage and group is as good as, in every way.
 
-    What counts is the cost of a call, the device time it needs, its servers, latency and memory, and the variant's
+    What counts is the energy of a call, the device time it needs, its servers, latency and memory, and the variant's
     accuracy; with ``by_variant``, only options of one variant are compared. Of equals, the first stays.
     """
     kinds: dict[tuple[str, Group, str], list[Option]] = defaultdict(list)
     for option in options:
         kinds[option.stage, option.group, option.variant.name if by_variant else ""].append(option)
-    return [kept for each in kinds.values() for kept in _front(each, cost)]
+    return [kept for each in kinds.values() for kept in _front(each)]
 
 
-def _front(options: Sequence[Option], cost: Callable[[Option], float]) -> Iterable[Option]:
-    figures = np.array(
-        [
-            (cost(each), each.device_s, each.slots, each.latency_s, each.memory_bytes, -(each.variant.accuracy or 0.0))
-            for each in options
-        ]
-    )
+def _front(options: Sequence[Option]) -> Iterable[Option]:
+    figures = np.array([_figures(each) for each in options])
     # Whatever is as good as another comes before it in this order: the first of those left is beaten by none of them.
     left = np.lexsort(figures.T[::-1])
     kept = []
@@ -236,3 +231,10 @@ def _front(options: Sequence[Option], cost: Callable[[Option], float]) -> Iterab
         kept.append(int(first))
         left = left[(figures[left] < figures[first]).any(axis=1)]
     return (options[at] for at in sorted(kept))
+
+
+def _figures(option: Option) -> tuple[float, ...]:
+    """What counts, the less the better. Energy that is unknown is unknown of all options that can be compared."""
+    accuracy = option.variant.accuracy or 0.0
+    joules = option.energy_j or 0.0
+    return (joules, option.device_s, option.slots, option.latency_s, option.memory_bytes, -accuracy)

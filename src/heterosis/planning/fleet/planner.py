@@ -89,17 +89,12 @@ def refined(task: Task, options: Sequence[Option], allotment: Allotment) -> list
 
 
 def _rounded(task: Task, options: Sequence[Option], levels: Mapping[str, Sequence[float]]) -> list[Option]:
-    return undominated(rounded(options, levels), _energy_j, by_variant=_by_variant(task))
+    return undominated(rounded(options, levels), by_variant=task.variants_differ)
 
 
 def usable(task: Task) -> list[Option]:
     """The options that no other is as good as in every way."""
-    return undominated(enumerate_options(task), _energy_j, by_variant=_by_variant(task))
-
-
-def _by_variant(task: Task) -> bool:
-    """Whether variants may differ in more than their accuracy, so that one cannot stand for another."""
-    return any(workload.judge is not None or workload.fan_out for workload in task.workloads)
+    return undominated(enumerate_options(task), by_variant=task.variants_differ)
 
 
 def verified(task: Task, verify: Verify) -> Answer | None:
@@ -136,10 +131,6 @@ def verified(task: Task, verify: Verify) -> Answer | None:
         else:
             latency = math.sqrt(holds_at * fails_at)
     return best
-
-
-def _energy_j(option: Option) -> float:
-    return option.energy_j or 0.0
 
 
 def maximum_rate(task: Task) -> float:

@@ -176,12 +176,17 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         types = {device.type.name: device.type for device in self.fleet.devices}
         for node in self.fleet.nodes:
             for device in node.devices:
-                like = (device.type.name, device.slots, device.memory_bytes, getattr(node, "link_ms", 0.0))
+                like = (device.type.name, device.slots, device.memory_bytes, node.link_ms)
                 found.setdefault(like, []).append((node.name, device.name))
         return tuple(
             Kind(type=types[name], slots=slots, memory_bytes=memory, link_ms=link_ms, units=tuple(units))
             for (name, slots, memory, link_ms), units in found.items()
         )
+
+    @property
+    def variants_differ(self) -> bool:
+        """Whether variants may differ in more than their accuracy, so that one cannot stand for another."""
+        return any(workload.judge is not None or workload.fan_out for workload in self.workloads)
 
     @cached_property
     def stages(self) -> dict[str, Workload]:
