@@ -23,11 +23,11 @@ from heterosis.terms.errors import UsageError
 __all__ = ["Row", "draw", "run"]
 
 LOAD = 0.5
-MARGINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
-"""Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning day is a planner's own."""
-TUNING_SEED = 1000
-GOAL = 0.995
-"""Attainment that margins are tuned for: what is asked, 0.99, and some to spare."""
+MARGINS = (1.0, 1.3, 1.6, 2.0)
+"""Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning days is a planner's own."""
+TUNING_SEEDS = (1000, 1001)
+GOAL = 0.99
+"""Attainment that every tuning day must have."""
 MOST_SEEDS = 3
 
 
@@ -110,17 +110,18 @@ def run(options: Options, step: Step) -> list[Row]:
 
 
 def tuned_margin(name: str) -> float | None:
-    """The least margin with which a planner keeps the SLO on a day of its own; the best of all where none does.
+    """The least margin with which a planner keeps the SLO on days of their own; the best of all where none does.
 
     None where it finds no plan at all.
     """
     tried: dict[float, float] = {}
     for margin in MARGINS:
-        day = one_day(name, TUNING_SEED, margin, CALIFORNIA)
-        if day is not None:
-            tried[margin] = day.attainment
-            if day.attainment >= GOAL:
-                return margin
+        days = [one_day(name, seed, margin, CALIFORNIA) for seed in TUNING_SEEDS]
+        worst = min(0.0 if day is None else day.attainment for day in days)
+        if worst >= GOAL:
+            return margin
+        if worst:
+            tried[margin] = worst
     return max(tried, key=lambda margin: tried[margin], default=None)
 
 
