@@ -24,7 +24,7 @@ __all__ = ["Row", "draw", "run"]
 
 LOAD = 0.5
 MARGINS = (1.0, 1.3, 1.6, 2.0)
-"""Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning days is a planner's own."""
+"""Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning days is a planner's."""
 TUNING_SEEDS = (1000, 1001)
 GOAL = 0.99
 """Attainment that every tuning day must have."""
