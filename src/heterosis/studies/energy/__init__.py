@@ -26,8 +26,8 @@ LOAD = 0.5
 MARGINS = (1.0, 1.3, 1.6, 2.0)
 """Multiples of the forecast that are planned for; the first that keeps the SLO on the tuning days is a planner's."""
 TUNING_SEEDS = (1000, 1001)
-GOAL = 0.99
-"""Attainment that every tuning day must have."""
+GOAL = 0.995
+"""Attainment that every tuning day must have: what is asked of the others, 0.99, and some to spare."""
 MOST_SEEDS = 3
 
 
