@@ -1,12 +1,13 @@
 """What a configuration takes at any batch size, from the sizes it was measured at."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from heterosis.planning.demand import Demand
-from heterosis.terms import UNKNOWN, Energy, OperatingPoint, Quality
+from heterosis.terms import UNKNOWN, Configuration, Energy, OperatingPoint, Quality
 
 NOTHING = Energy(0.0, Quality.COUNTER)
 """The sum of no energies: known, and to add to it spoils no quality."""
@@ -66,6 +67,14 @@ class Curve:
             cpu_ms += batches * self.cpu_ms[filled]
             energy += self.energy[filled] * batches
         return run_ms, cpu_ms, energy
+
+
+def curves(points: Iterable[OperatingPoint]) -> dict[Configuration, Curve]:
+    """Return the curve of every configuration that there are points of."""
+    measured: dict[Configuration, list[OperatingPoint]] = defaultdict(list)
+    for point in points:
+        measured[point.configuration].append(point)
+    return {configuration: Curve(of) for configuration, of in measured.items()}
 
 
 def fill(width: int, batch: int, instances: int) -> int:

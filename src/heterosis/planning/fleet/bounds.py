@@ -9,18 +9,16 @@ measured.)
 """
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from heterosis.planning.curve import Curve
+from heterosis.planning.curve import curves
 from heterosis.planning.fleet.allotment import rest_power_w
 from heterosis.planning.fleet.options import ROUNDING, Option, enumerate_options, undominated
 from heterosis.planning.fleet.program import FleetProgram, Limits
 from heterosis.planning.fleet.task import Objective, Task
-from heterosis.terms import Configuration
 
 GAP = 0.01
 """How far the bound with whole devices may lie below the best there is; to close the rest takes long."""
@@ -50,7 +48,7 @@ def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
 
 def _options(task: Task) -> Iterator[Option]:
     """Every option as if nothing stood in its way."""
-    curves = _curves(task)
+    known = curves(point for workload in task.workloads for point in workload.profile.points)
     seen = set()
     for option in enumerate_options(task):
         workload = task.stages[option.stage]
@@ -60,7 +58,7 @@ def _options(task: Task) -> Iterator[Option]:
         key = (option.configuration, option.group, batch)
         if key not in seen:
             seen.add(key)
-            curve = curves[option.configuration]
+            curve = known[option.configuration]
             run_s, joules = curve.mean_ms[batch] / 1e3, curve.energy[batch].joules
             yield replace(
                 option,
@@ -82,11 +80,3 @@ def _rounded_down(options: list[Option]) -> list[Option]:
     levels = np.geomspace(least, most, LEVELS)
     at = np.searchsorted(levels, [each.run_s * (1 + ROUNDING) for each in options], side="right") - 1
     return [replace(each, run_s=float(levels[number])) for each, number in zip(options, at.tolist(), strict=True)]
-
-
-def _curves(task: Task) -> dict[Configuration, Curve]:
-    points = defaultdict(list)
-    for workload in task.workloads:
-        for point in workload.profile.points:
-            points[point.configuration].append(point)
-    return {configuration: Curve(measured) for configuration, measured in points.items()}

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from heterosis.planning.curve import Curve
+from heterosis.planning.curve import Curve, curves
 from heterosis.planning.demand import Demand
 from heterosis.planning.fleet.task import Task, Workload
 from heterosis.planning.fleet.waits import filled, queue_s
-from heterosis.terms import Configuration, OperatingPoint, Variant
+from heterosis.terms import Configuration, Variant
 
 UTILISATIONS = (0.4, 0.7, 0.9)
 """Shares of its time that a device may be planned to be busy: the higher, the fewer devices and the longer the
@@ -100,16 +100,13 @@ def enumerate_options(task: Task) -> list[Option]:
     """
     found: list[Option] = []
     for workload in task.workloads:
-        points: dict[Configuration, list[OperatingPoint]] = defaultdict(list)
-        for point in workload.profile.points:
-            if point.configuration.stage in workload.graph.stages:
-                points[point.configuration].append(point)
+        known = curves(each for each in workload.profile.points if each.configuration.stage in workload.graph.stages)
         demands = {stage: workload.demand(stage) for stage in workload.graph.stages}
-        for configuration, measured in points.items():
+        for configuration, curve in known.items():
             stage = configuration.stage
             names = [variant.name for variant in workload.variants.of(stage)]
             if configuration.variant in names and configuration.threads >= 1:
-                found += _options(task, workload, demands[stage], Curve(measured), configuration)
+                found += _options(task, workload, demands[stage], curve, configuration)
     return found
 
 

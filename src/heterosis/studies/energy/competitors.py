@@ -6,14 +6,13 @@ from functools import cache
 import msgspec
 
 from heterosis.planning.fleet import Allotment, Limits, Objective, Task, Workload, allot
+from heterosis.planning.fleet.assembly import groups_of
 from heterosis.planning.fleet.planner import usable
 from heterosis.planning.fleet.planners import make_planner
 from heterosis.studies.energy.setting import fleet
 from heterosis.terms import Fleet, Plan, Profile
 
 OURS = "heterosis"
-BLIND = ("fastest", "loki", "inferline", "homogeneous")
-"""Energy-blind planners: the fastest device, the fewest devices, the least price, the best of one kind (fewest)."""
 LATENCY = 0.85
 """Of the SLO, what ours plans for."""
 HORIZON_S = 60.0
@@ -51,12 +50,7 @@ class Competitor(msgspec.Struct, frozen=True, kw_only=True):
 
 def _on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:
     """Devices that a plan has on, by type and mode."""
-    kinds = {unit: kind.type.name for kind in task.kinds for unit in kind.units}
-    units = {((each.node, each.device), each.configuration.power_mode) for each in plan.placements}
-    found: dict[tuple[str, str], int] = {}
-    for unit, mode in units:
-        found[kinds[unit], mode] = found.get((kinds[unit], mode), 0) + 1
-    return found
+    return {(task.kinds[number].type.name, mode): count for (number, mode), count in groups_of(task, plan).items()}
 
 
 def _ours(task: Task) -> Allotment | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from heterosis.planning.fleet import price_per_hour
 from heterosis.scheduling.queues import Queue
 from heterosis.simulation import Occupancy, Power, Setting, Simulator
 from heterosis.simulation.progress import Flight
@@ -114,10 +115,5 @@ def _accuracy(name: str, calls: Mapping[tuple[str, str], int]) -> float:
 
 
 def _price(planned: Course) -> float:
-    prices = 0.0
-    for task, allotment in zip(planned.tasks, planned.allotments, strict=True):
-        prices += sum(
-            (task.kinds[number].type.price_per_hour or 0.0) * count
-            for (number, _), count in allotment.devices().items()
-        )
-    return prices / len(planned.tasks)
+    prices = map(price_per_hour, planned.tasks, planned.allotments)
+    return sum(each or 0.0 for each in prices) / len(planned.tasks)

@@ -1,12 +1,12 @@
 """How much of a load given instances can bear: a linear program over devices that host the same."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from heterosis.planning.curve import Curve
+from heterosis.planning.curve import curves
 from heterosis.planning.fleet.changes.contents import contents
 from heterosis.planning.solver import Program
 from heterosis.planning.wait import HIGHEST
@@ -24,10 +24,7 @@ class Headroom:
 
     def __init__(self, points: Iterable[OperatingPoint], load: Mapping[str, float]) -> None:
         """Take the calls per second of each stage that are to be borne."""
-        measured: dict[Configuration, list[OperatingPoint]] = defaultdict(list)
-        for point in points:
-            measured[point.configuration].append(point)
-        self._curves = {configuration: Curve(of) for configuration, of in measured.items()}
+        self._curves = curves(points)
         self._load = {stage: per_s for stage, per_s in load.items() if per_s > 0}
         self._known: dict[frozenset[tuple[Alike, int]], float] = {}
 
