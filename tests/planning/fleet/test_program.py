@@ -334,3 +334,13 @@ def figure(task: Task, objective: Objective, allotment: Allotment) -> float:
     if objective is Objective.ACCURACY:
         return 1.0 - (accuracy(task.workloads[0], allotment) or 0.0)
     return power_w(task, allotment) or 0.0
+
+
+def test_a_fleet_that_can_run_nothing_has_no_plan_and_no_bound() -> None:
+    """None, as the docstrings say."""
+    task = make_task(1)
+    (workload,) = task.workloads
+    unmeasured = msgspec.structs.replace(workload, profile=msgspec.structs.replace(workload.profile, points=()))
+    task = msgspec.structs.replace(task, workloads=(unmeasured,))
+    assert lower_bound(task) is None
+    assert allot(task) is None

@@ -23,7 +23,6 @@ from heterosis.planning.fleet.task import Objective, Task
 GAP = 0.01
 """How far the bound with whole devices may lie below the best there is; to close the rest takes long."""
 
-
 LEVELS = 24
 """Run times that are told apart."""
 
@@ -34,7 +33,10 @@ def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
     Devices can be divided, which is a bound for any plan; with ``whole_devices`` they cannot: that is a bound where
     requests come more often than a device can be switched off and on again.
     """
-    kept = undominated(_rounded_down(list(_options(task))), by_variant=task.variants_differ)
+    options = list(_options(task))
+    if not options:
+        return None
+    kept = undominated(_rounded_down(options), by_variant=task.variants_differ)
     program = FleetProgram(task, kept, Limits())
     rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
     if not program.possible:
