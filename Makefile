@@ -39,8 +39,8 @@ docs: .venv/ready
 
 # The lock is for every platform and every Python that we support; only who changes dependencies needs uv.
 lock:
-	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra openvino --extra examples \
-		--group dev --group docs pyproject.toml --output-file requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra openvino --extra litert --extra nvidia \
+		--extra examples --group dev --group docs pyproject.toml --output-file requirements.lock
 
 .venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "heterosis needs Python 3.11 or newer; say which with make PYTHON=python3.12")'
