@@ -167,8 +167,8 @@ def _plan(folder: Path, max_batch: int, model_ms: float) -> Plan:
 def _serve(pipeline: str, plan: str) -> None:
     import structlog
 
+    from heterosis.devices import local_fleet
     from heterosis.pipeline import load_pipeline
-    from heterosis.profiling.devices import local_fleet
     from heterosis.profiling.meters import UtilisationMeter
     from heterosis.serving.server import Options, serve
     from heterosis.serving.server import run as run_server

@@ -8,9 +8,9 @@ from typing import Any
 import psutil
 import pytest
 
+from heterosis.devices import usable_cores
 from heterosis.pipeline import FUNCTION
 from heterosis.profiling.bench import Bench, ProbeError
-from heterosis.profiling.devices import usable_cores
 from heterosis.profiling.inputs import save_inputs
 from heterosis.terms import Variant
 

@@ -12,7 +12,7 @@ def devices(*, json: Json = False) -> None:
     heterosis devices --json
     ```
     """
-    from heterosis.profiling.devices import local_fleet
+    from heterosis.devices import local_fleet
 
     fleet = local_fleet()
     if json:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from heterosis.devices import describe, usable_cores
 from heterosis.pipeline import Stage, load_pipeline
 from heterosis.profiling.bench import Bench
-from heterosis.profiling.devices import describe, usable_cores
 from heterosis.profiling.inputs import save_inputs
 from heterosis.profiling.points import Points
 from heterosis.profiling.records import Record, Records, Subject, digest_of_code, now, versions_for

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
+from heterosis.devices import local_fleet
 from heterosis.pipeline import Trace
 from heterosis.planning import Judge as PlanningJudge
 from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
-from heterosis.profiling import Progress, Settings, local_fleet
+from heterosis.profiling import Progress, Settings
 from heterosis.profiling import profile as make_profile
 from heterosis.terms import Fleet, Plan, Profile, Variant, VariantSet
 from heterosis.variants import Judge, make_variants

@@ -5,7 +5,7 @@ import platform
 from pathlib import Path
 
 from heterosis.catalogue import CpuIdentity, find_cpu
-from heterosis.profiling.cgroup import cpu_quota, memory_limit
+from heterosis.devices.cgroup import cpu_quota, memory_limit
 from heterosis.terms import Device, Fleet, Node
 
 ROOT = Path("/")
