@@ -15,7 +15,7 @@ from heterosis.serving.protocol import (
     encode_error,
     encode_response,
 )
-from heterosis.serving.protocol_parameters import TIMEOUT_HEADER
+from heterosis.serving.protocol.parameters import TIMEOUT_HEADER
 from heterosis.terms.errors import (
     DeadlineError,
     HeterosisError,

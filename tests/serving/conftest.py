@@ -60,8 +60,8 @@ async def serve(
     records: list[Record] = []
     launcher = LocalLauncher()
     router = Router(load_pipeline(target), target, plan, launcher, record=records.append)
-    gateway = Gateway(router, Metrics(router, NoMeter()), **options)
-    http = Http(gateway, Options(port=0))
+    gateway = Gateway(router, Metrics(router, NoMeter()))
+    http = Http(gateway, Options(port=0, **options))
     await router.start(f"ipc://{folder}/router")
     task = asyncio.create_task(http.serve())
     if wait:

@@ -8,7 +8,7 @@ import numpy as np
 
 from heterosis.pipeline import Pipeline
 from heterosis.serving.protocol import InferRequest, encode_request
-from heterosis.serving.protocol_tensors import to_binary
+from heterosis.serving.protocol.tensors import to_binary
 from heterosis.terms.errors import InvalidInputError, UsageError
 
 Array = np.ndarray[Any, Any]

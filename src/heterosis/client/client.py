@@ -20,7 +20,7 @@ from heterosis.serving.protocol import (
     decode_response,
     encode_request,
 )
-from heterosis.serving.protocol_parameters import TIMEOUT_HEADER
+from heterosis.serving.protocol.parameters import TIMEOUT_HEADER
 from heterosis.terms.errors import DeadlineError, HeterosisError, InvalidInputError, NotFoundError, UnavailableError
 
 CONNECT_SECONDS = 10.0

@@ -14,13 +14,15 @@ import uvicorn
 
 from heterosis.launch import LocalLauncher
 from heterosis.pipeline import Pipeline
-from heterosis.serving.gateway import MAX_BODY_BYTES, Gateway
+from heterosis.serving.gateway import Gateway, http_handler
+from heterosis.serving.http import asgi
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.router import Router, WarmUp
 from heterosis.terms import Plan
 
 METER_PERIOD_S = 1.0
+MAX_BODY_BYTES = 64 << 20
 T = TypeVar("T")
 
 
@@ -57,7 +59,7 @@ async def serve(
         router = Router(pipeline, target, plan, LocalLauncher(), warm_up=warm_up, record=record)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        gateway = Gateway(router, Metrics(router, meter), options.max_body_bytes)
+        gateway = Gateway(router, Metrics(router, meter))
         http = Http(gateway, options)
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
@@ -97,7 +99,7 @@ class Http(uvicorn.Server):
         """Set up; `url` is known once it serves."""
         super().__init__(
             uvicorn.Config(
-                gateway.app,
+                asgi(http_handler(gateway), options.max_body_bytes),
                 host=options.host,
                 port=options.port,
                 http="httptools",

@@ -15,18 +15,13 @@ from typing import TypeVar
 
 import msgspec
 
-from heterosis.serving.protocol_messages import (
+from heterosis.serving.protocol.messages import (
     ErrorBody,
     InferRequest,
     InferResponse,
-    ModelMetadata,
     Parameters,
-    ServerMetadata,
-    TensorMetadata,
 )
-from heterosis.serving.protocol_tensors import (
-    DATATYPES,
-    NAMES,
+from heterosis.serving.protocol.tensors import (
     Array,
     Buffer,
     datatype_of,
@@ -36,25 +31,6 @@ from heterosis.serving.protocol_tensors import (
     to_json,
 )
 from heterosis.terms.errors import HeterosisError, InvalidInputError
-
-__all__ = [
-    "DATATYPES",
-    "HEADER_LENGTH",
-    "NAMES",
-    "ErrorBody",
-    "InferRequest",
-    "InferResponse",
-    "ModelMetadata",
-    "Parameters",
-    "ServerMetadata",
-    "TensorMetadata",
-    "decode_error",
-    "decode_request",
-    "decode_response",
-    "encode_error",
-    "encode_request",
-    "encode_response",
-]
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ALIGNMENT = 64

@@ -3,7 +3,7 @@
 import reprlib
 from typing import Any
 
-from heterosis.serving.protocol_messages import Parameters
+from heterosis.serving.protocol.messages import Parameters
 from heterosis.terms.errors import InvalidInputError
 
 TIMEOUT_HEADER = "Heterosis-Timeout-Ms"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from heterosis.serving.protocol_parameters import priority, relative_timeout_ms
+from heterosis.serving.protocol.parameters import priority, relative_timeout_ms
 from heterosis.terms.errors import InvalidInputError
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from heterosis.serving.protocol import DATATYPES, InferRequest, InferResponse, decode_request, encode_response
-from heterosis.serving.protocol_parameters import priority, relative_timeout_ms
+from heterosis.serving.protocol.parameters import priority, relative_timeout_ms
 
 triton = pytest.importorskip("tritonclient.http")
 Array = np.ndarray[Any, Any]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from heterosis.serving.protocol_tensors import NAMES, Array
+from heterosis.serving.protocol.tensors import NAMES, Array
 from heterosis.terms import TensorSpec
 from heterosis.terms.errors import InvalidInputError
 

@@ -1,0 +1,28 @@
+"""Errors as answers: always ``{"error": "…"}``, with the status that says whose fault it is."""
+
+import math
+
+import structlog
+
+from heterosis.serving.http.messages import HttpResponse, json_response
+from heterosis.serving.protocol.messages import ErrorBody
+from heterosis.terms.errors import HeterosisError, RefusedError, TooLargeError
+
+log = structlog.get_logger()
+
+
+def failure(error: Exception) -> HttpResponse:
+    """Answer with an error; one that is not ours is a defect, whose details go to the log alone."""
+    if isinstance(error, RefusedError):
+        headers = {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+        return json_response(ErrorBody(str(error)), error.status, headers)
+    if isinstance(error, HeterosisError):
+        return json_response(ErrorBody(str(error)), error.status)
+    log.error("defect in the gateway", exc_info=error)
+    return json_response(ErrorBody(f"internal error: {type(error).__name__}"), 500)
+
+
+def too_large(length: int, most: int) -> HttpResponse:
+    """Answer to a body past the limit; the rest of it is not read, so the connection ends."""
+    error = TooLargeError(f"the body has {length} bytes or more; at most {most} are taken")
+    return json_response(ErrorBody(str(error)), error.status, {"connection": "close"})

@@ -1,0 +1,41 @@
+"""A request and its answer, whatever server carries them."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+Buffer = bytes | memoryview
+Body = Sequence[Buffer] | AsyncIterator[Buffer]
+"""The parts of a body, to be sent one after the other without being joined; or parts that come bit by bit."""
+
+JSON = "application/json"
+
+
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A whole request. ``path`` is as it was sent, percent-encoded; names of headers are in lower case."""
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str] = {}
+    body: Buffer = b""
+
+
+class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer. Without a stream in ``body``, the server says its length."""
+
+    status: int = 200
+    headers: Mapping[str, str] = {}
+    body: Body = ()
+
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+"""What a server below is given: it answers every request, errors included, and is cancelled when the client goes."""
+
+
+def json_response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Answer with JSON."""
+    return HttpResponse(
+        status=status, headers={"content-type": JSON, **(headers or {})}, body=[msgspec.json.encode(content)]
+    )
