@@ -20,8 +20,10 @@ from heterosis.cli.devices import devices
 from heterosis.cli.plan import plan
 from heterosis.cli.pool import pool
 from heterosis.cli.profile import profile
+from heterosis.cli.replay import replay
 from heterosis.cli.serve import serve
 from heterosis.cli.simulate import simulate
+from heterosis.cli.story import story
 from heterosis.cli.study import study
 from heterosis.cli.variants import variants
 from heterosis.terms.errors import HeterosisError, StageError, UsageError
@@ -38,6 +40,8 @@ VERBS: tuple[Callable[..., None], ...] = (
     pool,
     simulate,
     serve,
+    story,
+    replay,
     bench,
     demo,
     study,

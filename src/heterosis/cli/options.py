@@ -35,3 +35,7 @@ Naive = Annotated[
         help="Take the reference models as they come instead of a plan, to compare with.",
     ),
 ]
+Run = Annotated[
+    int,
+    Parameter(help="Which of the journal's runs, in order from 0; -1 is the last one. Each start of a server is one."),
+]
