@@ -146,13 +146,12 @@ def _objective(name: str) -> Objective:
 
 
 def _planned(options: FleetOptions, what_if: str, task: Task, step: Callable[..., object]) -> Planned:
-    from heterosis.planning.fleet import accuracy, lower_bound, power_w, price_per_hour, to_plan
+    from heterosis.planning.fleet import accuracy, holds, lower_bound, power_w, price_per_hour, to_plan
 
     answer: Answer = plan_fleet(task, options.planner, step)
     allotment, first = answer.allotment, task.objectives[0]
     step("simulating")
     figures = expected(task, allotment, SEEDS)
-    slo = task.workloads[0].slo
     verdict = answer.verdict
     return Planned(
         what_if=what_if,
@@ -165,7 +164,7 @@ def _planned(options: FleetOptions, what_if: str, task: Task, step: Callable[...
         accuracy=accuracy(task.workloads[0], allotment),
         rows=rows(task, allotment),
         figures=figures,
-        holds=verdict is not None and verdict.attainment >= slo.percentile / 100,
+        holds=verdict is not None and holds(task, verdict),
         plan=to_plan(task, allotment),
         explanation=explain(task, answer) if options.explain and not what_if else None,
     )

@@ -1,5 +1,7 @@
 """What the planner sees."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from heterosis.terms import Fleet, PipelineGraph, Profile, Slo, VariantSet
@@ -34,3 +36,5 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """At the SLO's percentile."""
     attainment: float
     """Share of the requests (0..1) answered in time."""
+    by_pipeline: Mapping[str, float] = {}
+    """The same of each pipeline's requests, where there are several."""

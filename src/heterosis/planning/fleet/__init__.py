@@ -8,7 +8,7 @@ from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accurac
 from heterosis.planning.fleet.assembly import to_plan
 from heterosis.planning.fleet.bounds import lower_bound
 from heterosis.planning.fleet.options import Option, enumerate_options
-from heterosis.planning.fleet.planner import Answer, allot, maximum_rate, verified
+from heterosis.planning.fleet.planner import Answer, allot, holds, maximum_rate, verified
 from heterosis.planning.fleet.program import Limits
 from heterosis.planning.fleet.task import Objective, Task, Workload
 
@@ -25,6 +25,7 @@ __all__ = [
     "accuracy",
     "allot",
     "enumerate_options",
+    "holds",
     "lower_bound",
     "maximum_rate",
     "power_w",

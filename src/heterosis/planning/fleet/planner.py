@@ -27,6 +27,8 @@ FINE = 4 * LEVELS
 MOST_TRIES = 8
 STEP, CLOSE = 1.25, 1.03
 """Ratios of the latencies that plans are made for: of the search for one that holds, or does not, and of its end."""
+FIRST_STEP = 1.04
+"""Of a search that begins where an earlier one ended; each step is the square of the one before."""
 MOST = 3.0
 """Of the SLO, what is planned for at most."""
 
@@ -97,15 +99,17 @@ def usable(task: Task) -> list[Option]:
     return undominated(enumerate_options(task), by_variant=task.variants_differ)
 
 
-def verified(task: Task, verify: Verify) -> Answer | None:
+def verified(task: Task, verify: Verify, *, begin: float | None = None) -> Answer | None:
     """Return the cheapest allotment found that holds when tried, or None where none does.
 
     The options' waits are a model: percentiles of stages do not add up, and stages that share devices wait for each
     other. So the share of the SLO that is planned for is searched, upwards while plans hold, downwards while they do
-    not, until it is known to `CLOSE`.
+    not, until it is known to `CLOSE`. Each pipeline has to hold at its own percentile. ``begin`` is the share that a
+    like task was planned for: from there fewer tries are needed.
     """
     options, tried = usable(task), dict[Allotment, Verdict]()
-    holds_at, fails_at, latency = 0.0, math.inf, 1.0
+    holds_at, fails_at, latency = 0.0, math.inf, begin or 1.0
+    step = STEP if begin is None else FIRST_STEP
     best: Answer | None = None
     for _ in range(MOST_TRIES):
         answer = allot(task, limits=Limits(latency=latency), options=options)
@@ -114,23 +118,30 @@ def verified(task: Task, verify: Verify) -> Answer | None:
         else:
             verdict = tried.get(answer.allotment) or verify(answer.allotment)
             tried[answer.allotment] = verdict
-            if verdict.attainment < task.workloads[0].slo.percentile / 100:
+            if not holds(task, verdict):
                 fails_at = latency
             else:
                 holds_at = latency
                 if best is None or answer.cost < best.cost:
                     best = msgspec.structs.replace(answer, verdict=verdict)
+        if fails_at / max(holds_at, 1e-9) < CLOSE:
+            break
         if fails_at == math.inf:
             if latency >= MOST:
                 break
-            latency *= STEP
+            latency *= step
         elif not holds_at:
-            latency /= STEP
-        elif fails_at / holds_at < CLOSE:
-            break
+            latency /= step
         else:
             latency = math.sqrt(holds_at * fails_at)
+        step = min(step**2, STEP)
     return best
+
+
+def holds(task: Task, verdict: Verdict) -> bool:
+    """Whether every pipeline kept its SLO when an allotment was tried."""
+    each = [verdict.by_pipeline.get(of.graph.pipeline, verdict.attainment) for of in task.workloads]
+    return all(share >= of.slo.percentile / 100 for share, of in zip(each, task.workloads, strict=True))
 
 
 def maximum_rate(task: Task) -> float:
