@@ -11,9 +11,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from heterosis.engines.emulated import EmulatedModel, EmulatedPoint
+from heterosis.engines.onnxruntime import PROVIDERS, present
 from heterosis.terms import DYNAMIC, Energy, Quality, TensorSpec
 
-Make = Callable[[Path], Path]
+Make = Callable[..., Path]
 
 CHANNELS, CLASSES = 3, 5
 
@@ -50,12 +51,46 @@ def write_onnx(folder: Path, width: int = 8) -> Path:
     return path
 
 
-def write_ir(folder: Path) -> Path:
+def write_ir(folder: Path, width: int = 8) -> Path:
     """Write the same model as OpenVINO's IR."""
     openvino = pytest.importorskip("openvino")
     path = folder / "small.xml"
-    openvino.save_model(openvino.convert_model(write_onnx(folder)), path, compress_to_fp16=False)
+    openvino.save_model(openvino.convert_model(write_onnx(folder, width)), path, compress_to_fp16=False)
     return path
+
+
+def write_tflite(folder: Path, width: int = 8) -> Path:
+    """Write the same model for LiteRT, with its axes as the others have them."""
+    pytest.importorskip("ai_edge_litert")
+    from tests.tflite_models import TfliteModel
+
+    draw = np.random.default_rng(0)
+    kernel = draw.normal(0, 0.5, (width, CHANNELS, 3, 3)).astype(np.float32)
+    weights = draw.normal(0, 0.5, (width, CLASSES)).astype(np.float32)
+    model = TfliteModel()
+    model.tensor("image", (DYNAMIC, CHANNELS, DYNAMIC, DYNAMIC))
+    model.tensor("bias", (DYNAMIC, CLASSES))
+    model.tensor("channels_last", (DYNAMIC, DYNAMIC, DYNAMIC, CHANNELS))
+    model.tensor("active", (DYNAMIC, DYNAMIC, DYNAMIC, width))
+    model.tensor("pooled", (DYNAMIC, width))
+    model.tensor("plain", (DYNAMIC, CLASSES))
+    model.tensor("scores", (DYNAMIC, CLASSES))
+    model.tensor("class", (DYNAMIC,), "int64")
+    model.constant("order", np.array([0, 2, 3, 1], np.int32))
+    model.constant("kernel", kernel.transpose(0, 2, 3, 1))
+    model.constant("zeros", np.zeros(width, np.float32))
+    model.constant("places", np.array([1, 2], np.int32))
+    model.constant("weights", weights.T)
+    model.constant("axis", np.array(1, np.int32))
+    model.operator("Transpose", ["image", "order"], "channels_last")
+    relu = {"strideH": 1, "strideW": 1, "padding": 0, "fusedActivationFunction": 1}
+    model.operator("Conv2D", ["channels_last", "kernel", "zeros"], "active", **relu)
+    model.operator("Mean", ["active", "places"], "pooled")
+    model.operator("FullyConnected", ["pooled", "weights"], "plain")
+    model.operator("Add", ["plain", "bias"], "scores")
+    model.operator("ArgMax", ["scores", "axis"], "class", outputType=4)
+    inputs, outputs = (("image", "bias"), ("scores", "class"))
+    return model.write(folder / "small.tflite", {n: n for n in inputs}, {n: n for n in outputs})
 
 
 def write_points(folder: Path) -> Path:
@@ -88,7 +123,10 @@ KINDS: dict[str, tuple[str, Make]] = {
     "onnxruntime": ("onnxruntime", write_onnx),
     "openvino": ("openvino", write_ir),
     "openvino reading onnx": ("openvino", write_onnx),
+    "litert": ("litert", write_tflite),
     "emulated": ("emulated", write_points),
+    # Whatever else the installed ONNX Runtime was built with.
+    **{name: (name, write_onnx) for name in PROVIDERS if name != "onnxruntime" and present(name)},
 }
 
 
@@ -113,10 +151,11 @@ def onnx_model(tmp_path: Path) -> Path:
     return write_onnx(tmp_path)
 
 
-@pytest.fixture
-def heavy_onnx_model(tmp_path: Path) -> Path:
-    """A wider one, which takes some milliseconds on a large image."""
-    return write_onnx(tmp_path, width=128)
+@pytest.fixture(params=[name for name, (engine, _) in KINDS.items() if name == engine != "emulated"])
+def heavy(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+    """The name of an engine that computes, and a wider model, which takes some milliseconds on a large image."""
+    engine, make = KINDS[request.param]
+    return engine, make(tmp_path, 128)
 
 
 @pytest.fixture

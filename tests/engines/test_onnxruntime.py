@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 from heterosis.engines import ENGINES
+from heterosis.engines.onnxruntime import PROVIDERS, present
 from heterosis.terms import TensorSpec
 from heterosis.terms.errors import EngineError
 
@@ -25,7 +27,8 @@ def test_importing_the_engines_loads_no_library() -> None:
     """The command line starts without waiting for inference libraries."""
     code = (
         "import sys, heterosis.engines; "
-        "sys.exit(any(name.partition('.')[0] in {'onnx', 'onnxruntime', 'openvino'} for name in sys.modules))"
+        "libraries = {'onnx', 'onnxruntime', 'openvino', 'ai_edge_litert'}; "
+        "sys.exit(any(name.partition('.')[0] in libraries for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
 
@@ -35,6 +38,31 @@ def test_missing_library_names_the_package(monkeypatch: pytest.MonkeyPatch, onnx
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(EngineError, match="pip install heterosis"):
         ENGINES["onnxruntime"].load(onnx_model, threads=1)
+
+
+@pytest.mark.parametrize("engine", [name for name in PROVIDERS if not present(name)])
+def test_a_missing_provider_names_the_package(engine: str, onnx_model: Path) -> None:
+    """The error says which build of ONNX Runtime has it."""
+    with pytest.raises(EngineError, match=f"which {engine} needs; install .*onnxruntime"):
+        ENGINES[engine].load(onnx_model, threads=1)
+
+
+def test_a_provider_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch, onnx_model: Path) -> None:
+    """ONNX Runtime would run on the CPU, quietly; then the variant would not be what it is called."""
+    asked: list[tuple[str, dict[str, str]]] = []
+    start = onnxruntime.InferenceSession
+
+    def session(path: str, options: object, providers: list[tuple[str, dict[str, str]]]) -> object:
+        asked.extend(providers)
+        return start(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["OpenVINOExecutionProvider"])
+    with pytest.raises(EngineError, match="OpenVINOExecutionProvider did not start on this machine"):
+        ENGINES["onnxruntime-openvino"].load(onnx_model, threads=3)
+    name, options = asked[0]
+    assert name == "OpenVINOExecutionProvider"
+    assert '"INFERENCE_NUM_THREADS": 3' in options["load_config"]
 
 
 @pytest.mark.parametrize("element", [TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.UINT8, TensorProto.BOOL])

@@ -85,7 +85,13 @@ def _precision(model: "openvino.Model") -> str:
 def _spec(port: Any) -> TensorSpec:
     """Read an input or output; lengths that are unknown become -1."""
     shape = tuple(axis.get_length() if axis.is_static else DYNAMIC for axis in port.partial_shape)
-    return TensorSpec(name=port.any_name, dtype=port.element_type.to_dtype().name, shape=shape)
+    return TensorSpec(name=_name(port), dtype=port.element_type.to_dtype().name, shape=shape)
+
+
+def _name(port: Any) -> str:
+    """Choose the model's own among the names of an input or output; folding constants may leave several."""
+    own = port.node.friendly_name.removesuffix("/sink_port_0")
+    return own if own in port.names else str(port.any_name)
 
 
 def _plain(error: Exception) -> str:
