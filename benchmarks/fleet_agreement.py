@@ -42,6 +42,7 @@ from heterosis.simulation.power import Meter
 from heterosis.simulation.repetition import interval
 from heterosis.simulation.workload import Arrival
 from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
+from heterosis.terms.joining import qualified
 from heterosis.testing import as_emulated, write_emulated
 from heterosis.workflow.fleets import expected, plan_fleet, steady
 
@@ -152,6 +153,7 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
     plan = as_emulated(to_plan(task, allotment), folder)
     setting = steady(plan, task.fleet)
     loads, records = serve(folder, plan, task.workloads[0].graph, requests, range(FIRST_SEED, FIRST_SEED + runs))
+    hosted = qualified(plan, plan.pipeline)  # what the server makes of it
     joules = plan.predicted.power.joules
     assert joules is not None
     return Compared(
@@ -162,7 +164,7 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
             for load in loads
             for seed in range(SIMULATIONS)
         ],
-        live=[of_server(load, plan, spent_j(plan, setting, records, load.begin_s, load.end_s)) for load in loads],
+        live=[of_server(load, plan, spent_j(hosted, setting, records, load.begin_s, load.end_s)) for load in loads],
         lag_p99_ms=max(load.lag_p99_ms for load in loads),
     )
 

@@ -6,6 +6,7 @@ measured in turn, several times; the medians of the ratios count. All processes 
 """
 
 import asyncio
+import functools
 import os
 import statistics
 import sys
@@ -170,21 +171,21 @@ def _serve(pipeline: str, plan: str) -> None:
     from heterosis.devices import local_fleet
     from heterosis.pipeline import load_pipeline
     from heterosis.profiling.meters import UtilisationMeter
+    from heterosis.serving.models import Servable
+    from heterosis.serving.repository import FixedSource
     from heterosis.serving.server import Options, serve
     from heterosis.serving.server import run as run_server
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    run_server(
-        serve(
-            load_pipeline(pipeline),
-            pipeline,
-            msgspec.json.decode(Path(plan).read_bytes(), type=Plan),
-            UtilisationMeter(local_fleet().devices[0], [os.getpid()]),
-            warm_up=lambda _: [[(np.ones(FEATURES, np.float32),)]],
-            options=Options(port=0),
-            on_ready=lambda url: print(url, flush=True),
-        )
+    servable = Servable(
+        pipeline=load_pipeline(pipeline),
+        target=pipeline,
+        plan=msgspec.json.decode(Path(plan).read_bytes(), type=Plan),
+        warm_up=lambda *_: [[(np.ones(FEATURES, np.float32),)]],
     )
+    meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
+    ready = functools.partial(print, flush=True)
+    run_server(serve(FixedSource(servable), meter, options=Options(port=0), on_ready=ready))
 
 
 if __name__ == "__main__":

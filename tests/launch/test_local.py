@@ -115,7 +115,7 @@ async def test_a_stage_that_exits_takes_its_worker_down_and_is_answered_for(tmp_
     )
     async with serve(tmp_path, plan, target=str(file)) as server:
         with pytest.raises(StageError, match=r"3 instances went down while running it: .*SystemExit: 4"):
-            await server.router.infer({"status": 4}, timeout_ms=20_000)
-        assert await server.router.infer({"status": -1}, timeout_ms=20_000) == -1
+            await server.model.infer({"status": 4}, timeout_ms=20_000)
+        assert await server.model.infer({"status": -1}, timeout_ms=20_000) == -1
         events = [record.event for record in server.records]
     assert sum(isinstance(event, InstanceDown) for event in events) >= 3

@@ -1,7 +1,7 @@
 """What clients send and get: annotations become tensors, tensors become values, nonsense is refused by name."""
 
 import io
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple, TypedDict
 
 import numpy as np
 import pytest
@@ -68,7 +68,8 @@ def test_annotations_become_tensors() -> None:
         ("raw", "bytes", (1,)),
         ("matrix", "float32", (-1, 2)),
     ]
-    assert (signature.output.spec.dtype, signature.output.spec.shape) == ("float64", (-1,))
+    (output,) = signature.outputs
+    assert (output.spec.name, output.spec.dtype, output.spec.shape) == ("output", "float64", (-1,))
 
 
 def test_values_survive_the_way_to_tensors_and_back() -> None:
@@ -140,5 +141,49 @@ def test_a_value_that_does_not_fit_its_annotation_is_not_made_to() -> None:
 
 def test_any_other_result_becomes_json() -> None:
     """Arrays inside become lists."""
-    edge = Signature.of(bare, [{"values": np.zeros(1)}]).output
-    assert edge.encode({"a": np.arange(3), "b": None})[0] == b'{"a":[0,1,2],"b":null}'
+    signature = Signature.of(bare, [{"values": np.zeros(1)}])
+    assert signature.encode({"a": np.arange(3), "b": None})["output"][0] == b'{"a":[0,1,2],"b":null}'
+
+
+class Found(NamedTuple):
+    """What a function returns that finds something."""
+
+    label: str
+    boxes: Annotated[Array, hs.Tensor("float32", -1, 4)]
+
+
+class Counts(TypedDict):
+    """What a function returns that counts."""
+
+    total: int
+    by_name: dict[str, int]
+
+
+async def finds(text: str) -> Found:
+    """Return several things."""
+    raise NotImplementedError
+
+
+async def counts(text: str) -> Counts:
+    """Return several things, in another form."""
+    raise NotImplementedError
+
+
+def test_a_result_of_several_fields_has_an_output_for_each() -> None:
+    """A NamedTuple's fields, or a TypedDict's, are outputs by their names; clients get the values back."""
+    found = Signature.of(finds, [])
+    assert [(each.spec.name, each.spec.dtype, each.spec.shape) for each in found.outputs] == [
+        ("label", "bytes", (1,)),
+        ("boxes", "float32", (-1, 4)),
+    ]
+    encoded = found.encode(Found("cat", np.ones((2, 4), np.float32)))
+    decoded = found.decode_result(encoded)
+    assert decoded["label"] == "cat"
+    assert decoded["boxes"].shape == (2, 4)
+    counted = Signature.of(counts, [])
+    result = {"total": 3, "by_name": {"cat": 3}}
+    assert counted.decode_result(counted.encode(result)) == result
+    with pytest.raises(ValueError, match=r"it has the fields \['total'\], not \['by_name', 'total'\]"):
+        counted.encode({"total": 3})
+    with pytest.raises(InvalidInputError, match="missing output 'by_name'"):
+        counted.decode_result({"total": np.array([3])})

@@ -14,6 +14,8 @@ from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
 from heterosis.serving.gateway import Gateway
 from heterosis.serving.metrics import Metrics
+from heterosis.serving.models import Servable
+from heterosis.serving.repository import FixedSource, Repository, Source
 from heterosis.serving.router import Router
 from heterosis.serving.server import Http, Options
 from heterosis.terms import UNKNOWN, Energy, Plan
@@ -38,9 +40,12 @@ class Server(msgspec.Struct):
     """A server under test."""
 
     url: str
+    repository: Repository
     router: Router
     launcher: LocalLauncher
     records: list[Record]
+    model: Any = None
+    """The one that was asked for, whether it is loaded or not."""
 
 
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Server]]
@@ -57,19 +62,35 @@ async def serve(
     folder: Path, plan: Plan, *, target: str = TOY, wait: bool = True, **options: Any
 ) -> AsyncIterator[Server]:
     """Serve a pipeline, by default the toy, under a plan."""
+    pipeline = load_pipeline(target)
+    servable = Servable(pipeline=pipeline, target=target, plan=plan, warm_up=lambda *_: ())
+    async with serve_source(folder, FixedSource(servable), **options) as server:
+        loading = asyncio.create_task(server.repository.load(pipeline.name))
+        while not server.repository.models():  # noqa: ASYNC110 - it is there as soon as the task has begun
+            await asyncio.sleep(0)
+        server.model = server.repository.get(pipeline.name)
+        if wait:
+            await loading
+        yield server
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def serve_source(folder: Path, source: Source, **options: Any) -> AsyncIterator[Server]:
+    """Serve models, none of which is loaded yet."""
     records: list[Record] = []
     launcher = LocalLauncher()
-    router = Router(load_pipeline(target), target, plan, launcher, record=records.append)
-    gateway = Gateway(router, Metrics(router, NoMeter()))
+    router = Router(launcher, record=records.append)
+    repository = Repository(router, source)
+    gateway = Gateway(repository, Metrics(repository, NoMeter()))
     http = Http(gateway, Options(port=0, **options))
     await router.start(f"ipc://{folder}/router")
     task = asyncio.create_task(http.serve())
-    if wait:
-        await router.wait_ready()
     while not http.started:  # noqa: ASYNC110 - uvicorn offers no event
         await asyncio.sleep(0.01)
     try:
-        yield Server(http.url, router, launcher, records)
+        yield Server(http.url, repository, router, launcher, records)
     finally:
         http.begin_stop()
         await task

@@ -13,8 +13,8 @@ import pytest
 
 from benchmarks.agreement import FEATURES, P95_RATIO, compare, make_kind, rehearsal
 from heterosis.client import Client
-from heterosis.scheduling import BatchDone, InstanceDown, PlanChanged, RunBatch, validate
-from heterosis.scheduling.states import InstanceState
+from heterosis.scheduling import BatchDone, InstanceDown, RunBatch, validate
+from heterosis.serving.models import State
 from heterosis.serving.protocol import InferRequest, encode_request
 from heterosis.simulation import replay
 from heterosis.terms import Plan
@@ -41,9 +41,14 @@ def fleet(tmp_path: Path, serving: Serve) -> Fleet:
 
 async def ask(server: Server) -> list[float]:
     """Send one request past the gateway."""
-    answer = await server.router.infer(VALUES, timeout_ms=10_000)
+    answer = await server.model.infer(VALUES, timeout_ms=10_000)
     assert isinstance(answer, np.ndarray)
     return [float(value) for value in answer]
+
+
+def names(plan: Plan) -> set[str]:
+    """Return the names that the server has for the plan's instances."""
+    return {f"rehearse/{placement.instance}" for placement in plan.placements}
 
 
 def downs(server: Server, reason: str = "") -> set[str]:
@@ -72,7 +77,7 @@ async def test_one_process_hosts_all_emulated_instances(fleet: Fleet, plan: Plan
     """All instances live in one process that is not the server's, and batches run side by side in it."""
     async with fleet(plan) as server:
         pids = server.launcher.pids()
-        assert pids.keys() == {placement.instance for placement in plan.placements}
+        assert pids.keys() == names(plan)
         assert len(set(pids.values())) == 1
         assert os.getpid() not in pids.values()
         answers = await asyncio.gather(*(ask(server) for _ in range(30)))
@@ -91,7 +96,7 @@ async def test_every_instance_runs_the_variant_of_its_configuration(fleet: Fleet
     for record in server.records:
         where |= {effect.batch: effect.instance for effect in record.effects if isinstance(effect, RunBatch)}
         if isinstance(record.event, BatchDone):
-            times[where[record.event.batch].partition("-")[0]].append(record.event.run_ms)
+            times[where[record.event.batch].partition("-")[0].removeprefix("rehearse/")].append(record.event.run_ms)
     shortest = {"swift": (2 - P95_RATIO) * 10.0, "tiny": (2 - P95_RATIO) * 40.0}
     for kind, run_ms in times.items():
         assert shortest[kind] <= min(run_ms) < 2 * shortest[kind]
@@ -109,21 +114,19 @@ async def test_the_death_of_the_process_is_the_death_of_all_its_instances(fleet:
         (after,) = set(server.launcher.pids().values())
         validate(server.router.scheduler)
     assert after != before
-    assert downs(server, "SIGKILL") == {placement.instance for placement in plan.placements}
+    assert downs(server, "SIGKILL") == names(plan)
     assert replay(server.records) is None
 
 
 async def test_an_instance_that_is_no_longer_planned_leaves_the_others_alone(fleet: Fleet, plan: Plan) -> None:
     """It ends, its process does not; planned again, it joins the same process."""
-    fewer = msgspec.structs.replace(plan, placements=plan.placements[1:])
     async with fleet(plan) as server:
         before = server.launcher.pids()
-        server.router._handle(PlanChanged(plan=fewer))  # noqa: SLF001 - as a planner will
-        await until(lambda: server.launcher.pids().keys() == before.keys() - {"swift-0"})
+        whole = server.router.plan
+        await server.router.change_plan(msgspec.structs.replace(whole, placements=whole.placements[1:]))
+        await until(lambda: server.launcher.pids().keys() == before.keys() - {"rehearse/swift-0"})
         assert await ask(server) == [0.0] * FEATURES
-        server.router._handle(PlanChanged(plan=plan))  # noqa: SLF001
-        await until(lambda: "swift-0" in server.launcher.pids())
-        await server.router.wait_ready()
+        await server.router.change_plan(whole)
         assert server.launcher.pids() == before
 
 
@@ -132,11 +135,11 @@ async def test_one_that_cannot_load_says_why_and_takes_none_with_it(fleet: Fleet
     (tmp_path / "tiny.json").write_text("{}")
     async with fleet(plan, wait=False) as server:
         with pytest.raises(UnavailableError, match=r"tiny-\d cannot load: EngineError: .*tiny.json holds no operating"):
-            await server.router.wait_ready()
-        await until(lambda: downs(server) == {"tiny-0", "tiny-1"})
-        await asyncio.sleep(0.1)
-        alive = {name for name, each in server.router.scheduler.instances.items() if each.state is InstanceState.READY}
-        assert alive == {"swift-0", "swift-1", "swift-2"}
+            await server.model.available()
+        await until(lambda: server.launcher.pids() == {})
+        (listing,) = server.repository.index()
+        assert listing.state is State.UNAVAILABLE
+        assert "cannot load" in listing.reason
 
 
 async def test_answers_and_metadata_say_that_they_are_emulated(fleet: Fleet, plan: Plan) -> None:

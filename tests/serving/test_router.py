@@ -25,7 +25,7 @@ VALUES = np.ones(1000, np.float32)
 
 async def ask(server: Server, factor: int = 2, nap_ms: int = 5, timeout_ms: float | None = None) -> object:
     """Send one request past the gateway."""
-    return await server.router.infer({"values": VALUES, "factor": factor, "nap_ms": nap_ms}, timeout_ms=timeout_ms)
+    return await server.model.infer({"values": VALUES, "factor": factor, "nap_ms": nap_ms}, timeout_ms=timeout_ms)
 
 
 async def test_killing_workers_under_load_loses_no_request(serving: Serve) -> None:
@@ -107,13 +107,11 @@ async def test_a_replay_that_differs_is_shown(serving: Serve) -> None:
 async def test_a_worker_without_the_token_is_turned_away(serving: Serve) -> None:
     """A stranger that takes an instance's name is told nothing and runs nothing."""
     async with serving(wait=False) as server:
-        hub = server.router._hub  # noqa: SLF001 - the address is nobody else's business
-        assert hub is not None
         with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-            stranger.connect(hub.address)
-            stranger.send(msgspec.msgpack.encode(Hello(instance="scale-0", token="guess", pid=1)))  # noqa: S106
+            stranger.connect(server.router.workers.hub.address)
+            stranger.send(msgspec.msgpack.encode(Hello(instance="toy/scale-0", token="guess", pid=1)))  # noqa: S106
             stranger.send(b"no message at all")
-            await server.router.wait_ready()
+            await server.model.available()
             answers = await asyncio.gather(*(ask(server) for _ in range(5)))
             assert answers == [[4.0] * 1000] * 5
             assert stranger.poll(100) == 0
@@ -124,11 +122,11 @@ async def test_an_instance_that_cannot_load_is_said_so(serving: Serve) -> None:
     plan = toy_plan(variants=None)
     async with serving(plan, wait=False) as server:
         with pytest.raises(UnavailableError, match="cannot load"):
-            await server.router.wait_ready()
+            await server.model.available()
 
 
 async def test_arguments_that_cannot_travel_are_named(serving: Serve) -> None:
     """Arguments that no process can be sent raise where they are given, naming the stage."""
     async with serving() as server:
         with pytest.raises(StageError, match="stage 'scale' cannot be called: cannot send"):
-            await server.router.infer({"values": object(), "factor": 1, "nap_ms": 0})
+            await server.model.infer({"values": object(), "factor": 1, "nap_ms": 0})

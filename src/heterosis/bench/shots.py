@@ -64,10 +64,7 @@ def accuracy_of(pipeline: Pipeline, answers: Sequence[tuple[int, Mapping[str, Ar
 
 
 def _score(pipeline: Pipeline, outputs: Mapping[str, Array], truth: Any) -> float:
-    edge = pipeline.signature.output
-    if edge.spec.name not in outputs:
-        return 0.0
     try:
-        return pipeline.score(edge.decode(outputs[edge.spec.name]), truth)
+        return pipeline.score(pipeline.signature.decode_result(outputs), truth)
     except InvalidInputError:
         return 0.0

@@ -102,7 +102,7 @@ async def _run(pipeline: Any, positions: list[int], step: Any) -> Check:
     packed(traced)
     with user_code(f"what pipeline {pipeline.name!r} returned does not fit what it is annotated to return"):
         for result in traced.results:
-            pipeline.signature.output.encode(result)
+            pipeline.signature.encode(result)
     graph = traced.graph
     return Check(
         pipeline=pipeline.name,

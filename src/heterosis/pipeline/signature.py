@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
 import numpy as np
@@ -16,10 +16,15 @@ OUTPUT = "output"
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
-    """The edges of a pipeline: one for each parameter, and one for what it returns."""
+    """The edges of a pipeline: one for each parameter, and one for what it returns, or for each part of that.
+
+    A function that returns a NamedTuple or a TypedDict has an output for each of its fields.
+    """
 
     inputs: tuple[Edge, ...]
-    output: Edge
+    outputs: tuple[Edge, ...]
+    apart: bool = False
+    """Whether what is returned is a mapping, or a tuple, of the outputs; else it is the one output."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], samples: Sequence[Mapping[str, Any]]) -> "Signature":
@@ -36,8 +41,13 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
                     "bool, list[str], or Annotated[numpy.ndarray, heterosis.Tensor(dtype, *shape)]"
                 )
             inputs.append(edge)
-        output = _edge(OUTPUT, declared.return_annotation, ())
-        return cls(inputs=tuple(inputs), output=output or edges.JsonEdge(spec=_bytes_spec(OUTPUT)))
+        fields = _fields(declared.return_annotation)
+        outputs = (fields or {OUTPUT: declared.return_annotation}).items()
+        return cls(
+            inputs=tuple(inputs),
+            outputs=tuple(_edge(name, of, ()) or edges.JsonEdge(spec=_bytes_spec(name)) for name, of in outputs),
+            apart=fields is not None,
+        )
 
     @property
     def slow_to_decode(self) -> bool:
@@ -60,6 +70,31 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
         for name in known - tensors.keys():
             raise InvalidInputError(f"missing input {name!r}")
         return {edge.spec.name: edge.decode(tensors[edge.spec.name]) for edge in self.inputs}
+
+    def encode(self, result: Any) -> dict[str, "np.ndarray[Any, Any]"]:
+        """Encode what the function returned. Raise TypeError or ValueError where it does not fit its annotation."""
+        if not self.apart:
+            (edge,) = self.outputs
+            return {edge.spec.name: edge.encode(result)}
+        parts = result if isinstance(result, Mapping) else result._asdict()
+        names = {edge.spec.name for edge in self.outputs}
+        if parts.keys() != names:
+            raise ValueError(f"it has the fields {sorted(parts)}, not {sorted(names)}")
+        return {edge.spec.name: edge.encode(parts[edge.spec.name]) for edge in self.outputs}
+
+    def decode_result(self, tensors: Mapping[str, "np.ndarray[Any, Any]"]) -> Any:
+        """Decode what a client got: what the function returned, fields as a dict. Raise InvalidInputError if unfit."""
+        missing = [edge.spec.name for edge in self.outputs if edge.spec.name not in tensors]
+        if missing:
+            raise InvalidInputError(f"missing output {missing[0]!r}")
+        parts = {edge.spec.name: edge.decode(tensors[edge.spec.name]) for edge in self.outputs}
+        return parts if self.apart else parts[self.outputs[0].spec.name]
+
+
+def _fields(annotation: Any) -> dict[str, Any] | None:
+    """The fields of a NamedTuple or a TypedDict, with their annotations; None for anything else."""
+    named = isinstance(annotation, type) and issubclass(annotation, tuple) and hasattr(annotation, "_fields")
+    return get_type_hints(annotation, include_extras=True) if named or is_typeddict(annotation) else None
 
 
 def _bytes_spec(name: str, *shape: int) -> TensorSpec:

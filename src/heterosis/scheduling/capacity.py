@@ -24,7 +24,7 @@ class Capacity:
         self._estimates = Estimates(plan.points)
         self._work: dict[tuple[str, int], float] = {}
         self._fastest: dict[tuple[str, int], Configuration | None] = {}
-        self._request_work: dict[int, float] = {}
+        self._request_work: dict[tuple[str, int], float] = {}
         self._slot_times: dict[tuple[Configuration, int], float] = {}
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
         found: dict[str, dict[Configuration, int]] = {}
@@ -57,8 +57,12 @@ class Capacity:
         """What the variants of a stage must come to on average, for stages that mix them."""
         self.accuracy = {placement.configuration: placement.accuracy for placement in plan.placements}
         """Of the variant that each configuration runs; None where unknown."""
-        self.calls_per_request = {stage.stage: stage.demand_per_s / plan.rate_rps for stage in plan.stages}
-        """Calls of each stage that a request is expected to make."""
+        demand = {stage.stage: stage.demand_per_s for stage in plan.stages}
+        self.calls_per_request = {stage: per_s / plan.rate_rps for stage, per_s in demand.items()}
+        """Calls of each stage that a request is expected to make, whichever pipeline's it is."""
+        self._calls_by_pipeline = {
+            each.pipeline: {stage: demand[stage] / each.rate_rps for stage in each.stages} for each in plan.pipelines
+        }
 
     def fastest(self, stage: str, size: int) -> Configuration | None:
         """The configuration that runs a call of so many items in the least time; None where there is none."""
@@ -67,12 +71,13 @@ class Capacity:
             self._fastest[stage, size] = min(among, key=lambda each: self._estimates.mean(each, size), default=None)
         return self._fastest[stage, size]
 
-    def work_of_request(self, size: int) -> float:
-        """Slot time that a request of so many items is expected to need, at the least."""
-        work = self._request_work.get(size)
+    def work_of_request(self, size: int, pipeline: str = "") -> float:
+        """Slot time that a request of so many items to a pipeline is expected to need, at the least."""
+        work = self._request_work.get((pipeline, size))
         if work is None:
-            work = sum(calls * self.work(stage, size) for stage, calls in self.calls_per_request.items())
-            self._request_work[size] = work
+            calls = self._calls_by_pipeline.get(pipeline, self.calls_per_request)
+            work = sum(number * self.work(stage, size) for stage, number in calls.items())
+            self._request_work[pipeline, size] = work
         return work
 
     def work(self, stage: str, size: int) -> float:

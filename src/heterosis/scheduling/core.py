@@ -123,7 +123,7 @@ class Scheduler:
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
-        work = self.capacity.work_of_request(request.size)
+        work = self.capacity.work_of_request(request.size, request.pipeline)
         at = self.backlog.entered(request.deadline - request.arrival, work)
         self.requests[request.id] = RequestRecord(request, at, work)
 

@@ -1,5 +1,6 @@
 """What a server tells Prometheus: requests by outcome, latency, queues, instances, and joules with their quality."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from heterosis.serving.router import Router
+from heterosis.serving.repository import Repository
 from heterosis.terms import Energy
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
@@ -29,14 +30,17 @@ class Meter(Protocol):
 
 
 class Metrics(Collector):
-    """Measures requests as they pass, and reads the rest off the router and the meter when it is asked."""
+    """Measures requests as they pass, and reads the rest off the repository and the meter when it is asked."""
 
     media_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, router: Router, meter: Meter) -> None:
-        """Watch this router and this meter."""
-        self._router = router
+    def __init__(self, repository: Repository, meter: Meter) -> None:
+        """Watch these models and this meter."""
+        self._repository = repository
         self._meter = meter
+        self._energy: Mapping[str, Energy] = {}
+        self._cpu_s = 0.0
+        self._reading = asyncio.Lock()
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             "heterosis_request_seconds",
@@ -55,16 +59,28 @@ class Metrics(Collector):
         finally:
             self._latency.observe(time.perf_counter() - started)
 
-    def exposition(self) -> bytes:
+    async def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
+        await self.read_meter()
         return generate_latest(self._registry)
 
+    async def read_meter(self) -> None:
+        """Read the meter, on a thread: it may look at every process, or ask a driver that takes its time.
+
+        It has to be read now and then, lest the CPU time of a worker that dies be lost with it.
+        """
+        async with self._reading:
+            self._energy, self._cpu_s = await asyncio.to_thread(lambda: (self._meter.read(), self._meter.cpu_seconds()))
+
     def collect(self) -> Iterator[Metric]:
-        """Read router and meter."""
-        scheduler = self._router.scheduler
-        requests = CounterMetricFamily("heterosis_requests", "Requests by how they ended", labels=["outcome"])
-        for outcome, count in self._router.outcomes.items():
-            requests.add_metric([outcome], count)
+        """Read repository and router, and tell what the meter said last."""
+        scheduler = self._repository.router.scheduler
+        requests = CounterMetricFamily(
+            "heterosis_requests", "Requests by how they ended", labels=["model", "version", "outcome"]
+        )
+        for model in self._repository.models():
+            for outcome, count in model.statistics.outcomes.items():
+                requests.add_metric([model.name, model.version, outcome], count)
         yield requests
         queued = GaugeMetricFamily("heterosis_waiting_calls", "Calls that wait for an instance", labels=["stage"])
         for stage, queue in scheduler.queues.items():
@@ -78,13 +94,11 @@ class Metrics(Collector):
         for labels, count in counts.items():
             instances.add_metric(list(labels), count)
         yield instances
-        yield CounterMetricFamily(
-            "heterosis_cpu_seconds", "CPU time of the server and its workers", value=self._meter.cpu_seconds()
-        )
+        yield CounterMetricFamily("heterosis_cpu_seconds", "CPU time of the server and its workers", value=self._cpu_s)
         energy = CounterMetricFamily(
             "heterosis_energy_joules", "Energy by domain; absent where unknown", labels=["domain", "quality"]
         )
-        for domain, amount in self._meter.read().items():
+        for domain, amount in self._energy.items():
             if amount.joules is not None:
                 energy.add_metric([domain, amount.quality.value], amount.joules)
         yield energy

@@ -1,11 +1,14 @@
-"""The router: drives the scheduling core in real time, between pipeline functions and workers."""
+"""The router: drives the scheduling core in real time, between the pipelines that it hosts and their workers.
+
+One core, under one plan, serves all of them, so that they share devices by one set of rules. What changes what runs,
+for whatever reason, is a change of that plan (`Router.change_plan`).
+"""
 
 import asyncio
-import hmac
 import itertools
-import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +16,6 @@ import structlog
 
 from heterosis.engines.emulated import EmulatedEngine
 from heterosis.launch import Launcher
-from heterosis.pipeline import Pipeline, Stage, calls_run_by
 from heterosis.scheduling import (
     BatchDone,
     CallReady,
@@ -35,23 +37,32 @@ from heterosis.scheduling import (
     StopInstance,
     TimerFired,
 )
-from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run
-from heterosis.serving.transport import Hub
-from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
-from heterosis.terms import DEFAULT_CLASS, Call, Placement, Plan, Request
-from heterosis.terms.errors import DeadlineError, HeterosisError, RefusedError, StageError, UnavailableError
+from heterosis.scheduling.states import InstanceState
+from heterosis.serving.messages import Assignment, Done, Ready, Run
+from heterosis.serving.statistics import Statistics
+from heterosis.serving.values import Buffer, DecodeError, decode, encode
+from heterosis.serving.workers import Brief, Workers
+from heterosis.terms import Call, OperatingPoint, Placement, Plan, Request
+from heterosis.terms.errors import (
+    DeadlineError,
+    HeterosisError,
+    RefusedError,
+    StageError,
+    StalePlanError,
+    UnavailableError,
+    UsageError,
+)
+from heterosis.terms.joining import NOTHING, bare_name, between, key_of
 
 log = structlog.get_logger()
-
-PATIENCE_S = 60.0
-"""How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
 
 TICK_S = 1e-3
 """An event loop's resolution: it may call that much too early."""
 
 MOST_FAILED_STARTS = 3
 
-WarmUp = Callable[[Placement], Sequence[Sequence[tuple[Any, ...]]]]
+WarmUp = Callable[[Placement, Sequence[OperatingPoint]], Sequence[Sequence[tuple[Any, ...]]]]
+"""Gives the batches of calls' arguments that an instance runs before it serves; the points tell how long they take."""
 
 _ERRORS: dict[Refusal, type[HeterosisError]] = {
     Refusal.OVERLOAD: RefusedError,
@@ -61,84 +72,56 @@ _ERRORS: dict[Refusal, type[HeterosisError]] = {
 }
 
 
+class Hosted(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline that a router hosts: its stages by the names that they have in the plan, and what its workers need."""
+
+    stages: tuple[str, ...]
+    target: str
+    """Where workers load it from."""
+    warm_up: WarmUp
+    statistics: Statistics
+
+
 class OpenCall(msgspec.Struct):
     """A call on its way: its encoded arguments, and who awaits the result."""
 
     frames: Sequence[Buffer]
     result: asyncio.Future[Any]
+    since: float
 
 
 class Router:
-    """Serves one pipeline under a plan: admits requests, runs the pipeline function, and sends its calls to workers."""
+    """Admits requests of the pipelines that it hosts, and sends their calls to workers, as the scheduling core says."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        target: str,
-        plan: Plan,
-        launcher: Launcher,
-        *,
-        warm_up: WarmUp = lambda _: (),
-        record: Callable[[Record], None] | None = None,
-    ) -> None:
-        """Set up; ``target`` is where workers load the pipeline from, ``record`` is given every step taken."""
-        self.pipeline = pipeline
-        self.scheduler = Scheduler(plan)
-        self.outcomes: dict[str, int] = {}
-        """Requests by how they ended: ``answered``, ``late``, ``failed``, ``cancelled``, or a kind of refusal."""
-        self._target = target
-        self._launcher = launcher
-        self._warm_up = warm_up
+    def __init__(self, launcher: Launcher, *, record: Callable[[Record], None] | None = None) -> None:
+        """Host nothing yet; ``record`` is given every step taken."""
+        self.scheduler = Scheduler(NOTHING)
+        self.hosted: Mapping[str, Hosted] = {}
+        """By key."""
+        self.emulated: frozenset[str] = frozenset()
+        """Stages of which an instance only pretends: its answers are worth nothing but their times."""
+        self.alive: Counter[str] = Counter()
+        """Instances of each stage that are ready."""
         self._record = record
-        self._token = secrets.token_hex(16)
+        self.workers = Workers(launcher, self)
+        self._stages: dict[str, Hosted] = {}
         self._request_ids = itertools.count(1)
         self._calls: dict[str, OpenCall] = {}
         self._batches: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, HeterosisError] = {}
-        self._peers: dict[str, bytes] = {}
-        self._instances: dict[bytes, str] = {}
-        self._placements: dict[str, Placement] = {}
-        self._last_words: dict[str, str] = {}
-        self._ready: set[str] = set()
-        self._warm = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._hub: Hub | None = None
-        self._started_at = 0.0
+        self._ready: dict[str, str] = {}
+        """Instances that are, with their stage."""
+        self._failed: dict[str, str] = {}
+        """Why instances cannot load."""
+        self._news = asyncio.Event()
+        self._changing = asyncio.Lock()
 
     # --- life
 
     async def start(self, address: str) -> None:
-        """Listen for workers at an address and start the plan's instances; return at once."""
-        self._hub = Hub(address, self._received, self._malformed)
-        if self.emulated:
-            log.warning("some instances are emulated: their answers are worth nothing but their times")
-        self._handle(PlanChanged(plan=self.scheduler.plan))
-
-    async def wait_ready(self) -> None:
-        """Wait until every planned instance is loaded and warm; raise where one cannot be."""
-        while len(self._ready) < len(self.scheduler.plan.placements):
-            for instance, reason in self._last_words.items():
-                raise UnavailableError(f"instance {instance} cannot load: {reason}")
-            for instance, record in self.scheduler.instances.items():
-                if record.failures == MOST_FAILED_STARTS:
-                    raise UnavailableError(f"instance {instance} ended {record.failures} times before it was ready")
-            self._changed.clear()
-            await self._changed.wait()
-        self._warm.set()
-
-    @property
-    def emulated(self) -> bool:
-        """Whether any instance only pretends: answers are then worth nothing but their times."""
-        plan = self.scheduler.plan
-        return any(plan.variant(each.configuration).engine == EmulatedEngine.name for each in plan.placements)
-
-    @property
-    def ready(self) -> bool:
-        """Whether requests can be served: all was warm once, and each stage still has an instance that is ready."""
-        stages = {placement.configuration.stage for placement in self.scheduler.plan.placements}
-        alive = {self._placements[name].configuration.stage for name in self._ready}
-        return self._warm.is_set() and stages <= alive
+        """Listen for workers at an address."""
+        await self.workers.listen(address)
+        self._put_in_force(NOTHING)
 
     async def stop(self) -> None:
         """Stop every worker. Requests in progress are answered with an error."""
@@ -146,78 +129,146 @@ class Router:
             if not call.result.done():
                 call.result.set_exception(UnavailableError("the server is stopping"))
         await asyncio.sleep(0)
-        nothing = msgspec.structs.replace(self.scheduler.plan, placements=())
-        self._handle(PlanChanged(plan=nothing))
-        await asyncio.gather(*(self._launcher.stop(name) for name in self._launcher.pids()))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._hub is not None:
-            self._hub.close()
+        self._put_in_force(msgspec.structs.replace(self.plan, placements=()))
+        await self.workers.close()
+
+    # --- what is hosted, and the plan
+
+    @property
+    def plan(self) -> Plan:
+        """The plan in force."""
+        return self.scheduler.plan
+
+    def free_key(self, name: str) -> str:
+        """Return a key for a pipeline of this name that nothing has, nor an instance that has yet to end."""
+        taken = {*self.hosted, *(key_of(each.configuration.stage) for each in self.scheduler.instances.values())}
+        numbered = (f"{name}@{number}" for number in itertools.count(2))
+        return next(key for key in itertools.chain((name,), numbered) if key not in taken)
+
+    async def change_plan(
+        self,
+        plan: Plan,
+        *,
+        since: Plan | None = None,
+        hosted: Mapping[str, Hosted] | None = None,
+        wait: bool = True,
+    ) -> None:
+        """Put a plan in force, make before break: what it adds is ready before what it leaves out is drained.
+
+        Return once everything added is ready; without ``wait``, put it in force at once, and leave it to the caller to
+        wait (`wait_ready`). Changes wait for each other. ``hosted`` is what is hosted from then on, where that changes.
+
+        Raise StalePlanError where the plan in force is no longer ``since``, which this one was made from; UsageError
+        where it does not fit what is hosted or what runs; UnavailableError where an instance cannot load, and then the
+        plan that was in force stays so.
+        """
+        async with self._changing:
+            before, hosted_before = self.plan, self.hosted
+            if since is not None and before is not since:
+                raise StalePlanError("the plan in force has changed meanwhile; make the new one from that")
+            hosted = hosted_before if hosted is None else hosted
+            self._check(plan, hosted)
+            await self._until(lambda: not self._ending(plan))
+            self._host({**hosted_before, **hosted})
+            known = {placement.instance for placement in before.placements}
+            added = [placement for placement in plan.placements if placement.instance not in known]
+            if wait and added:
+                points = tuple(dict.fromkeys((*before.points, *plan.points)))
+                self._put_in_force(between(before, plan, (*before.placements, *added), points))
+                try:
+                    await self.wait_ready(placement.instance for placement in added)
+                except BaseException:
+                    self._host(hosted_before)
+                    self._put_in_force(before)
+                    raise
+            self._host(hosted)
+            self._put_in_force(plan)
+
+    async def wait_ready(self, instances: Iterable[str] | None = None) -> None:
+        """Wait until instances, by default all that are planned, are loaded and warm; raise where one cannot be."""
+        wanted = {each.instance for each in self.plan.placements} if instances is None else set(instances)
+
+        def ready() -> bool:
+            for instance in wanted:
+                if reason := self._failed.get(instance):
+                    raise UnavailableError(f"instance {instance} cannot load: {reason}")
+                record = self.scheduler.instances.get(instance)
+                if record is not None and record.failures >= MOST_FAILED_STARTS and instance not in self._ready:
+                    raise UnavailableError(f"instance {instance} ended {record.failures} times before it was ready")
+            return self._ready.keys() >= wanted
+
+        await self._until(ready)
+
+    async def _until(self, met: Callable[[], bool]) -> None:
+        while not met():
+            self._news.clear()
+            await self._news.wait()
+
+    def _host(self, hosted: Mapping[str, Hosted]) -> None:
+        self.hosted = hosted
+        self._stages = {stage: each for each in hosted.values() for stage in each.stages}
+
+    def _check(self, plan: Plan, hosted: Mapping[str, Hosted]) -> None:
+        planned = {placement.configuration.stage for placement in plan.placements}
+        needed = {stage for each in hosted.values() for stage in each.stages}
+        if planned != needed:
+            raise UsageError(
+                f"the plan has instances of the stages {sorted(planned)}, but what is hosted has {sorted(needed)}: "
+                "plan it anew"
+            )
+        for placement in plan.placements:
+            record = self.scheduler.instances.get(placement.instance)
+            if record is not None and record.placement != placement:
+                raise UsageError(f"instance {placement.instance!r} runs with another placement; plan it by a new name")
+
+    def _ending(self, plan: Plan) -> bool:
+        """Whether an instance that a plan wants is on its way out: only once it is gone can it come again."""
+        states = (self.scheduler.instances.get(placement.instance) for placement in plan.placements)
+        return any(record is not None and record.state is InstanceState.STOPPING for record in states)
+
+    def _put_in_force(self, plan: Plan) -> None:
+        emulated = frozenset(
+            each.configuration.stage
+            for each in plan.placements
+            if plan.variant(each.configuration).engine == EmulatedEngine.name
+        )
+        if emulated - self.emulated:
+            log.warning("some instances are emulated: their answers are worth nothing but their times")
+        self.emulated = emulated
+        self._handle(PlanChanged(plan=plan))
 
     # --- requests
 
-    async def infer(
-        self,
-        values: Mapping[str, Any],
-        *,
-        timeout_ms: float | None = None,
-        request_class: str = DEFAULT_CLASS,
-    ) -> Any:
-        """Run the pipeline function on decoded inputs, its calls on the workers; return its result.
-
-        The deadline is ``timeout_ms`` from now, else the SLO's latency. Raise RefusedError, DeadlineError, StageError
-        or UnavailableError.
-        """
+    def admit(self, pipeline: str, limit_s: float, request_class: str, size: int = 1) -> Request:
+        """Let a request in whose deadline is so far away. Raise what says why not."""
         now = time.monotonic()
-        limit_ms = timeout_ms if timeout_ms is not None else self.scheduler.plan.slo.latency_ms
         request = Request(
             id=f"r{next(self._request_ids)}",
-            pipeline=self.pipeline.name,
+            pipeline=pipeline,
             arrival=now,
-            deadline=now + limit_ms / 1e3,
+            deadline=now + limit_s,
             request_class=request_class,
+            size=size,
         )
         self._handle(RequestArrived(request=request))
         refused = self._refused.pop(request.id, None)
         if refused is not None:
             raise refused
-        outcome = "cancelled"
-        try:
-            async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
-                with calls_run_by(_RequestCaller(self, request.id)):
-                    result = await self.pipeline.function(**values)
-        except TimeoutError:
-            outcome = "failed"
-            raise DeadlineError(f"no answer within {(time.monotonic() - now) * 1e3:.0f} ms") from None
-        except HeterosisError:
-            outcome = "failed"
-            raise
-        except Exception as error:
-            outcome = "failed"
-            log.exception("pipeline function raised", pipeline=self.pipeline.name, request=request.id)
-            raise StageError(f"pipeline {self.pipeline.name!r} failed: {type(error).__name__}: {error}") from error
-        else:
-            outcome = "answered" if time.monotonic() <= request.deadline else "late"
-            return result
-        finally:
-            self._count(outcome)
-            self._handle(RequestEnded(request=request.id, outcome=outcome))
+        return request
 
-    async def run_call(self, request: str, number: int, stage: Stage, args: tuple[Any, ...]) -> Any:
-        """Send one call through the scheduler and wait for its result."""
-        try:
-            frames = encode(args)
-        except EncodeError as error:
-            raise StageError(f"stage {stage.name!r} cannot be called: {error}") from error
-        name = f"{request}/{number}"
-        call = self._calls[name] = OpenCall(frames, asyncio.get_running_loop().create_future())
-        try:
-            self._handle(CallReady(call=Call(id=name, request=request, stage=stage.name)))
-            return await call.result
-        finally:
-            del self._calls[name]
+    def end(self, request: Request, outcome: str) -> None:
+        """Let go of a request, and of its calls that still wait."""
+        self._handle(RequestEnded(request=request.id, outcome=outcome))
 
-    def _count(self, outcome: str) -> None:
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+    async def run_call(self, call: Call, frames: Sequence[Buffer]) -> Any:
+        """Send one call, its arguments encoded, through the scheduler and wait for its result."""
+        opened = OpenCall(frames, asyncio.get_running_loop().create_future(), time.monotonic())
+        self._calls[call.id] = opened
+        try:
+            self._handle(CallReady(call=call))
+            return await opened.result
+        finally:
+            del self._calls[call.id]
 
     # --- effects
 
@@ -229,16 +280,15 @@ class Router:
         for effect in effects:
             match effect:
                 case RunBatch():
-                    self._run_batch(effect)
+                    self._run_batch(effect, now)
                 case DropCall():
                     self._fail(effect.call, _ERRORS[effect.kind](effect.reason))
                 case RefuseRequest():
-                    self._count(effect.kind.value)
                     self._refused[effect.request] = _refusal(effect)
                 case StartInstance():
-                    self._start_instance(effect.placement)
+                    self.workers.start(effect.placement, self.plan.variant(effect.placement.configuration))
                 case StopInstance():
-                    self._spawn(self._launcher.stop(effect.instance))
+                    self.workers.stop(effect.instance)
                 case SetPowerMode():
                     log.info("power mode", node=effect.node, device=effect.device, mode=effect.mode)
                 case SetTimer():
@@ -255,82 +305,75 @@ class Router:
         else:
             self._handle(TimerFired(key=timer.key))
 
-    def _run_batch(self, effect: RunBatch) -> None:
-        assert self._hub is not None  # noqa: S101
+    def _run_batch(self, effect: RunBatch, now: float) -> None:
         self._batches[effect.batch] = effect.calls
         sizes: list[int] = []
         frames: list[Buffer] = []
+        waited_s = 0.0
         for call in effect.calls:
-            held = self._calls[call].frames
-            sizes.append(len(held))
-            frames += held
-        self._hub.send(self._peers[effect.instance], Run(batch=effect.batch, sizes=tuple(sizes)), frames)
+            held = self._calls[call]
+            sizes.append(len(held.frames))
+            frames += held.frames
+            waited_s += now - held.since
+        hosted = self._stages.get(self.scheduler.instances[effect.instance].configuration.stage)
+        if hosted is not None:
+            hosted.statistics.dispatched(len(effect.calls), waited_s)
+        self.workers.run(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
 
     def _fail(self, call: str, error: HeterosisError) -> None:
         held = self._calls.get(call)
         if held is not None and not held.result.done():
             held.result.set_exception(error)
 
-    def _start_instance(self, placement: Placement) -> None:
-        assert self._hub is not None  # noqa: S101
-        self._placements[placement.instance] = placement
-        log.info("starting instance", instance=placement.instance, variant=placement.configuration.variant)
-        variant = self.scheduler.plan.variant(placement.configuration)
-        self._spawn(self._launcher.start(placement, variant, self._hub.address, self._token, self._ended))
+    # --- what becomes of workers
 
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    # --- workers
-
-    def _received(self, peer: bytes, message: FromWorker, frames: list[Buffer]) -> None:
-        if isinstance(message, Hello):
-            self._welcome(peer, message)
-            return
-        instance = self._instances.get(peer)
-        if instance is None:
-            log.warning("dropped a message of a worker that never said who it is")
-            return
-        match message:
-            case Done():
-                self._batch_done(message, frames)
-            case Ready():
-                self._ready.add(instance)
-                self._last_words.pop(instance, None)
-                self._changed.set()
-                log.info("instance ready", instance=instance, load_ms=round(message.load_ms))
-                self._handle(InstanceReady(instance=instance, load_ms=message.load_ms + message.warm_up_ms))
-            case Failed():
-                log.error("instance cannot load", instance=instance, reason=message.reason)
-                self._last_words[instance] = message.reason
-                self._changed.set()
-                self._spawn(self._launcher.stop(instance))
-
-    def _malformed(self, peer: bytes, error: str) -> None:
-        log.warning("dropped a malformed message", instance=self._instances.get(peer), error=error)
-
-    def _welcome(self, peer: bytes, hello: Hello) -> None:
-        placement = self._placements.get(hello.instance)
-        known = placement is not None and hello.instance not in self._peers
-        if not hmac.compare_digest(hello.token.encode(), self._token.encode()) or not known or placement is None:
-            log.warning("turned a worker away", instance=hello.instance, pid=hello.pid)
-            return
-        assert self._hub is not None  # noqa: S101
-        self._peers[hello.instance] = peer
-        self._instances[peer] = hello.instance
+    def brief(self, placement: Placement) -> Brief:
+        """See `Listener`."""
         configuration = placement.configuration
-        assignment = Assignment(
-            pipeline=self._target,
-            stage=configuration.stage,
-            variant=self.scheduler.plan.variant(configuration),
-            threads=configuration.threads,
+        hosted = self._stages[configuration.stage]
+        batches = hosted.warm_up(placement, self.plan.points)
+        return Brief(
+            assignment=Assignment(
+                pipeline=hosted.target,
+                stage=bare_name(configuration.stage),
+                variant=self.plan.variant(configuration),
+                threads=configuration.threads,
+            ),
+            warm_up=encode([list(batch) for batch in batches]),
         )
-        self._hub.send(peer, assignment, encode([list(batch) for batch in self._warm_up(placement)]))
 
-    def _batch_done(self, done: Done, frames: list[Buffer]) -> None:
+    def instance_ready(self, instance: str, ready: Ready) -> None:
+        """See `Listener`."""
+        stage = self.scheduler.instances[instance].configuration.stage
+        self._failed.pop(instance, None)
+        self._ready[instance] = stage
+        self.alive[stage] += 1
+        self._handle(InstanceReady(instance=instance, load_ms=ready.load_ms + ready.warm_up_ms))
+        self._news.set()
+
+    def instance_failed(self, instance: str, reason: str) -> None:
+        """See `Listener`."""
+        self._failed[instance] = reason
+        self._news.set()
+
+    def instance_down(self, instance: str, reason: str) -> None:
+        """See `Listener`."""
+        stage = self._ready.pop(instance, None)
+        if stage is not None:
+            self.alive[stage] -= 1
+        for batch in self.scheduler.instances[instance].batches:
+            del self._batches[batch.id]
+        self._handle(InstanceDown(instance=instance, reason=reason))
+        if instance not in self.scheduler.instances:
+            self._failed.pop(instance, None)
+        self._news.set()
+
+    def batch_done(self, done: Done, frames: list[Buffer]) -> None:
+        """See `Listener`."""
         calls = self._batches.pop(done.batch)
+        hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
+        if hosted is not None:
+            hosted.statistics.ran(len(calls), done.run_ms / 1e3)
         position = 0
         failed = []
         for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
@@ -346,31 +389,6 @@ class Router:
                     held.result.set_exception(StageError(f"a worker's result cannot be read: {malformed}"))
             position += size
         self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=tuple(failed)))
-
-    def _ended(self, instance: str, reason: str) -> None:
-        reason = self._last_words.get(instance, reason)
-        peer = self._peers.pop(instance, None)
-        if peer is not None:
-            del self._instances[peer]
-        self._ready.discard(instance)
-        record = self.scheduler.instances[instance]
-        for batch in record.batches:
-            del self._batches[batch.id]
-        log.info("instance down", instance=instance, reason=reason)
-        self._handle(InstanceDown(instance=instance, reason=reason))
-        self._changed.set()
-
-
-class _RequestCaller:
-    """Runs the calls of one request."""
-
-    def __init__(self, router: Router, request: str) -> None:
-        self._router = router
-        self._request = request
-        self._numbers = itertools.count()
-
-    async def call(self, stage: Stage, args: tuple[Any, ...]) -> Any:
-        return await self._router.run_call(self._request, next(self._numbers), stage, args)
 
 
 def _refusal(effect: RefuseRequest) -> HeterosisError:

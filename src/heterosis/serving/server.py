@@ -1,4 +1,4 @@
-"""A server: gateway, router and workers of one pipeline, from start to drained stop."""
+"""A server: gateway, repository, router and workers, from start to drained stop."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 import uvicorn
 
 from heterosis.launch import LocalLauncher
-from heterosis.pipeline import Pipeline
 from heterosis.serving.gateway import Gateway, http_handler
 from heterosis.serving.http import asgi
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
-from heterosis.serving.router import Router, WarmUp
-from heterosis.terms import Plan
+from heterosis.serving.repository import Repository, Source
+from heterosis.serving.router import Router
+from heterosis.terms.errors import UsageError
+
+log = structlog.get_logger()
 
 METER_PERIOD_S = 1.0
 MAX_BODY_BYTES = 64 << 20
@@ -37,50 +40,59 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def serve(
-    pipeline: Pipeline,
-    target: str,
-    plan: Plan,
+    source: Source,
     meter: Meter,
     *,
-    warm_up: WarmUp,
     options: Options,
     on_ready: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is in progress and stop.
 
-    ``target`` is where workers load the pipeline from; ``on_ready`` is called with the server's URL once every instance
-    is warm. Raise UnavailableError where an instance cannot load.
+    What ``source`` lists is loaded; ``on_ready`` is called with the server's URL once that has been done. A model that
+    cannot be loaded is reported, and the others are served; raise what says why where none can.
     """
     async with contextlib.AsyncExitStack() as stack:
         record = None
         if options.journal is not None:
             journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
             record = journal.write
-        router = Router(pipeline, target, plan, LocalLauncher(), warm_up=warm_up, record=record)
+        router = Router(LocalLauncher(), record=record)
+        repository = Repository(router, source)
+        metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        gateway = Gateway(router, Metrics(router, meter))
-        http = Http(gateway, options)
+        http = Http(Gateway(repository, metrics), options)
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(stop, http.begin_stop)
             stack.callback(loop.remove_signal_handler, stop)
         await router.start(f"ipc://{folder}/router")
-        await stack.enter_async_context(_reading(meter))
+        await stack.enter_async_context(_reading(metrics))
         serving = asyncio.create_task(http.serve())
-        warming = asyncio.create_task(router.wait_ready())
-        await asyncio.wait((serving, warming), return_when=asyncio.FIRST_COMPLETED)
-        if warming.done():
-            if warming.exception() is None:
+        loading = asyncio.create_task(_load(repository, source))
+        await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
+        if loading.done():
+            if loading.exception() is None:
                 on_ready(http.url)
             else:
                 http.should_exit = True
         else:
-            warming.cancel()
+            loading.cancel()
         await serving
         with contextlib.suppress(asyncio.CancelledError):
-            await warming
+            await loading
+
+
+async def _load(repository: Repository, source: Source) -> None:
+    names = list(source.listed())
+    ended = await asyncio.gather(*(repository.load(name) for name in names), return_exceptions=True)
+    errors = [error for error in ended if isinstance(error, BaseException)]
+    if len(errors) == len(names):
+        raise errors[0] if errors else UsageError("there is no model to serve")
+    for name, error in zip(names, ended, strict=True):
+        if error is not None:
+            log.error("model not loaded", model=name, reason=str(error))
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
@@ -133,12 +145,12 @@ class Http(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _reading(meter: Meter) -> AsyncIterator[None]:
-    """Read the meter regularly, so that the CPU time of a worker that dies is not lost with it."""
+async def _reading(metrics: Metrics) -> AsyncIterator[None]:
+    """Read the meter regularly."""
 
     async def read() -> None:
         while True:
-            meter.read()
+            await metrics.read_meter()
             await asyncio.sleep(METER_PERIOD_S)
 
     task = asyncio.create_task(read())

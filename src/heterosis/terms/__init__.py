@@ -3,7 +3,7 @@
 from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
 from heterosis.terms.energy import UNKNOWN, Energy, Quality
 from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
-from heterosis.terms.plan import Option, Placement, Plan, Prediction, StagePlan
+from heterosis.terms.plan import Option, PipelinePlan, Placement, Plan, Prediction, StagePlan
 from heterosis.terms.profile import DEFAULT_MODE, Configuration, Latency, OperatingPoint, Profile
 from heterosis.terms.request import DEFAULT_CLASS, Call, Request
 from heterosis.terms.slo import Slo
@@ -28,6 +28,7 @@ __all__ = [
     "OperatingPoint",
     "Option",
     "PipelineGraph",
+    "PipelinePlan",
     "Placement",
     "Plan",
     "PowerMode",

@@ -50,6 +50,12 @@ class UnavailableError(HeterosisError):
     status = 503
 
 
+class StalePlanError(HeterosisError):
+    """A new plan that was made from one which is no longer in force."""
+
+    status = 409
+
+
 class StageError(HeterosisError):
     """A stage's own code or model failed on one call: the pipeline author's fault. The message names the stage."""
 

@@ -72,11 +72,22 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class PipelinePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a plan of several pipelines means for one of them."""
+
+    pipeline: str
+    slo: Slo
+    rate_rps: float
+    stages: tuple[str, ...]
+    """Its stages, by the names that they have in the plan; no two pipelines share one."""
+    predicted: Prediction
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances, where, with which latency budget per stage, and why.
 
     ``points`` are the operating points of the planned configurations at every measured batch size: what the scheduler
-    estimates from.
+    estimates from. ``pipelines`` tells several pipelines apart; empty where all stages belong to one.
     """
 
     pipeline: str
@@ -89,6 +100,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     predicted: Prediction
     options: tuple[Option, ...] = ()
     reasons: tuple[str, ...] = ()
+    pipelines: tuple[PipelinePlan, ...] = ()
 
     def stage(self, name: str) -> StagePlan:
         """Return what was chosen for a stage."""

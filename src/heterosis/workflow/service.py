@@ -10,8 +10,9 @@ import msgspec
 
 from heterosis.pipeline import Pipeline
 from heterosis.scheduling.policies import make_policy
-from heterosis.terms import Device, Placement, Plan
+from heterosis.terms import Device, OperatingPoint, Placement, Plan
 from heterosis.terms.errors import UsageError
+from heterosis.terms.joining import bare_name
 from heterosis.workflow.warm_up import warm_up_batches
 
 if TYPE_CHECKING:
@@ -67,24 +68,17 @@ class Service:
         self._device = device
         self._inputs = inputs
 
-    def warm_up(self, placement: Placement) -> list[list[tuple[Any, ...]]]:
-        """Return what an instance runs before it takes requests."""
-        return warm_up_batches(placement, self.plan.points, self._inputs.get(placement.configuration.stage, ()))
+    def warm_up(self, placement: Placement, points: Sequence[OperatingPoint]) -> list[list[tuple[Any, ...]]]:
+        """Return what an instance runs before it takes requests; ``points`` tell how long that takes."""
+        return warm_up_batches(placement, points, self._inputs.get(bare_name(placement.configuration.stage), ()))
 
     def run(self, options: "Options", on_ready: Callable[[str], object] = lambda _: None) -> None:
         """Serve until SIGINT or SIGTERM; ``on_ready`` is called with the URL once every instance is warm."""
         from heterosis.profiling.meters import UtilisationMeter
+        from heterosis.serving.models import Servable
+        from heterosis.serving.repository import FixedSource
         from heterosis.serving.server import run, serve
 
         meter = UtilisationMeter(self._device, [os.getpid()])
-        run(
-            serve(
-                self.pipeline,
-                self._target,
-                self.plan,
-                meter,
-                warm_up=self.warm_up,
-                options=options,
-                on_ready=on_ready,
-            )
-        )
+        servable = Servable(pipeline=self.pipeline, target=self._target, plan=self.plan, warm_up=self.warm_up)
+        run(serve(FixedSource(servable), meter, options=options, on_ready=on_ready))

@@ -66,7 +66,7 @@ async def test_tritons_client_gets_what_a_direct_call_gives(serving: Serve, *, b
 
     async with serving() as server:
         answer = await asyncio.to_thread(talk, server.url)
-        direct = await server.router.pipeline(values=np.array([1, 2], np.float32), factor=3, nap_ms=1)
+        direct = await server.model.servable.pipeline(values=np.array([1, 2], np.float32), factor=3, nap_ms=1)
     assert answer.tolist() == direct == [6.0, 12.0]
 
 
@@ -124,7 +124,7 @@ async def test_a_body_past_the_limit_is_refused(check: Callable[..., Any]) -> No
 
 async def test_an_unknown_model_or_version_is_not_found(check: Callable[..., Any]) -> None:
     """The message says what there is."""
-    await check(body(), 404, "no model 'other'; this server has: toy", path="/v2/models/other/infer")
+    await check(body(), 404, "unknown model: 'other' is not found; this server has: toy", path="/v2/models/other/infer")
     await check(body(), 404, "no version '7'", path="/v2/models/toy/versions/7/infer")
     await check(body(), 404, "Not Found", path="/v3")
 
@@ -158,15 +158,18 @@ async def test_a_deadline_can_ride_on_a_request(
         assert loop.time() - started < 1.0
 
 
-async def test_until_all_is_warm_the_server_is_live_but_not_ready(serving: Serve) -> None:
-    """Health says so, and requests are told to come back."""
+async def test_until_all_is_warm_the_server_is_not_ready_and_requests_wait(serving: Serve) -> None:
+    """Health says so; the first request is answered once the model is there, or told that its time is over."""
     async with serving(wait=False) as server, aiohttp.ClientSession(server.url) as client:
         statuses = [(await client.get(path)).status for path in ("/v2/health/live", "/v2/health/ready")]
         assert statuses == [200, 503]
-        async with client.post(INFER, json=body()) as answer:
-            assert answer.status == 503
-            assert "starting" in (await answer.json())["error"]
-        await server.router.wait_ready()
+        hasty = {"Heterosis-Timeout-Ms": "1"}
+        first = asyncio.create_task(client.post(INFER, json=body()))
+        async with client.post(INFER, json=body(), headers=hasty) as answer:
+            assert answer.status == 504
+            assert "still loading" in (await answer.json())["error"]
+        async with await first as answer:
+            assert answer.status == 200
         assert (await client.get("/v2/health/ready")).status == 200
 
 

@@ -5,7 +5,17 @@ from collections.abc import Collection, Iterable, Sequence
 from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, dynamic_w, latency_s, power_w
 from heterosis.planning.fleet.options import Group, Option
 from heterosis.planning.fleet.task import Task, Unit, Workload
-from heterosis.terms import UNKNOWN, Configuration, Energy, Placement, Plan, Prediction, Quality, StagePlan
+from heterosis.terms import (
+    UNKNOWN,
+    Configuration,
+    Energy,
+    PipelinePlan,
+    Placement,
+    Plan,
+    Prediction,
+    Quality,
+    StagePlan,
+)
 
 BATCH_SHARE = 0.2
 """Of the SLO: what a batch may take that is larger than planned, because more calls wait than was thought."""
@@ -48,6 +58,17 @@ def to_plan(task: Task, allotment: Allotment, *, policy: str = "heterosis", pref
             power=_energy(task, power_w(task, allotment), 1.0),
         ),
         reasons=allotment.reasons,
+        pipelines=() if len(task.workloads) == 1 else tuple(_pipeline(each, allotment) for each in task.workloads),
+    )
+
+
+def _pipeline(workload: Workload, allotment: Allotment) -> PipelinePlan:
+    return PipelinePlan(
+        pipeline=workload.graph.pipeline,
+        slo=workload.slo,
+        rate_rps=workload.rate_rps,
+        stages=workload.graph.stages,
+        predicted=Prediction(latency_ms=1e3 * latency_s(workload, allotment), accuracy=accuracy(workload, allotment)),
     )
 
 

@@ -112,7 +112,7 @@ class Heterosis:
         backlog = view.backlog.before(request.deadline - view.now)
         if backlog <= 0:
             return None
-        work = backlog + view.capacity.work_of_request(request.size)
+        work = backlog + view.capacity.work_of_request(request.size, request.pipeline)
         if not view.capacity.longest_tail:
             work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
         late = view.now + work * view.backlog.strain / view.capacity.slots - request.deadline

@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from heterosis.planning.fleet.changes.between import between
 from heterosis.planning.fleet.changes.contents import (
     Content,
     Contents,
@@ -30,6 +29,7 @@ from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Task, Unit
 from heterosis.terms import Plan
 from heterosis.terms.errors import UsageError
+from heterosis.terms.joining import between
 
 MARGIN = 1.1
 """What is waited for an instance to load, as a multiple of what that took when it was measured."""

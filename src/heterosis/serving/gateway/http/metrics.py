@@ -17,4 +17,4 @@ class Scrape:
 
     async def scrape(self, _: HttpRequest) -> HttpResponse:
         """Report requests, latency, queues, instances and joules in Prometheus' text format."""
-        return HttpResponse(headers={"content-type": self._metrics.media_type}, body=[self._metrics.exposition()])
+        return HttpResponse(headers={"content-type": self._metrics.media_type}, body=[await self._metrics.exposition()])

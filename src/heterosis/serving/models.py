@@ -1,0 +1,235 @@
+"""Models as clients know them: a name and a version, behind which a pipeline is served."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+import structlog
+
+from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
+from heterosis.serving.router import Hosted, Router, WarmUp
+from heterosis.serving.statistics import Statistics
+from heterosis.serving.values import EncodeError, encode
+from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo
+from heterosis.terms.errors import DeadlineError, HeterosisError, RefusedError, StageError, UnavailableError
+from heterosis.terms.joining import qualified, qualified_name
+
+log = structlog.get_logger()
+
+PATIENCE_S = 60.0
+"""How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
+
+
+class State(StrEnum):
+    """Whether a model can be used; the names are those of Triton's repository extension."""
+
+    READY = "READY"
+    LOADING = "LOADING"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+class Servable(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline, and how it shall be served."""
+
+    pipeline: Pipeline
+    target: str
+    """Where workers load it from."""
+    plan: Plan
+    """Of this pipeline alone."""
+    warm_up: WarmUp
+    platform: str = "heterosis"
+    max_batch: int = 0
+    """Most items of a request whose tensors have a batch axis; 0 where they have none."""
+
+    def with_batches(self, max_batch: int) -> "Servable":
+        """Return the same with another largest batch."""
+        placements = (msgspec.structs.replace(each, max_batch=max_batch) for each in self.plan.placements)
+        plan = msgspec.structs.replace(self.plan, placements=tuple(placements))
+        return msgspec.structs.replace(self, plan=plan, max_batch=max_batch if self.max_batch else 0)
+
+
+class Model:
+    """One version of a model. It is loading when it is made; `Repository` says when that has come to an end."""
+
+    def __init__(self, name: str, version: str, router: Router) -> None:
+        """Be known, but not there yet."""
+        self.name = name
+        self.version = version
+        self.state = State.LOADING
+        self.reason = ""
+        """Why it is unavailable."""
+        self.key = ""
+        """What the router hosts it under."""
+        self.statistics = Statistics()
+        self._router = router
+        self._servable: Servable | None = None
+        self._settled = asyncio.Event()
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # --- what it is
+
+    @property
+    def servable(self) -> Servable:
+        """What is served. Raise UnavailableError while that is not known yet."""
+        if self._servable is None:
+            raise self.unavailable()
+        return self._servable
+
+    @property
+    def signature(self) -> Signature:
+        """Its inputs and outputs."""
+        return self.servable.pipeline.signature
+
+    @property
+    def slo(self) -> Slo:
+        """What it promises."""
+        return self.servable.plan.slo
+
+    @property
+    def max_batch(self) -> int:
+        """Most items of a request whose tensors have a batch axis; 0 where they have none."""
+        return self.servable.max_batch
+
+    @property
+    def platform(self) -> str:
+        """What computes its answers."""
+        return "heterosis_emulated" if self.emulated else self.servable.platform
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Its stages, by the names that the router's plan has for them."""
+        hosted = self._router.hosted.get(self.key)
+        return hosted.stages if hosted else ()
+
+    @property
+    def emulated(self) -> bool:
+        """Whether any of its instances only pretends: answers are then worth nothing but their times."""
+        return not self._router.emulated.isdisjoint(self.stages)
+
+    @property
+    def ready(self) -> bool:
+        """Whether requests can be served now: it is loaded, and each stage has an instance that is ready."""
+        return self.state is State.READY and all(self._router.alive[stage] for stage in self.stages)
+
+    # --- what becomes of it
+
+    def open(self, servable: Servable) -> tuple[Hosted, Plan]:
+        """Take what shall be served, under a key that is free; return what the router needs to host it."""
+        self._servable = servable
+        self.key = self._router.free_key(self.name)
+        plan = qualified(servable.plan, self.key)
+        stages = tuple(each.stage for each in plan.stages)
+        return Hosted(stages=stages, target=servable.target, warm_up=servable.warm_up, statistics=self.statistics), plan
+
+    def settle(self, state: State, reason: str = "") -> None:
+        """Be ready, or unavailable for a reason; who has waited for it goes on."""
+        self.state, self.reason = state, reason
+        self._settled.set()
+
+    async def wait_idle(self, timeout_s: float) -> None:
+        """Wait until no request is in progress, or for so long."""
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            log.warning("requests are still in progress", model=self.name, version=self.version, count=self._active)
+
+    def unavailable(self) -> UnavailableError:
+        """Say why it cannot be used."""
+        return UnavailableError(f"model {self.name!r} is {self.reason or self.state.lower()}")
+
+    # --- requests
+
+    async def available(self, timeout_ms: float | None = None) -> None:
+        """Wait while it loads, as long as a request may: the first one after a load is served, not refused.
+
+        Raise DeadlineError past the timeout; UnavailableError where it cannot be loaded, or has been unloaded.
+        """
+        if self.state is State.LOADING:
+            try:
+                await asyncio.wait_for(self._settled.wait(), PATIENCE_S if timeout_ms is None else timeout_ms / 1e3)
+            except TimeoutError:
+                raise DeadlineError(f"model {self.name!r} is still loading") from None
+        if self.state is not State.READY:
+            raise self.unavailable()
+
+    async def infer(
+        self, values: Mapping[str, Any], *, timeout_ms: float | None = None, request_class: str = DEFAULT_CLASS
+    ) -> Any:
+        """Run the pipeline function on decoded inputs, its calls on the workers; return its result.
+
+        The deadline is ``timeout_ms`` from now, else the SLO's latency. Raise RefusedError, DeadlineError, StageError
+        or UnavailableError.
+        """
+        if self.state is not State.READY:
+            began = time.monotonic()
+            await self.available(timeout_ms)
+            if timeout_ms is not None:
+                timeout_ms = max(timeout_ms - (time.monotonic() - began) * 1e3, 0.0)
+        limit_ms = timeout_ms if timeout_ms is not None else self.slo.latency_ms
+        pipeline = self.servable.pipeline
+        began = time.monotonic()
+        try:
+            request = self._router.admit(self.key, limit_ms / 1e3, request_class)
+        except HeterosisError as error:
+            self._ended("overload" if isinstance(error, RefusedError) else "unavailable", began)
+            raise
+        outcome = "cancelled"
+        self._active += 1
+        self._idle.clear()
+        try:
+            async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
+                with calls_run_by(_RequestCaller(self._router, self.key, request)):
+                    result = await pipeline.function(**values)
+        except TimeoutError:
+            outcome = "failed"
+            raise DeadlineError(f"no answer within {(time.monotonic() - began) * 1e3:.0f} ms") from None
+        except HeterosisError:
+            outcome = "failed"
+            raise
+        except Exception as error:
+            outcome = "failed"
+            log.exception("pipeline function raised", pipeline=self.key, request=request.id)
+            raise StageError(f"pipeline {self.name!r} failed: {type(error).__name__}: {error}") from error
+        else:
+            outcome = "answered" if time.monotonic() <= request.deadline else "late"
+            return result
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+            self._ended(outcome, began)
+            self._router.end(request, outcome)
+
+    def _ended(self, outcome: str, began: float) -> None:
+        took_s = time.monotonic() - began
+        self.statistics.outcomes[outcome] += 1
+        if outcome in {"answered", "late"}:
+            self.statistics.success.add(took_s)
+            self.statistics.last_inference_s = time.time()
+        else:
+            self.statistics.fail.add(took_s)
+
+
+class _RequestCaller:
+    """Runs the calls of one request."""
+
+    def __init__(self, router: Router, key: str, request: Request) -> None:
+        self._router = router
+        self._key = key
+        self._request = request.id
+        self._numbers = itertools.count()
+
+    async def call(self, stage: Stage, args: tuple[Any, ...]) -> Any:
+        try:
+            frames = encode(args)
+        except EncodeError as error:
+            raise StageError(f"stage {stage.name!r} cannot be called: {error}") from error
+        name = f"{self._request}/{next(self._numbers)}"
+        call = Call(id=name, request=self._request, stage=qualified_name(self._key, stage.name))
+        return await self._router.run_call(call, frames)

@@ -1,0 +1,197 @@
+"""The repository of models: what stands between clients, who name models, and the router, which hosts pipelines.
+
+Loading a model joins its plan to the one in force, unloading takes it out again: both go the way of every change of
+the plan (`Router.change_plan`). A model that is loaded anew, or in another version, is ready before the former one
+stops taking requests, and that one ends once it has answered those it had.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import structlog
+
+from heterosis.serving.models import Model, Servable, State
+from heterosis.serving.router import Hosted, Router
+from heterosis.terms import Plan
+from heterosis.terms.errors import NotFoundError, StalePlanError
+from heterosis.terms.joining import joined, without
+
+log = structlog.get_logger()
+
+VERSION = "1"
+"""Of a pipeline that is not one of several versions."""
+
+GRACE_S = 30.0
+"""How long the requests in progress of a model that is unloaded are waited for."""
+
+
+class Source(Protocol):
+    """Where models come from."""
+
+    def listed(self) -> Mapping[str, Sequence[str]]:
+        """Return what could be loaded now: the versions of each model, the newest last."""
+        ...
+
+    async def open(self, name: str, version: str) -> Servable:
+        """Make ready what it takes to serve a model. Raise what says why that cannot be."""
+        ...
+
+
+class FixedSource:
+    """Models that are at hand, each in one version."""
+
+    def __init__(self, *servables: Servable) -> None:
+        """Offer each under the name of its pipeline."""
+        self._servables = {each.pipeline.name: each for each in servables}
+
+    def listed(self) -> Mapping[str, Sequence[str]]:
+        """See `Source.listed`."""
+        return dict.fromkeys(self._servables, (VERSION,))
+
+    async def open(self, name: str, version: str) -> Servable:  # noqa: ARG002 - there is only one
+        """See `Source.open`."""
+        return self._servables[name]
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the repository says of one version of a model."""
+
+    name: str
+    version: str
+    state: State
+    reason: str = ""
+
+
+class Repository:
+    """All models of a server, by name and version."""
+
+    def __init__(self, router: Router, source: Source) -> None:
+        """Hold nothing yet."""
+        self.router = router
+        self._source = source
+        self._models: dict[str, dict[str, Model]] = {}
+        self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    # --- what there is
+
+    def models(self) -> Sequence[Model]:
+        """All models that are loaded or loading, every version."""
+        return [
+            model
+            for versions in self._models.values()
+            for model in versions.values()
+            if model.state is not State.UNAVAILABLE
+        ]
+
+    def get(self, name: str, version: str = "") -> Model:
+        """Return a model, by default the newest version that can be used. Raise NotFoundError where there is none."""
+        versions = self._models.get(name)
+        if not versions:
+            known = ", ".join(self._models) or "none"
+            raise NotFoundError(f"Request for unknown model: {name!r} is not found; this server has: {known}")
+        if not version:
+            usable = [model for model in versions.values() if model.state is not State.UNAVAILABLE]
+            return max(usable or versions.values(), key=lambda model: order(model.version))
+        if version not in versions:
+            raise NotFoundError(f"model {name!r} has no version {version!r}; it has: {', '.join(versions)}")
+        return versions[version]
+
+    def index(self) -> list[Listing]:
+        """List every version of every model: what is loaded, and what could be."""
+        found = {
+            (name, version): Listing(name=name, version=version, state=State.UNAVAILABLE, reason="not loaded")
+            for name, versions in self._source.listed().items()
+            for version in versions
+        }
+        for name, versions in self._models.items():
+            for version, model in versions.items():
+                found[name, version] = Listing(name=name, version=version, state=model.state, reason=model.reason)
+        return list(found.values())
+
+    # --- what is done with it
+
+    async def load(self, name: str, version: str = "", *, max_batch: int | None = None) -> None:
+        """Load a model, by default its newest version in place of any other, anew where it is loaded already.
+
+        ``max_batch`` overrides the largest batch of all its instances. Return when it is ready. Raise NotFoundError, or
+        what says why it cannot be loaded; a version that was loaded then serves on.
+        """
+        async with self._locks[name]:
+            listed = self._source.listed().get(name)
+            if not listed:
+                raise NotFoundError(
+                    f"no model {name!r} to load; there are: {', '.join(self._source.listed()) or 'none'}"
+                )
+            wanted = version or listed[-1]
+            if wanted not in listed:
+                raise NotFoundError(f"model {name!r} has no version {wanted!r} to load; it has: {', '.join(listed)}")
+            versions = self._models.setdefault(name, {})
+            former = versions.get(wanted)
+            model = Model(name, wanted, self.router)
+            if former is None or former.state is State.UNAVAILABLE:
+                former = None
+                versions[wanted] = model
+            try:
+                await self._bring_up(model, max_batch)
+            except BaseException as error:
+                model.settle(State.UNAVAILABLE, f"not loaded: {error}")
+                raise
+            versions[wanted] = model
+            model.settle(State.READY)
+            log.info("model ready", model=name, version=wanted)
+            replaced = [each for each in versions.values() if each is not model] if not version else []
+            for each in (*replaced, *([former] if former else [])):
+                await self._take_down(each, "replaced")
+
+    async def unload(self, name: str) -> None:
+        """Unload every version of a model, once the requests that it has are answered. Raise NotFoundError."""
+        async with self._locks[name]:
+            self.get(name)
+            for model in self._models[name].values():
+                await self._take_down(model, "unloaded")
+
+    async def _bring_up(self, model: Model, max_batch: int | None) -> None:
+        servable = await self._source.open(model.name, model.version)
+        hosted, own = model.open(servable if max_batch is None else servable.with_batches(max_batch))
+
+        def added(plan: Plan, others: Mapping[str, Hosted]) -> tuple[Plan, Mapping[str, Hosted]]:
+            return joined(plan, own), {**others, model.key: hosted}
+
+        await self._change(added)
+        try:
+            await self.router.wait_ready(placement.instance for placement in own.placements)
+        except BaseException:
+            await self._leave(model)
+            raise
+
+    async def _take_down(self, model: Model, why: str) -> None:
+        if model.state is State.UNAVAILABLE:
+            return
+        model.settle(State.UNAVAILABLE, why)
+        await model.wait_idle(GRACE_S)
+        await self._leave(model)
+        log.info("model unloaded", model=model.name, version=model.version)
+
+    async def _leave(self, model: Model) -> None:
+        def less(plan: Plan, others: Mapping[str, Hosted]) -> tuple[Plan, Mapping[str, Hosted]]:
+            return without(plan, model.key), {key: each for key, each in others.items() if key != model.key}
+
+        await self._change(less)
+
+    async def _change(self, make: Callable[[Plan, Mapping[str, Hosted]], tuple[Plan, Mapping[str, Hosted]]]) -> None:
+        while True:
+            since = self.router.plan
+            plan, hosted = make(since, self.router.hosted)
+            try:
+                await self.router.change_plan(plan, since=since, hosted=hosted, wait=False)
+            except StalePlanError:
+                continue  # another change came first
+            return
+
+
+def order(version: str) -> tuple[int, str]:
+    """Sort versions: numbers by their value, before them what is no number."""
+    return (int(version), version) if version.isdecimal() else (-1, version)

@@ -1,0 +1,57 @@
+"""What a model has done so far: counts and times, as Triton's statistics extension tells them."""
+
+from collections import Counter
+
+import msgspec
+
+
+class Spell(msgspec.Struct):
+    """How often something took place, and for how long in all."""
+
+    count: int = 0
+    seconds: float = 0.0
+
+    def add(self, seconds: float, count: int = 1) -> None:
+        """Take place once more, or so many times that took so long together."""
+        self.count += count
+        self.seconds += seconds
+
+
+class Statistics(msgspec.Struct):
+    """Of one model since it was loaded. Of a pipeline, `queue` and `infer` are of its calls, all stages together."""
+
+    outcomes: Counter[str] = msgspec.field(default_factory=Counter)
+    """Requests by how they ended: ``answered``, ``late``, ``failed``, ``cancelled``, or a kind of refusal."""
+    success: Spell = msgspec.field(default_factory=Spell)
+    fail: Spell = msgspec.field(default_factory=Spell)
+    queue: Spell = msgspec.field(default_factory=Spell)
+    """Of calls that were sent to an instance: how long they had waited for it."""
+    decode: Spell = msgspec.field(default_factory=Spell)
+    """Of a request's tensors; kept by the gateway."""
+    infer: Spell = msgspec.field(default_factory=Spell)
+    """Of calls: how long their batch ran."""
+    encode: Spell = msgspec.field(default_factory=Spell)
+    """Of an answer; kept by the gateway."""
+    batches: dict[int, Spell] = msgspec.field(default_factory=dict)
+    """Executions by the number of calls in them."""
+    last_inference_s: float = 0.0
+    """When the last request ended well, in seconds since the epoch; 0: none did."""
+
+    @property
+    def executions(self) -> int:
+        """Batches that were run."""
+        return sum(spell.count for spell in self.batches.values())
+
+    @property
+    def inferences(self) -> int:
+        """Calls that were run."""
+        return self.infer.count
+
+    def dispatched(self, calls: int, waited_s: float) -> None:
+        """A batch of so many calls is sent to an instance; together they waited so long for it."""
+        self.queue.add(waited_s, calls)
+
+    def ran(self, calls: int, run_s: float) -> None:
+        """A batch of so many calls was run."""
+        self.infer.add(run_s * calls, calls)
+        self.batches.setdefault(calls, Spell()).add(run_s)
