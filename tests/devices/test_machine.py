@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from heterosis.devices import describe, local_fleet, memory_bytes, usable_cores
 from heterosis.devices.cgroup import cpu_quota, memory_limit
-from heterosis.devices.machine import describe, local_fleet, memory_bytes, usable_cores
 from heterosis.terms import Quality
 
 XEON = """processor\t: {core}

@@ -1,6 +1,7 @@
 """Device types with published figures."""
 
 import functools
+import re
 
 import msgspec
 
@@ -31,6 +32,8 @@ class TypeEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     engine: str
     mode: tuple[Mode, ...]
     load_ms: float
+    names: tuple[str, ...] = ()
+    """Patterns of what such a device calls itself."""
     slots: int = 1
     memory_bytes: int | None = None
     max_batch: int = DEFAULT_MAX_BATCH
@@ -95,6 +98,15 @@ def find_type(name: str) -> DeviceType:
         price_per_hour=entry.price_per_hour,
         purchase_price=entry.purchase_price,
     )
+
+
+def match_type(model: str, kind: str) -> DeviceType:
+    """Return the type of a device that calls itself so. One that the catalogue does not know has unknown power."""
+    for entry in types().type:
+        if any(re.search(pattern, model, re.IGNORECASE) for pattern in entry.names):
+            return find_type(entry.name)
+    slug = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-") or kind
+    return DeviceType(name=slug, kind=kind, source=f"power unknown: {model!r} is not in the catalogue")
 
 
 def _told(mode: Mode) -> str:

@@ -1,5 +1,20 @@
 """What hardware this machine offers, and the power modes that it can be brought into."""
 
-from heterosis.devices.machine import describe, local_fleet, memory_bytes, usable_cores
+from heterosis.devices.cpu import memory_bytes, usable_cores
+from heterosis.devices.findings import Finding, Unseen
+from heterosis.devices.machine import FINDERS, Machine, describe, local_fleet, look
+from heterosis.devices.modes.registry import PowerModes, open_modes
 
-__all__ = ["describe", "local_fleet", "memory_bytes", "usable_cores"]
+__all__ = [
+    "FINDERS",
+    "Finding",
+    "Machine",
+    "PowerModes",
+    "Unseen",
+    "describe",
+    "local_fleet",
+    "look",
+    "memory_bytes",
+    "open_modes",
+    "usable_cores",
+]

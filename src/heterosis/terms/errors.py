@@ -66,3 +66,9 @@ class EngineError(HeterosisError):
     """An engine is missing, refused an artifact, or was given a tensor that does not fit."""
 
     status = 500
+
+
+class HardwareError(HeterosisError):
+    """A device, meter or power mode that is not there or not permitted; the message says which, and what helps."""
+
+    status = 500

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from heterosis.profiling.meters import DYNAMIC, IDLE, METERS, UtilisationMeter
+from heterosis.profiling.meters import DYNAMIC, IDLE, UtilisationMeter
 from heterosis.terms import UNKNOWN, Device, DeviceType, PowerMode, Quality
 
 POWER = PowerMode(name="default", idle_power_w=3.0, active_power_w=7.0)
@@ -96,11 +96,10 @@ def test_children_are_counted_and_so_are_orphans() -> None:
 
 def test_unknown_power_gives_unknown_energy(burner: Burner) -> None:
     """Without power figures there are no joules, but the CPU seconds are still known."""
-    meter = METERS["utilisation"](Device(name="cpu", type=DeviceType(name="c", kind="cpu")))
+    meter = UtilisationMeter(Device(name="cpu", type=DeviceType(name="c", kind="cpu")))
     meter.watch(burner.process.pid)
     burner.burn(0.1)
     assert meter.read() == {IDLE: UNKNOWN, DYNAMIC: UNKNOWN}
-    assert isinstance(meter, UtilisationMeter)
     assert meter.cpu_seconds() > 0.05
 
 
