@@ -5,12 +5,14 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from heterosis.catalogue import CpuIdentity, find_cpu
+import msgspec
+
+from heterosis.catalogue import CpuIdentity, find_cpu, match_type
 from heterosis.devices.cgroup import cpu_quota, memory_limit
 from heterosis.devices.findings import Finding, Unseen
 from heterosis.devices.modes.cpufreq import policies
 from heterosis.devices.sysfs import ROOT, number, text
-from heterosis.terms import Device
+from heterosis.terms import Device, Quality
 
 INFERENCE_SETS = (
     *("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"),
@@ -30,8 +32,12 @@ def find(root: Path = ROOT) -> Iterator[Finding | Unseen]:
         "instruction sets": ", ".join(sets) or "none of those that inference asks for",
         "clock": _clock(root),
     }
+    kind = find_cpu(cpu, len(cores))
+    if kind.quality is Quality.NONE:  # boards are known by their names; ours run whatever engines we give them
+        known = match_type(cpu.name, "cpu")
+        kind = kind if known.quality is Quality.NONE else msgspec.structs.replace(known, engines=())
     yield Finding(
-        device=Device(name="cpu", type=find_cpu(cpu, len(cores)), slots=len(cores), memory_bytes=memory_bytes(root)),
+        device=Device(name="cpu", type=kind, slots=len(cores), memory_bytes=memory_bytes(root)),
         model=cpu.name,
         facts=facts,
     )

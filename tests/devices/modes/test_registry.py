@@ -1,0 +1,158 @@
+"""Power modes set, put back in the end, and after a crash."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from heterosis.devices.modes.registry import PowerModes, open_modes
+from heterosis.terms.errors import HardwareError
+from heterosis.testing.hardware import CPUFREQ, FakeCard, FakeNvml, write_files
+
+Open = Callable[[], PowerModes]
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from heterosis.devices.modes.registry import open_modes
+modes, _ = open_modes(["cpu"], root=Path(sys.argv[1]), folder=Path(sys.argv[2]))
+modes.set_now("cpu", "1200MHz")
+print("set", flush=True)
+time.sleep(60)
+"""
+
+
+def governor(root: Path) -> str:
+    """Return the governor of the first cluster."""
+    return (root / "sys/devices/system/cpu/cpufreq/policy0/scaling_governor").read_text().strip()
+
+
+def frequency(root: Path) -> str:
+    """Return the highest frequency of the first cluster."""
+    return (root / "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq").read_text().strip()
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Open:
+    """Return what opens the power modes of a CPU whose clock can be set."""
+    write_files(tmp_path / "root", CPUFREQ)
+    return lambda: open_modes(["cpu"], root=tmp_path / "root", folder=tmp_path / "state", node="here")[0]
+
+
+async def test_sets_and_puts_back(opened: Open, tmp_path: Path) -> None:
+    """A mode holds until the end; ``default`` is what was before; nothing is left on disk."""
+    root, folder = tmp_path / "root", tmp_path / "state"
+    with opened() as modes:
+        assert modes.modes("cpu")[:2] == ("default", "performance")
+        await modes.set("here", "cpu", "performance")
+        assert governor(root) == "performance"
+        assert [file.name for file in folder.iterdir()] == ["cpu.json"]
+        await modes.set("here", "cpu", "default")
+        assert governor(root) == "schedutil"
+        await modes.set("here", "cpu", "powersave")
+    assert governor(root) == "schedutil"
+    assert not list(folder.iterdir())
+
+
+async def test_what_cannot_be_set_says_why(opened: Open) -> None:
+    """Modes that a device lacks, devices that have none, and those of other machines."""
+    with opened() as modes:
+        with pytest.raises(HardwareError, match="cpu has no power mode 'turbo' here; it has: default, performance"):
+            await modes.set("here", "cpu", "turbo")
+        with pytest.raises(HardwareError, match="coral-0 has no power mode 'fast'"):
+            await modes.set("here", "coral-0", "fast")
+        with pytest.raises(HardwareError, match="there is not this machine"):
+            await modes.set("there", "cpu", "performance")
+
+
+def test_one_owner_at_a_time(opened: Open) -> None:
+    """Two servers would each put back what the other had set."""
+    with opened() as modes:
+        modes.set_now("cpu", "performance")
+        with opened() as second, pytest.raises(HardwareError, match="another process has set the power mode of cpu"):
+            second.set_now("cpu", "powersave")
+
+
+def test_what_cannot_be_put_back_is_kept_for_later(opened: Open, tmp_path: Path) -> None:
+    """The next start tries again."""
+    modes = opened()
+    modes.set_now("cpu", "performance")
+    file = tmp_path / "root/sys/devices/system/cpu/cpufreq/policy0/scaling_governor"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(HardwareError, match="scaling_governor"):
+        modes.close()
+    file.rmdir()
+    file.write_text("performance")
+    opened().close()
+    assert governor(tmp_path / "root") == "schedutil"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_put_back_after_a_crash(tmp_path: Path, number: signal.Signals) -> None:
+    """A server that is killed cannot put anything back; its watcher does, at once."""
+    root, folder = write_files(tmp_path / "root", CPUFREQ), tmp_path / "state"
+    with subprocess.Popen(  # noqa: S603
+        [sys.executable, "-c", HOLDER, str(root), str(folder)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "set\n"
+        assert frequency(root) == "1200000"
+        process.send_signal(number)
+    deadline = time.monotonic() + 30
+    while frequency(root) == "1200000" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert frequency(root) == "2400000"
+
+
+def test_put_back_at_the_next_start(opened: Open, tmp_path: Path) -> None:
+    """Where the watcher died too, as when the power failed."""
+    root, folder = tmp_path / "root", tmp_path / "state"
+    modes = PowerModes(opened()._actuators, folder, root=root, watch=False)  # noqa: SLF001 - as opened, unwatched
+    modes.set_now("cpu", "performance")
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    for ledger in modes._ledgers.values():  # noqa: SLF001 - what the end of the process does
+        os.close(ledger._descriptor)  # noqa: SLF001
+    remarks = open_modes(["cpu"], root=root, folder=folder)[1]
+    assert any("cpu was put back to what it was before a process that died" in each for each in remarks)
+    assert governor(root) == "schedutil"
+    modes._before.clear()  # noqa: SLF001 - its process is dead
+
+
+def test_two_ways_to_set_one_device(tmp_path: Path) -> None:
+    """A mode of one lifts that of the other."""
+    files = CPUFREQ | {
+        "proc/self/cgroup": "0::/box\n",
+        "proc/cpuinfo": "processor\t: 0\nprocessor\t: 1\n",
+        "sys/fs/cgroup/box/cgroup.controllers": "cpu\n",
+        "sys/fs/cgroup/box/cpu.max": "max 100000\n",
+    }
+    root = write_files(tmp_path / "root", files)
+    with open_modes(["cpu"], root=root, folder=tmp_path / "state")[0] as modes:
+        modes.set_now("cpu", "1cpus")
+        assert (root / "sys/fs/cgroup/box/cpu.max").read_text() == "10000 10000"
+        modes.set_now("cpu", "1200MHz")
+        assert (root / "sys/fs/cgroup/box/cpu.max").read_text() == "max 100000"
+        assert frequency(root) == "1200000"
+    assert frequency(root) == "2400000"
+
+
+def test_cards_and_remarks(tmp_path: Path) -> None:
+    """A device whose modes cannot be set is remarked upon, and keeps the others from nothing."""
+    card = FakeCard()
+    modes, remarks = open_modes(
+        ["cpu", "nvidia-0", "coral-0"], root=tmp_path, folder=tmp_path / "s", nvml=FakeNvml(card)
+    )
+    with modes:
+        modes.set_now("nvidia-0", "110W")
+        assert card.limit_mw == 110_000
+        assert any("no cpufreq" in each for each in remarks)
+    assert card.limit_mw == 150_000
