@@ -76,21 +76,25 @@ def recover(folder: Path, open_actuator: Open) -> Iterator[str]:
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an owner that lives has it: not ours to touch
             content = file.read()
-            if content:
-                yield _put_back(msgspec.json.decode(content, type=Entry), open_actuator)
+            entry = msgspec.json.decode(content, type=Entry) if content else None
+            failed = _put_back(entry, open_actuator) if entry else []
+            if failed:
+                yield f"{path.stem} is not what it was before a process that died: {'; '.join(failed)}; see {path}"
+                continue
             path.unlink(missing_ok=True)
+            if entry:
+                yield f"{entry.device} was put back to what it was before a process that died"
 
 
-def _put_back(entry: Entry, open_actuator: Open) -> str:
+def _put_back(entry: Entry, open_actuator: Open) -> list[str]:
+    """Put back what an entry says; return what failed."""
     failed = []
     for before in entry.before:
         try:
             open_actuator(before.actuator, entry.device, Path(entry.root)).restore(before.state)
         except HardwareError as error:
             failed.append(str(error))
-    if failed:
-        return f"{entry.device} could not be put back to what it was before a process that died: {'; '.join(failed)}"
-    return f"{entry.device} was put back to what it was before a process that died"
+    return failed
 
 
 WATCH = """
