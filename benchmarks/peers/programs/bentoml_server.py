@@ -1,0 +1,23 @@
+"""BentoML: a file in octets for raw bytes, or JSON; one worker, the model in it."""
+
+from pathlib import Path
+
+import bentoml
+import numpy as np
+from engine import MAX_BATCH, PORT, WAIT_MS, Engine, item
+
+batching = {"batchable": True, "max_batch_size": MAX_BATCH, "max_latency_ms": 60000} if MAX_BATCH > 1 else {}
+
+
+@bentoml.service(workers=1, traffic={"timeout": 60})
+class Net:
+    def __init__(self):
+        self.engine = Engine()
+
+    @bentoml.api(route="/raw", **({} if MAX_BATCH > 1 else {}))
+    def raw(self, data: Path) -> bytes:
+        return self.engine(item(data.read_bytes())[np.newaxis])[0].tobytes()
+
+    @bentoml.api(route="/json", **batching)
+    def json(self, data: np.ndarray) -> np.ndarray:
+        return self.engine(data.astype(np.float32))

@@ -1,0 +1,37 @@
+"""heterosis: a pipeline of one stage under a plan of one instance on one core."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import structlog
+from engine import MAX_BATCH, MODEL, PORT, SHAPE, THREADS
+
+from heterosis.devices import local_fleet
+from heterosis.profiling.meters import UtilisationMeter
+from heterosis.pipeline import load_pipeline
+from heterosis.serving.server import Options, run, serve
+from heterosis.testing import make_plan, make_variant
+
+PIPELINE = str(Path(__file__).parent / "heterosis_pipeline.py")
+MODEL_MS = float(os.environ.get("PEER_MODEL_MS", "1"))
+
+if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    variant = make_variant("net", engine="onnxruntime", artifact=MODEL)
+    plan = make_plan(
+        {"net": MODEL_MS}, slots=THREADS, max_batch=MAX_BATCH, slo_ms=2000, variants={"net": variant}, pipeline="net"
+    )
+    meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
+    example = np.ones((1, *SHAPE), np.float32)
+    run(
+        serve(
+            load_pipeline(PIPELINE),
+            PIPELINE,
+            plan,
+            meter,
+            warm_up=lambda _: [[(example,)]],
+            options=Options(port=PORT),
+        )
+    )

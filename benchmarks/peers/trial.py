@@ -1,0 +1,195 @@
+"""One server under load: slices of the bare engine loop and of the load by turns, and the medians of the pairs."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+
+from benchmarks.peers import engine, generator
+from benchmarks.peers.models import INPUT, Model, example, open_session
+from benchmarks.peers.payloads import Form
+from benchmarks.peers.peer import Peer, Protocol
+from benchmarks.peers.server import Batching, Server
+
+T = TypeVar("T")
+TRIES = 10
+RETRY_S = 1.0
+
+
+class Load(msgspec.Struct, frozen=True):
+    """``clients`` in a closed loop, or an open one at so many times the rate of the bare loop."""
+
+    clients: int = 0
+    share: float = 0.0
+
+
+class Length(msgspec.Struct, frozen=True):
+    """How long to measure: rounds of a slice of the bare loop and a slice of load, in seconds."""
+
+    rounds: int = 5
+    bare_s: float = 1.0
+    load_s: float = 2.0
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """What came out; medians over the rounds. The engine's figures are those of the bare loop, one item at a time."""
+
+    server: str
+    model: str
+    protocol: str
+    batching: bool
+    clients: int
+    offered_rps: float | None
+    rps: float
+    p50_ms: float
+    p99_ms: float
+    server_cpu_ms_per_request: float
+    engine_cpu_ms_per_request: float
+    overhead_cpu_ms_per_request: float
+    cpu_ratio: float
+    """CPU time of the server to that of the bare loop."""
+    rps_ratio: float
+    """Throughput to that of the bare loop."""
+    client_cpu_ms_per_request: float
+    errors: int
+    error: str = ""
+
+
+class NoAnswerError(Exception):
+    """A server that answers nothing, or no success."""
+
+
+class WrongAnswerError(Exception):
+    """A server whose answer is not the model's."""
+
+
+class Program:
+    """A program that takes an order a line and answers in a line."""
+
+    def __init__(self, *arguments: str) -> None:
+        """Start it."""
+        self._process = subprocess.Popen(  # noqa: S603 - a module of this folder
+            [sys.executable, "-m", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+
+    def say(self, order: msgspec.Struct) -> None:
+        """Give an order."""
+        self._write(msgspec.json.encode(order))
+
+    def go(self) -> None:
+        """Say that it may begin."""
+        self._write(b"go")
+
+    def hear(self) -> bytes:
+        """Wait for a line."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("the program has ended")
+        return line
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
+
+    def _write(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + b"\n")
+        self._process.stdin.flush()
+
+
+class Bench:
+    """The bare loop and the load generator, ready to measure servers of one model."""
+
+    def __init__(self, model: Model, length: Length) -> None:
+        """Load the model."""
+        self.model = model
+        self.length = length
+        self._input = example()
+        self._expected = open_session(model.path).run(None, {INPUT: self._input})[0]  # type: ignore[attr-defined]
+        self._engine = Program("benchmarks.peers.engine", model.path)
+        self._generator = Program("benchmarks.peers.generator")
+
+    def close(self) -> None:
+        """End the programs."""
+        self._engine.close()
+        self._generator.close()
+
+    def measure(self, peer: Peer, server: Server, protocol: Protocol, batching: Batching, load: Load) -> Row:
+        """Measure one kind of load. Raise WrongAnswerError, or NoAnswerError."""
+        form = peer.forms[protocol]
+        target = form.encode(self._input)
+        port = server.grpc_port if target.grpc else server.port
+        pairs, cpu_ms, rate = [], [], 0.0
+        for _ in range(self.length.rounds):
+            self._engine.say(engine.Order(self.length.bare_s))
+            bare = msgspec.json.decode(self._engine.hear(), type=engine.Figures)
+            rate = rate or load.share * bare.items_per_s
+            order = generator.Order(
+                port=port, target=target, seconds=self.length.load_s, clients=load.clients, rate=rate
+            )
+            cpu_s, figures = self._offer(server, order)
+            self._check(form, figures)
+            pairs.append((bare, figures))
+            cpu_ms.append(cpu_s * 1e3 / max(1, figures.count))
+        bares, loads = [bare for bare, _ in pairs], [figures for _, figures in pairs]
+        return Row(
+            server=peer.name,
+            model=self.model.name,
+            protocol=protocol,
+            batching=batching.max_batch > 1,
+            clients=load.clients,
+            offered_rps=rate or None,
+            rps=statistics.median(each.count / each.seconds for each in loads),
+            p50_ms=statistics.median(each.p50_ms for each in loads),
+            p99_ms=statistics.median(each.p99_ms for each in loads),
+            server_cpu_ms_per_request=statistics.median(cpu_ms),
+            engine_cpu_ms_per_request=statistics.median(each.cpu_ms_per_item for each in bares),
+            overhead_cpu_ms_per_request=statistics.median(
+                spent - bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
+            ),
+            cpu_ratio=statistics.median(
+                spent / bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
+            ),
+            rps_ratio=statistics.median(each.count / each.seconds / bare.items_per_s for bare, each in pairs),
+            client_cpu_ms_per_request=statistics.median(each.cpu_s * 1e3 / max(1, each.count) for each in loads),
+            errors=sum(each.errors for each in loads),
+            error=next((each.error for each in loads if each.error), ""),
+        )
+
+    def _offer(self, server: Server, order: generator.Order) -> tuple[float, generator.Figures]:
+        """Offer a load; return the server's CPU time, too."""
+        for patience in range(TRIES - 1, -1, -1):  # a server may listen before it can answer
+            self._generator.say(order)
+            said = self._generator.hear()
+            if said.strip() == b"ready":
+                break
+            if not patience:
+                raise NoAnswerError(msgspec.json.decode(said)["error"])
+            time.sleep(RETRY_S)
+        before = server.cpu_seconds()
+        self._generator.go()
+        figures = msgspec.json.decode(self._generator.hear(), type=generator.Figures)
+        return server.cpu_seconds() - before, figures
+
+    def _check(self, form: Form, figures: generator.Figures) -> None:
+        answer = form.read(figures.answer, figures.headers)
+        if not np.allclose(answer.ravel(), self._expected.ravel(), rtol=1e-2, atol=1e-3):
+            raise WrongAnswerError("its answer is not the model's")
+
+
+@contextmanager
+def bench(model: Model, length: Length) -> Iterator[Bench]:
+    """Have a bench for as long as it is needed."""
+    ready = Bench(model, length)
+    try:
+        yield ready
+    finally:
+        ready.close()
