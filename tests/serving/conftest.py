@@ -87,7 +87,7 @@ async def serve_source(folder: Path, source: Source, **options: Any) -> AsyncIte
     http = Http(gateway, Options(port=0, **options))
     await router.start(f"ipc://{folder}/router")
     task = asyncio.create_task(http.serve())
-    while not http.started:  # noqa: ASYNC110 - uvicorn offers no event
+    while not http.started:  # noqa: ASYNC110 - it is soon
         await asyncio.sleep(0.01)
     try:
         yield Server(http.url, repository, router, launcher, records)

@@ -5,17 +5,16 @@ import contextlib
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
-import uvicorn
 
 from heterosis.launch import LocalLauncher
 from heterosis.serving.gateway import Gateway, http_handler
-from heterosis.serving.http import asgi
+from heterosis.serving.http import HttpServer
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.repository import Repository, Source
@@ -76,7 +75,7 @@ async def serve(
             if loading.exception() is None:
                 on_ready(http.url)
             else:
-                http.should_exit = True
+                http.begin_stop()
         else:
             loading.cancel()
         await serving
@@ -104,44 +103,37 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(work)
 
 
-class Http(uvicorn.Server):
-    """uvicorn, told to refuse new requests while it answers those in progress."""
+class Http(HttpServer):
+    """The gateway over HTTP, told to refuse new requests while it answers those in progress."""
 
     def __init__(self, gateway: Gateway, options: Options) -> None:
-        """Set up; `url` is known once it serves."""
-        super().__init__(
-            uvicorn.Config(
-                asgi(http_handler(gateway), options.max_body_bytes),
-                host=options.host,
-                port=options.port,
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                access_log=False,
-                log_level="warning",
-                server_header=False,
-                proxy_headers=False,
-                backlog=2048,
-                timeout_graceful_shutdown=max(1, round(options.grace_s)),
-            )
-        )
+        """Set up; `url` is known once it has `started`."""
+        super().__init__(http_handler(gateway), options.max_body_bytes)
+        self.started = False
         self._gateway = gateway
+        self._options = options
+        self._stop = asyncio.Event()
+        self._force = asyncio.Event()
 
-    @property
-    def url(self) -> str:
-        """Where the server listens, with the port that it really got."""
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    async def serve(self) -> None:
+        """Serve until `begin_stop`, then answer what is in progress."""
+        await self.start(self._options.host, self._options.port)
+        self.started = True
+        await self._stop.wait()
+        stopping = asyncio.create_task(self.stop(self._options.grace_s))
+        forced = asyncio.create_task(self._force.wait())
+        await asyncio.wait((stopping, forced), return_when=asyncio.FIRST_COMPLETED)
+        forced.cancel()
+        if not stopping.done():
+            stopping.cancel()
+            await self.stop(0)
 
     def begin_stop(self) -> None:
         """Stop accepting, answer what is in progress; at the second time of asking, leave that too."""
-        self.force_exit = self.should_exit
-        self.should_exit = self._gateway.draining = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to `serve`: workers have to be stopped too."""
-        yield
+        if self._stop.is_set():
+            self._force.set()
+        self._gateway.draining = True
+        self._stop.set()
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """HTTP as the gateway sees it: requests and answers as values, a table of routes, and what serves them on a socket."""
 
-from heterosis.serving.http.asgi import asgi
 from heterosis.serving.http.messages import Body, Handler, HttpRequest, HttpResponse, json_response
 from heterosis.serving.http.routes import Route, RouteTable
+from heterosis.serving.http.server import HttpServer
 
-__all__ = ["Body", "Handler", "HttpRequest", "HttpResponse", "Route", "RouteTable", "asgi", "json_response"]
+__all__ = ["Body", "Handler", "HttpRequest", "HttpResponse", "HttpServer", "Route", "RouteTable", "json_response"]

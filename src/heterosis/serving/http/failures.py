@@ -23,6 +23,11 @@ def failure(error: Exception) -> HttpResponse:
 
 
 def too_large(length: int, most: int) -> HttpResponse:
-    """Answer to a body past the limit; the rest of it is not read, so the connection ends."""
+    """Answer to a body past the limit."""
     error = TooLargeError(f"the body has {length} bytes or more; at most {most} are taken")
-    return json_response(ErrorBody(str(error)), error.status, {"connection": "close"})
+    return json_response(ErrorBody(str(error)), error.status)
+
+
+def malformed(reason: str, status: int = 400) -> HttpResponse:
+    """Answer to bytes that are no HTTP."""
+    return json_response(ErrorBody(f"malformed HTTP: {reason}"), status)

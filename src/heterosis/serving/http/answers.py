@@ -1,0 +1,26 @@
+"""The head of an answer, as bytes."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+
+
+def head_of(status: int, headers: Mapping[str, str], *, length: int | None, keep_alive: bool) -> bytes:
+    """Write a head; ``length`` is the body's, None where it comes in chunks. Raise ValueError for what is no header."""
+    lines = [_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
+    for name, value in headers.items():
+        if "\n" in value or "\r" in value:
+            raise ValueError(f"the value of the header {name} has a line break")
+        lines += (name, ": ", value, "\r\n")
+    lines += ("transfer-encoding: chunked\r\n",) if length is None else ("content-length: ", str(length), "\r\n")
+    lines.append("\r\n" if keep_alive else "connection: close\r\n\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def chunk(part: bytes | memoryview) -> list[bytes | memoryview]:
+    """Write a part of a body that comes in chunks."""
+    return [b"%x\r\n" % len(part), part, b"\r\n"]

@@ -1,0 +1,269 @@
+"""One connection of HTTP/1.1: reads requests, runs the handler, writes answers; one request at a time.
+
+A body of known length is read straight into the memory that it stays in: the only copy is the kernel's. What comes
+before is read into a small buffer, so little of the body has to move out of there.
+
+Rules. A request is given to the handler when it is whole. While it is answered nothing more is read, except that what
+follows (a pipelined request) is kept. When the client goes, the handler is cancelled. Bytes that are no HTTP are
+answered with 400, a head or body past its limit with 431 or 413, and the connection ends.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Protocol, cast
+
+from heterosis.serving.http.answers import CONTINUE, LAST_CHUNK, chunk, head_of
+from heterosis.serving.http.failures import failure, malformed, too_large
+from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
+from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse
+
+Allocate = Callable[[int, Mapping[str, str]], memoryview]
+"""Gives the memory for a body of so many bytes under these headers."""
+
+FIRST_READ_BYTES = 4096
+MAX_HEAD_BYTES = 64 << 10
+JOINED_BYTES = 32 << 10
+"""Answers up to this size are joined: that costs less than sending parts."""
+LINGER_S = 2.0
+END_OF_HEAD = b"\r\n\r\n"
+
+
+class Server(Protocol):
+    """What a connection needs to know of its server."""
+
+    handler: Handler
+    max_body_bytes: int
+    allocate: Allocate
+    closing: bool
+    connections: set["HttpConnection"]
+
+
+class HttpConnection(asyncio.BufferedProtocol):
+    """A client's connection."""
+
+    def __init__(self, server: Server) -> None:
+        """Belong to a server."""
+        self._server = server
+        self._loop = asyncio.get_running_loop()
+        self._buffer = bytearray(FIRST_READ_BYTES)
+        self._filled = 0
+        self._head: Head | None = None
+        self._body: memoryview | None = None
+        self._body_filled = 0
+        self._chunks: BodyParser | None = None
+        self._chunks_bytes = 0
+        self._answering: asyncio.Task[None] | None = None
+        self._refused = False
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self.since = self._loop.time()
+        """When it last began to wait for a request."""
+
+    # --- the transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is of a kind of its own
+        self._server.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended makes no difference
+        """Cancel what nobody waits for any more."""
+        self._server.connections.discard(self)
+        self._writable.set()
+        if self._answering is not None:
+            self._answering.cancel()
+        self._body = None
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self._writable.set()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
+        """Where the next bytes go."""
+        if self._body is not None and self._answering is None:
+            return self._body[self._body_filled :]
+        if self._filled == len(self._buffer):
+            larger = bytearray(2 * len(self._buffer))
+            larger[: self._filled] = self._buffer
+            self._buffer = larger
+        return memoryview(self._buffer)[self._filled :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what has come."""
+        if self._refused:
+            return
+        if self._answering is not None:
+            self._filled += nbytes
+            if self._filled > MAX_HEAD_BYTES:
+                self._transport.pause_reading()
+        elif self._body is not None:
+            self._body_filled += nbytes
+            self.since = self._loop.time()
+            if self._body_filled == len(self._body):
+                self._answer(self._body)
+        else:
+            self._filled += nbytes
+            self._read_buffer()
+
+    # --- reading
+
+    def _read_buffer(self) -> None:
+        """Find a head in the buffer, and the beginning of its body behind it."""
+        try:
+            if self._chunks is not None:
+                self._read_chunks(self._chunks)
+                return
+            end = self._buffer.find(END_OF_HEAD, 0, self._filled)
+            if end < 0:
+                if self._filled > MAX_HEAD_BYTES:
+                    self._refuse(malformed("the head is too long", 431))
+                return
+            end += len(END_OF_HEAD)
+            raw = bytes(memoryview(self._buffer)[:end])
+            self._begin(raw, parse_head(raw), end)
+        except MalformedError as error:
+            self._refuse(malformed(str(error)))
+
+    def _begin(self, raw: bytes, head: Head, end: int) -> None:
+        self._head = head
+        if head.length is not None and head.length > self._server.max_body_bytes:
+            self._refuse(too_large(head.length, self._server.max_body_bytes))
+            return
+        if head.expects_continue:
+            self._transport.write(CONTINUE)
+        if head.length is None:
+            self._chunks, self._chunks_bytes = BodyParser(raw), 0
+            self._consume(end)
+            self._read_chunks(self._chunks)
+        elif not head.length:
+            self._consume(end)
+            self._answer(memoryview(b""))
+        else:
+            self._body = self._server.allocate(head.length, head.headers)
+            here = min(head.length, self._filled - end)
+            self._body[:here] = memoryview(self._buffer)[end : end + here]
+            self._body_filled = here
+            self._consume(end + here)
+            if here == head.length:
+                self._answer(self._body)
+
+    def _consume(self, count: int) -> None:
+        """Take so many bytes off the buffer."""
+        left = self._filled - count
+        if left:
+            self._buffer[:left] = self._buffer[count : self._filled]
+        self._filled = left
+
+    def _read_chunks(self, chunks: BodyParser) -> None:
+        if not self._filled:
+            return
+        chunks.feed(bytes(memoryview(self._buffer)[: self._filled]))
+        self._chunks_bytes += self._filled
+        self._filled = 0
+        if self._chunks_bytes > self._server.max_body_bytes:
+            self._refuse(too_large(self._chunks_bytes, self._server.max_body_bytes))
+        elif chunks.complete:
+            self._chunks = None
+            body = b"".join(chunks.parts)
+            self._answer(memoryview(body), last=chunks.surplus)
+
+    # --- answering
+
+    def _refuse(self, response: HttpResponse) -> None:
+        """Answer at once, and end the connection: where the next request would begin is not known.
+
+        What the client still sends is thrown away for a while, else its kernel might throw away the answer.
+        """
+        self._refused, self._filled, self._body, self._chunks = True, 0, None, None
+        self._write(response, keep_alive=False, whole=True)
+        self._transport.write_eof()
+        self._loop.call_later(LINGER_S, self._transport.close)
+
+    def _answer(self, body: memoryview, *, last: bool = False) -> None:
+        assert self._head is not None  # noqa: S101
+        self._answering = self._loop.create_task(self._run(self._head, body, last=last))
+
+    async def _run(self, head: Head, body: memoryview, *, last: bool) -> None:
+        request = HttpRequest(
+            method=head.method, path=head.path, query=head.query, headers=head.headers, body=body.toreadonly()
+        )
+        self._body = None
+        del body
+        try:
+            response = await self._server.handler(request)
+            del request
+            keep_alive = head.keep_alive and not last and not self._server.closing
+            try:
+                if isinstance(response.body, AsyncIterator):
+                    await self._stream(response, keep_alive=keep_alive)
+                else:
+                    self._write(response, keep_alive=keep_alive, whole=head.method != "HEAD")
+            except ValueError as error:  # a header that is none
+                self._write(failure(error), keep_alive=keep_alive, whole=True)
+        except asyncio.CancelledError:
+            self._transport.abort()
+            raise
+        except Exception as error:  # noqa: BLE001 - a stream that broke off can only end its connection
+            failure(error)
+            self._transport.abort()
+            return
+        if not keep_alive:
+            self._transport.close()
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Wait for the next request, which may be here already."""
+        self._answering = None
+        self._head = None
+        self.since = self._loop.time()
+        if self._filled:
+            self._transport.resume_reading()
+            self._read_buffer()
+        elif len(self._buffer) > FIRST_READ_BYTES:
+            self._buffer = bytearray(FIRST_READ_BYTES)
+
+    def _write(self, response: HttpResponse, *, keep_alive: bool, whole: bool) -> None:
+        body = response.body
+        assert not isinstance(body, AsyncIterator)  # noqa: S101
+        length = sum(map(len, body))
+        head = head_of(response.status, response.headers, length=length, keep_alive=keep_alive)
+        if not whole:
+            self._transport.write(head)
+        elif length <= JOINED_BYTES:
+            self._transport.write(b"".join((head, *body)))
+        else:
+            self._transport.writelines((head, *body))
+
+    async def _stream(self, response: HttpResponse, *, keep_alive: bool) -> None:
+        assert isinstance(response.body, AsyncIterator)  # noqa: S101
+        self._transport.write(head_of(response.status, response.headers, length=None, keep_alive=keep_alive))
+        async for part in response.body:
+            if part:
+                self._transport.writelines(chunk(part))
+            await self._writable.wait()
+        self._transport.write(LAST_CHUNK)
+
+    # --- the server's side
+
+    @property
+    def waiting(self) -> bool:
+        """Whether no request is being answered."""
+        return self._answering is None
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request has begun."""
+        return self._answering is None and self._head is None
+
+    def close(self) -> None:
+        """End it, after what is written is sent."""
+        self._transport.close()
+
+    def abort(self) -> None:
+        """End it now."""
+        self._transport.abort()
