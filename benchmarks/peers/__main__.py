@@ -1,4 +1,4 @@
-"""Our server and its peers side by side: the same model, engine threads and payloads, each in turn with the bare engine.
+"""Our server and its peers side by side: the same model, engine threads and payloads, each by turns with the engine.
 
 Peers are installed, pinned, into environments of their own the first time. One that cannot be installed or started is
 named with the reason. The steady figure is the server's CPU time per request, over all its processes, above that of
@@ -7,23 +7,24 @@ the bare engine loop, which is measured by turns with it: everything here shares
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
 from benchmarks.peers.environments import InstallError, default_cache, python_of
-from benchmarks.peers.models import TARGETS_MS, Model, make_models
+from benchmarks.peers.models import TARGETS_MS, make_models
 from benchmarks.peers.peer import Peer, Protocol
 from benchmarks.peers.server import Batching, StartError, running
 from benchmarks.peers.servers import PEERS
-from benchmarks.peers.table import print_rows
+from benchmarks.peers.table import line, print_rows
 from benchmarks.peers.trial import Bench, Length, Load, NoAnswerError, Row, WrongAnswerError, bench
 
+PROTOCOLS: tuple[Protocol, ...] = ("binary", "json", "grpc")
 LOADS = (Load(clients=1), Load(clients=8), Load(clients=64), Load(share=0.5), Load(share=0.8))
 QUICK_LOADS = (Load(clients=8),)
-BATCHING = Batching(max_batch=16, wait_ms=2.0)
+BATCHING = {"off": Batching(), "on": Batching(max_batch=16, wait_ms=2.0)}
 LENGTH = Length()
 QUICK_LENGTH = Length(rounds=3, bare_s=0.5, load_s=1.5)
 
@@ -36,81 +37,93 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class Results(msgspec.Struct, kw_only=True):
-    """All that came out."""
+class Tour:
+    """Goes from server to server and keeps what it finds."""
 
-    rows: list[Row]
-    failures: list[Failure]
+    def __init__(self, asked: argparse.Namespace) -> None:
+        """Take what was asked on the command line."""
+        self.rows: list[Row] = []
+        self.failures: list[Failure] = []
+        self._asked = asked
+
+    def run(self) -> None:
+        """Install all, and measure each under every model."""
+        pythons = dict(self._installed())
+        with TemporaryDirectory() as folder:
+            for model in make_models(Path(folder), tuple(self._asked.models)):
+                with bench(model, QUICK_LENGTH if self._asked.quick else LENGTH) as ready:
+                    for name, python in pythons.items():
+                        for row in self._rows(ready, PEERS[name], python):
+                            self.rows.append(row)
+                            _say(line(row))
+                            self.save()
+
+    def save(self) -> None:
+        """Write down what there is, where that is wanted."""
+        if self._asked.json:
+            found = {"rows": self.rows, "failures": self.failures}
+            self._asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+
+    def _installed(self) -> Iterator[tuple[str, str]]:
+        for name in self._asked.servers:
+            _say(f"{name}: installing" if PEERS[name].packages else f"{name}: this source tree")
+            try:
+                yield name, python_of(PEERS[name], self._asked.cache)
+            except InstallError as error:
+                self._failed(name, "installing", error)
+
+    def _rows(self, ready: Bench, peer: Peer, python: str) -> Iterator[Row]:
+        for label in self._asked.batching:
+            spoken = peer.forms if label == "off" else peer.batched
+            protocols = [
+                protocol for protocol in self._asked.protocols if protocol in spoken and protocol in peer.forms
+            ]
+            if not protocols:
+                continue
+            batching = BATCHING[label]
+            try:
+                with running(peer, python, ready.model, batching) as server:
+                    for protocol in protocols:
+                        try:
+                            for load in QUICK_LOADS if self._asked.quick else LOADS:
+                                yield ready.measure(peer, server, protocol, batching, load)
+                        except (NoAnswerError, WrongAnswerError, KeyError, ValueError) as error:
+                            self._failed(peer.name, protocol, error)
+            except StartError as error:
+                self._failed(peer.name, "starting", error)
+
+    def _failed(self, server: str, what: str, error: Exception) -> None:
+        self.failures.append(Failure(server=server, what=what, reason=str(error) or type(error).__name__))
+        _say(f"{server}, {what}: {error}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Install, measure, print."""
-    asked = _parser().parse_args(arguments)
-    results = Results(rows=[], failures=[])
-    say: Callable[[str], object] = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731 - one line
-    pythons: dict[str, str] = {}
-    for name in asked.servers:
-        say(f"{name}: installing" if PEERS[name].packages else f"{name}: this source tree")
-        try:
-            pythons[name] = python_of(PEERS[name], asked.cache)
-        except InstallError as error:
-            results.failures.append(Failure(server=name, what="installing", reason=str(error)))
-    with TemporaryDirectory() as folder:
-        for model in make_models(Path(folder), tuple(asked.models)):
-            with bench(model, QUICK_LENGTH if asked.quick else LENGTH) as ready:
-                for name, python in pythons.items():
-                    for row in _server(ready, PEERS[name], python, asked, results.failures):
-                        results.rows.append(row)
-                        say(
-                            f"{row.server}, {row.model}, {row.protocol}, {row.clients} clients"
-                            f"{', batching' if row.batching else ''}: {row.rps:.0f}/s, "
-                            f"{row.overhead_cpu_ms_per_request:.2f} ms of CPU above the engine"
-                        )
-                        if asked.json:
-                            asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
-    print_rows(results.rows)
-    for failure in results.failures:
+    tour = Tour(_parser().parse_args(arguments))
+    try:
+        tour.run()
+    except KeyboardInterrupt:
+        _say("stopped; what was measured so far:")
+    print_rows(tour.rows)
+    for failure in tour.failures:
         print(f"{failure.server}, {failure.what}: {failure.reason}")
-    if asked.json:
-        asked.json.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    tour.save()
 
 
-def _server(ready: Bench, peer: Peer, python: str, asked: argparse.Namespace, failures: list[Failure]) -> Iterator[Row]:
-    for batching in (Batching(), BATCHING):
-        protocols = [
-            protocol
-            for protocol in peer.forms
-            if protocol in asked.protocols and (batching.max_batch == 1 or protocol in peer.batched)
-        ]
-        if not protocols or ("on" if batching.max_batch > 1 else "off") not in asked.batching:
-            continue
-        try:
-            with running(peer, python, ready.model, batching) as server:
-                yield from _protocols(ready, peer, protocols, batching, server, asked, failures)
-        except StartError as error:
-            failures.append(Failure(server=peer.name, what="starting", reason=str(error)))
-
-
-def _protocols(  # noqa: PLR0913 - one for each part of a cell
-    ready: Bench, peer: Peer, protocols: Sequence[Protocol], batching: Batching, server, asked, failures
-) -> Iterator[Row]:
-    for protocol in protocols:
-        for load in QUICK_LOADS if asked.quick else LOADS:
-            try:
-                yield ready.measure(peer, server, protocol, batching, load)
-            except (NoAnswerError, WrongAnswerError, KeyError, ValueError) as error:
-                failures.append(Failure(server=peer.name, what=protocol, reason=f"{type(error).__name__}: {error}"))
-                break
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.peers", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--servers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME", help=", ".join(PEERS))
-    parser.add_argument("--protocols", nargs="+", choices=("binary", "json", "grpc"), default=["binary", "json", "grpc"])
-    parser.add_argument("--models", nargs="+", type=float, default=TARGETS_MS, metavar="MS", help="engine time of a model")
-    parser.add_argument("--batching", nargs="+", choices=("off", "on"), default=["off", "on"])
+    parser.add_argument(
+        "--servers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME", help=f"any of: {', '.join(PEERS)}"
+    )
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
+    parser.add_argument("--models", nargs="+", type=float, default=TARGETS_MS, metavar="MS", help="engine time of each")
+    parser.add_argument("--batching", nargs="+", choices=BATCHING, default=list(BATCHING))
     parser.add_argument("--quick", action="store_true", help="8 clients only, fewer and shorter rounds")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of the environments")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")

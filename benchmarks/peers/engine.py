@@ -1,10 +1,11 @@
 """The bare engine loop: what one core gives with nothing around the model. A program: orders in, figures out, by line.
 
-    python -m benchmarks.peers.engine MODEL
+python -m benchmarks.peers.engine MODEL
 """
 
 import sys
 import time
+from typing import Any
 
 import msgspec
 
@@ -33,8 +34,8 @@ def main(path: str) -> None:
         sys.stdout.flush()
 
 
-def _loop(session: object, order: Order) -> Figures:
-    run = session.run  # type: ignore[attr-defined]
+def _loop(session: Any, order: Order) -> Figures:
+    run = session.run
     feed = {INPUT: example(order.batch)}
     run(None, feed)
     items, cpu, started = 0, time.process_time(), time.perf_counter()

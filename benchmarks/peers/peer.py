@@ -17,8 +17,8 @@ ENGINE = (f"onnxruntime=={version('onnxruntime')}", "numpy")
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
     """A server. ``programs/NAME_server.py`` serves a model with it, as `programs.engine` says.
 
-    ``packages`` are what pip installs, pinned; none for ourselves. ``forms`` are the protocols that it speaks; binary is
-    the cheapest way that its users have to send bytes. ``batched`` are those over which it batches across requests.
+    ``packages`` are what pip installs, pinned; none for ourselves. ``forms`` are the protocols that it speaks; binary
+    is the cheapest way that its users have to send bytes. ``batched`` are those over which it batches across requests.
     """
 
     name: str

@@ -28,6 +28,10 @@ class Load(msgspec.Struct, frozen=True):
     clients: int = 0
     share: float = 0.0
 
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"{self.clients} clients" if self.clients else f"open loop at {self.share:g} of bare"
+
 
 class Length(msgspec.Struct, frozen=True):
     """How long to measure: rounds of a slice of the bare loop and a slice of load, in seconds."""
@@ -44,6 +48,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     protocol: str
     batching: bool
+    load: str
     clients: int
     offered_rps: float | None
     rps: float
@@ -113,7 +118,7 @@ class Bench:
         self.model = model
         self.length = length
         self._input = example()
-        self._expected = open_session(model.path).run(None, {INPUT: self._input})[0]  # type: ignore[attr-defined]
+        self._expected = open_session(model.path).run(None, {INPUT: self._input})[0]
         self._engine = Program("benchmarks.peers.engine", model.path)
         self._generator = Program("benchmarks.peers.generator")
 
@@ -145,6 +150,7 @@ class Bench:
             model=self.model.name,
             protocol=protocol,
             batching=batching.max_batch > 1,
+            load=str(load),
             clients=load.clients,
             offered_rps=rate or None,
             rps=statistics.median(each.count / each.seconds for each in loads),

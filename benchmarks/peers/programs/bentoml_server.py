@@ -4,7 +4,7 @@ from pathlib import Path
 
 import bentoml
 import numpy as np
-from engine import MAX_BATCH, PORT, WAIT_MS, Engine, item
+from engine import MAX_BATCH, Engine, item
 
 batching = {"batchable": True, "max_batch_size": MAX_BATCH, "max_latency_ms": 60000} if MAX_BATCH > 1 else {}
 
@@ -14,7 +14,7 @@ class Net:
     def __init__(self):
         self.engine = Engine()
 
-    @bentoml.api(route="/raw", **({} if MAX_BATCH > 1 else {}))
+    @bentoml.api(route="/raw")
     def raw(self, data: Path) -> bytes:
         return self.engine(item(data.read_bytes())[np.newaxis])[0].tobytes()
 

@@ -9,8 +9,10 @@ import structlog
 from engine import MAX_BATCH, MODEL, PORT, SHAPE, THREADS
 
 from heterosis.devices import local_fleet
-from heterosis.profiling.meters import UtilisationMeter
 from heterosis.pipeline import load_pipeline
+from heterosis.profiling.meters import UtilisationMeter
+from heterosis.serving.models import Servable
+from heterosis.serving.repository import FixedSource
 from heterosis.serving.server import Options, run, serve
 from heterosis.testing import make_plan, make_variant
 
@@ -24,14 +26,10 @@ if __name__ == "__main__":
         {"net": MODEL_MS}, slots=THREADS, max_batch=MAX_BATCH, slo_ms=2000, variants={"net": variant}, pipeline="net"
     )
     meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
-    example = np.ones((1, *SHAPE), np.float32)
-    run(
-        serve(
-            load_pipeline(PIPELINE),
-            PIPELINE,
-            plan,
-            meter,
-            warm_up=lambda _: [[(example,)]],
-            options=Options(port=PORT),
-        )
+    servable = Servable(
+        pipeline=load_pipeline(PIPELINE),
+        target=PIPELINE,
+        plan=plan,
+        warm_up=lambda *_: [[(np.ones((1, *SHAPE), np.float32),)]],
     )
+    run(serve(FixedSource(servable), meter, options=Options(port=PORT)))
