@@ -6,6 +6,7 @@ import msgspec
 
 from heterosis.planning.placement import Goal, solve
 from heterosis.planning.problem import TOLERANCE, Limits, Problem
+from heterosis.planning.solution import Solution
 from heterosis.terms.errors import UsageError
 
 CLOSE = 0.005
@@ -35,18 +36,24 @@ class InfeasibleError(UsageError):
 
 
 def highest_rate(problem: Problem, limits: Limits) -> float | None:
-    """Return the highest rate (requests per second) that is possible, all else kept; None where no rate is.
+    """Return the highest rate (requests per second) that is possible, all else kept; None where no rate is."""
+    found = busiest(problem, limits)
+    return None if found is None else found[0]
+
+
+def busiest(problem: Problem, limits: Limits) -> tuple[float, Solution] | None:
+    """Return the highest rate that is possible, and what serves it.
 
     For each utilisation of the grid, the wait is known; the rate is then limited by the busiest slot alone, and highest
     where that slot gives least time to a request.
     """
     limits = msgspec.structs.replace(limits, rate_rps=0.0)
     grid = problem.grid
-    best = 0.0
+    best: tuple[float, Solution] | None = None
     least_ms = 0.0
     # Who plans for less utilisation waits less, and can choose options that load the slots less.
     for cell in (0, *range(len(grid) - 1, 0, -1)):
-        if least_ms and 1e3 * grid[cell][0] / least_ms <= best:
+        if best and least_ms and 1e3 * grid[cell][0] / least_ms <= best[0]:
             break
         solution = solve(problem, limits, Goal.LOAD, cell=cell, gap=CLOSE)
         if solution is None and cell == 0:
@@ -54,9 +61,10 @@ def highest_rate(problem: Problem, limits: Limits) -> float | None:
         if solution is not None:
             least_ms = least_ms or solution.load_ms
             if not least_ms:
-                return math.inf
-            best = max(best, 1e3 * grid[cell][0] / solution.load_ms)
-    return best * (1 - TOLERANCE)
+                return math.inf, solution
+            rate = 1e3 * grid[cell][0] / solution.load_ms * (1 - TOLERANCE)
+            best = max(best or (rate, solution), (rate, solution), key=lambda each: each[0])
+    return best
 
 
 def lowest_latency_ms(problem: Problem, limits: Limits) -> float | None:

@@ -37,7 +37,7 @@ def plan(
     it misses the SLO, the latency budget is tightened, and the plan made anew. Raise InfeasibleError where there is no
     such plan, saying what is possible instead.
     """
-    planner = _Planner(snapshot, judge, verify, policy)
+    planner = Planner(snapshot, judge, verify, policy)
     return planner.explained(*planner.verified())
 
 
@@ -46,16 +46,11 @@ def max_rate(snapshot: Snapshot) -> float:
 
     Raise InfeasibleError where no rate can.
     """
-    problem, limits = Problem.of(snapshot).undominated(), _limits(snapshot)
+    problem, limits = Problem.of(snapshot).undominated(), Limits.of(snapshot)
     rate = highest_rate(problem, limits)
     if rate is None:
         raise infeasible(problem, msgspec.structs.replace(limits, rate_rps=0.0), _asked(snapshot, "any rate"))
     return rate
-
-
-def _limits(snapshot: Snapshot) -> Limits:
-    slo = snapshot.slo
-    return Limits(latency_ms=slo.latency_ms, rate_rps=snapshot.rate_rps, min_accuracy=slo.min_accuracy)
 
 
 def _asked(snapshot: Snapshot, rate: str) -> str:
@@ -76,13 +71,16 @@ def _excess(verdict: Verdict, slo: Slo) -> float:
     return min(max(by_share, by_latency, 1 / (1 - LEAST_STEP)), MOST_EXCESS)
 
 
-class _Planner:
+class Planner:
+    """One plan in the making; ``limits`` are those that its last solution keeps."""
+
     def __init__(self, snapshot: Snapshot, judge: Judge | None, verify: Verify | None, policy: str) -> None:
+        """Work the snapshot out."""
         self.snapshot, self.judge, self.verify, self.policy = snapshot, judge, verify, policy
         self.asked = _asked(snapshot, f"{snapshot.rate_rps:g} requests/s")
         self.whole = Problem.of(snapshot)
         self.problem = self.whole.undominated()
-        self.limits = _limits(snapshot)
+        self.limits = Limits.of(snapshot)
         self.measured: dict[Combination, float] = {}
         self.history: list[str] = []
 

@@ -33,6 +33,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     forbidden: tuple[Combination, ...] = ()
     """Combinations of variants that were measured and found wanting."""
 
+    @staticmethod
+    def of(snapshot: Snapshot) -> "Limits":
+        """Return what a snapshot asks for."""
+        slo = snapshot.slo
+        return Limits(latency_ms=slo.latency_ms, rate_rps=snapshot.rate_rps, min_accuracy=slo.min_accuracy)
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -14,8 +14,8 @@ from typing import Self
 
 import msgspec
 
-from heterosis.profiling.probe import BOOTSTRAP, Answer, Broken, Job, Measure, Measured
-from heterosis.profiling.sampling import Measurement
+from heterosis.profiling.probe import BOOTSTRAP, Answer, Broken, Job, Loaded, Measure, Measured
+from heterosis.profiling.sampling import Measurement, Start
 from heterosis.terms import Variant
 from heterosis.terms.errors import HeterosisError
 
@@ -33,7 +33,7 @@ class Bench:
     """One configuration, ready to be measured; a context manager that ends its process."""
 
     def __init__(self, pipeline: str, variant: Variant, threads: int, cores: Sequence[int], inputs: str) -> None:
-        """Start a process on these cores and wait until it has loaded the variant."""
+        """Start a process on these cores and wait until it has loaded the variant, and answered once."""
         answers, theirs = os.pipe()
         self._answers = answers
         self._received = b""
@@ -58,7 +58,9 @@ class Bench:
             answers=theirs,
         )
         try:
-            self._ask(job, PATIENCE_S)
+            answer = self._ask(job, PATIENCE_S)
+            assert isinstance(answer, Loaded)  # noqa: S101 - the only answer to that
+            self.start: Start = answer.start
         except BaseException:
             self.close()
             raise

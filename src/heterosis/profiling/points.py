@@ -6,12 +6,12 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+import numpy as np
 
 from heterosis.profiling.bench import Bench
 from heterosis.profiling.records import Record, Records
 from heterosis.profiling.sampling import Measurement
-from heterosis.profiling.settings import Budget
-from heterosis.terms import UNKNOWN, Configuration, Device, Energy, OperatingPoint, Quality, Variant
+from heterosis.terms import UNKNOWN, ColdStart, Configuration, Device, Energy, OperatingPoint, Quality
 
 
 class Points:
@@ -21,43 +21,48 @@ class Points:
     """
 
     def __init__(
-        self, record: Record, records: Records, start: Callable[[], Bench], variant: Variant, device: Device, mode: str
+        self, configuration: Configuration, record: Record, records: Records, start: Callable[[], Bench], device: Device
     ) -> None:
         """Take what the record has; ``start`` makes the process for the rest."""
-        self.variant = variant
+        self.configuration = configuration
         self.record = record
         self._records = records
         self._start = start
         self._device = device
-        self._mode = mode
         self._bench: Bench | None = None
         self._stack = ExitStack()
 
-    def knows(self, batch: int) -> bool:
-        """Whether a point needs no measuring."""
-        return self.record.at(batch) is not None
+    def known(self) -> list[OperatingPoint]:
+        """Return what needs no measuring, by batch size."""
+        return [self._operating_point(each) for each in self.record.measurements]
 
-    def out_of_time(self, batch: int, budget: Budget) -> str | None:
-        """Say so where there is no time to measure a point, now or in an earlier run with no smaller a budget."""
-        if self.knows(batch):
-            return None
-        if budget.over and self.record.cut_at_s < budget.seconds:
-            self.record = msgspec.structs.replace(self.record, cut_at_s=budget.seconds)
-            self._records.save(self.record)
-        if self.record.cut_at_s < budget.seconds:
-            return None
-        return f"its share of the time budget of {self.record.cut_at_s:g} s was over"
+    def measure(self, batch: int, seconds: float) -> OperatingPoint:
+        """Measure a point for about so many seconds. Raise ProbeError where that fails."""
+        if self._bench is None:
+            self._bench = self._stack.enter_context(self._start())
+            self.record = self.record.begun(self._bench.start)
+        measured = self._bench.measure(batch, seconds)
+        self.record = self.record.plus(measured)
+        self._records.save(self.record)
+        return self._operating_point(measured)
 
-    def at(self, batch: int, seconds: float) -> OperatingPoint:
-        """Read a point, or measure it for about so many seconds. Raise ProbeError where that fails."""
-        found = self.record.at(batch)
-        if found is None:
-            if self._bench is None:
-                self._bench = self._stack.enter_context(self._start())
-            found = self._bench.measure(batch, seconds)
-            self.record = self.record.plus(found)
-            self._records.save(self.record)
-        return self._operating_point(found)
+    def cold_start(self) -> ColdStart | None:
+        """Return the mean of the starts on record; None where there is none."""
+        starts = self.record.starts
+        if not starts:
+            return None
+        figures = np.mean([(each.start_ms, each.load_ms, each.first_ms, each.cpu_ms) for each in starts], axis=0)
+        start_ms, load_ms, first_ms, cpu_ms = figures.tolist()
+        return ColdStart(
+            configuration=self.configuration,
+            start_ms=start_ms,
+            load_ms=load_ms,
+            first_ms=first_ms,
+            cpu_ms=cpu_ms,
+            energy=self._energy(cpu_ms),
+            memory_bytes=max(each.memory_bytes for each in starts),
+            starts=len(starts),
+        )
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -68,15 +73,12 @@ class Points:
     ) -> None:
         """End the process."""
         self._stack.close()
+        self._bench = None
 
     def _operating_point(self, measured: Measurement) -> OperatingPoint:
-        power_w = self._device.dynamic_power_w(self._mode)
-        energy = UNKNOWN if power_w is None else Energy(measured.cpu_ms / 1e3 * power_w, Quality.MODELLED)
-        configuration = Configuration(
-            stage=self.variant.stage,
-            variant=self.variant.name,
-            device_type=self._device.type.name,
-            power_mode=self._mode,
-            threads=self.record.subject.threads,
-        )
-        return OperatingPoint(configuration=configuration, dynamic_energy=energy, **msgspec.structs.asdict(measured))
+        figures = msgspec.structs.asdict(measured)
+        return OperatingPoint(configuration=self.configuration, dynamic_energy=self._energy(measured.cpu_ms), **figures)
+
+    def _energy(self, cpu_ms: float) -> Energy:
+        power_w = self._device.dynamic_power_w(self.configuration.power_mode)
+        return UNKNOWN if power_w is None else Energy(cpu_ms / 1e3 * power_w, Quality.MODELLED)

@@ -13,7 +13,7 @@ import msgspec
 
 from heterosis.pipeline import load_pipeline
 from heterosis.profiling.inputs import load_inputs
-from heterosis.profiling.sampling import Measurement, measure
+from heterosis.profiling.sampling import Measurement, Start, draw, measure, memory_bytes, run_checked
 from heterosis.terms import Variant
 from heterosis.variants.loading import open_runner
 
@@ -44,9 +44,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The session is open; ``load_ms`` counts from the start of the process."""
+    """The session is open, and has answered once."""
 
-    load_ms: float
+    start: Start
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -66,17 +66,30 @@ Answer = Loaded | Measured | Broken
 
 def main() -> None:
     """Load what the job says, and measure what is asked for."""
+    begun = time.monotonic()
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     try:
+        asked = time.monotonic()
         pipeline = load_pipeline(job.pipeline)
         stage = next(stage for stage in pipeline.stages if stage.name == job.stage)
         runner = open_runner(stage, job.variant, job.threads)
-        load_ms = (time.monotonic() - job.started) * 1e3
-        _answer(job, Loaded(load_ms=load_ms))
+        loaded = time.monotonic()
         calls = load_inputs(job.inputs)
+        first = next(draw(calls, 1))
+        before = time.monotonic()
+        run_checked(runner, first)
+        start = Start(
+            start_ms=(begun - job.started) * 1e3,
+            load_ms=(loaded - asked) * 1e3,
+            first_ms=(time.monotonic() - before) * 1e3,
+            cpu_ms=time.process_time() * 1e3,
+            memory_bytes=memory_bytes("VmRSS"),
+        )
+        _answer(job, Loaded(start=start))
         for line in sys.stdin.buffer:
             wanted = msgspec.json.decode(line, type=Measure)
-            _answer(job, Measured(measurement=measure(runner, calls, wanted.batch, wanted.seconds, load_ms)))
+            took_ms = start.start_ms + start.load_ms
+            _answer(job, Measured(measurement=measure(runner, calls, wanted.batch, wanted.seconds, took_ms)))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why this configuration is left out
         _answer(job, Broken(reason=f"{type(error).__name__}: {error}"))
         sys.exit(1)

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from heterosis.devices import describe, usable_cores
-from heterosis.pipeline import Stage, load_pipeline
+from heterosis.pipeline import FUNCTION, Stage, load_pipeline
 from heterosis.profiling.bench import Bench
-from heterosis.profiling.inputs import save_inputs
+from heterosis.profiling.inputs import InputsFile, save_inputs
 from heterosis.profiling.points import Points
-from heterosis.profiling.records import Record, Records, Subject, digest_of_code, now, versions_for
+from heterosis.profiling.records import Records, Subject, digest_of_code, now, versions_for
+from heterosis.profiling.search import Decide, Field, Open, Search
 from heterosis.profiling.settings import Budget, Progress, Settings
-from heterosis.profiling.stages import Open, StageProfiler, threads_of
-from heterosis.terms import Device, Exclusion, OperatingPoint, Profile, Variant, VariantSet
+from heterosis.terms import Configuration, Device, Exclusion, Profile, Provenance, Variant, VariantSet
 from heterosis.terms.errors import UsageError
 
 MODE = "default"
@@ -21,7 +21,7 @@ MODE = "default"
 Inputs = Mapping[str, Sequence[tuple[Any, ...]]]
 
 
-def profile(
+def profile(  # noqa: PLR0913 - what is measured, where it is kept, how, and who is told
     target: str,
     variants: VariantSet,
     inputs: Inputs,
@@ -29,96 +29,137 @@ def profile(
     *,
     store: Path,
     settings: Settings | None = None,
+    decide: Sequence[Decide] | None = None,
     progress: Callable[[Progress], object] = lambda _: None,
 ) -> Profile:
     """Measure the variants of the pipeline in ``target`` on traced inputs: by stage, the arguments of each call.
 
-    What the store already knows is not measured again, and each point is stored as soon as it is measured. What was
-    not measured, or not to the end, stands in the profile's ``excluded`` with the reason. Raise UsageError where a
-    stage has no variant, StageError where none of a stage's variants can be measured.
+    With ``decide``, a coarse grid is measured, and then what could change one of the plans that are decided on; without,
+    the whole grid. What the store already knows is not measured again, and each point is stored as soon as it is
+    measured. What was not measured stands in the profile's ``excluded`` with the reason. Raise UsageError where a stage
+    has no variant, StageError where none of a stage's variants can be measured.
     """
     settings = settings or Settings()
     pipeline = load_pipeline(target)
-    threads = sorted(settings.threads or {1, device.slots}, key=lambda number: number or math.inf)  # 0 is all there are
-    batches = tuple(sorted({1, *settings.batches}))
-    called = [variant for variant in variants.variants if inputs.get(variant.stage)]
-    budget = Budget(settings.budget_s, sum(len(threads_of(variant, threads)) for variant in called), len(batches))
     source = _Source(target, device, store, settings.most_waiting)
-    points: list[OperatingPoint] = []
-    excluded: list[Exclusion] = []
+    fields, excluded = [], []
     for stage in pipeline.stages:
         candidates = variants.of(stage.name)
-        calls = inputs.get(stage.name)
         if not candidates:
             raise UsageError(f"stage {stage.name!r} has no variant to profile; build its variants first")
-        if not calls:
+        if inputs.get(stage.name):
+            source.add(stage, inputs[stage.name])
+            fields.append(_field(stage.name, candidates, device, settings))
+        else:
             reason = "no sample calls this stage, so there is nothing to measure it with"
             excluded.append(Exclusion(stage=stage.name, name="every variant", reason=reason))
-            continue
-        profiler = StageProfiler(
-            candidates,
-            source.opener(stage, calls),
-            budget,
-            progress,
-            batches=batches,
-            threads=threads,
-            cap_ms=settings.cap_ms if settings.cap_ms is not None else pipeline.slo.latency_ms,
-            most_calls=settings.most_calls.get(stage.name),
-        )
-        profiler.run()
-        points += profiler.points
-        excluded += profiler.excluded
+    cap_ms = settings.cap_ms if settings.cap_ms is not None else pipeline.slo.latency_ms
+    search = Search(fields, source.opener(variants), Budget(settings.budget_s), progress, cap_ms)
+    if decide is None:
+        search.all()
+    else:
+        search.coarse()
+        for each in decide:
+            search.refine(each)
+    order = {place: number for number, place in enumerate(place for field in fields for place in field.places)}
+    points = [search.known[place] for place in sorted(search.known.keys() & order.keys(), key=order.__getitem__)]
+    origin = source.origin(variants)
     return Profile(
         pipeline=pipeline.name,
-        machine=source.machine,
-        measured_at=max((points.record.measured_at for points in source.opened), default=now()),
-        versions={
-            name: version for points in source.opened for name, version in points.record.subject.versions.items()
-        },
+        machine=origin.machine,
+        measured_at=origin.measured_at,
+        versions=origin.versions,
         points=tuple(points),
-        excluded=tuple(excluded),
+        excluded=(*excluded, *search.excluded),
+        cold_starts=tuple(search.cold_starts.values()),
+        origins=(origin,),
     )
+
+
+def _field(stage: str, variants: Sequence[Variant], device: Device, settings: Settings) -> Field:
+    """The grid of one stage on a device, in each of its power modes that can be set."""
+    threads = sorted(settings.threads or {1, device.slots}, key=lambda number: number or math.inf)  # 0 is all there are
+    most = settings.most_calls.get(stage, math.inf)
+    batches = sorted({1, *settings.batches})
+    largest = next((batch for batch in batches if batch >= most), batches[-1])
+    return Field(
+        stage=stage,
+        configurations={
+            variant: [
+                Configuration(
+                    stage=stage, variant=variant.name, device_type=device.type.name, power_mode=MODE, threads=number
+                )
+                for number in threads_of(variant, threads)
+            ]
+            for variant in variants
+        },
+        batches=[batch for batch in batches if batch <= largest],
+    )
+
+
+def threads_of(variant: Variant, threads: Sequence[int]) -> Sequence[int]:
+    """Numbers of threads to measure a variant with; a stage without a model has no engine to give them to."""
+    return (1,) if variant.engine == FUNCTION else threads
 
 
 class _Source:
     """Where points come from: the store, and processes on this machine's cores."""
 
     def __init__(self, target: str, device: Device, store: Path, most_waiting: float) -> None:
-        self.machine = describe()
-        self.opened: list[Points] = []
+        self._machine = describe()
         self._target = target
         self._device = device
         self._store = store
         self._records = Records(store, most_waiting)
         self._cores = usable_cores()
+        self._inputs: dict[str, InputsFile] = {}
+        self._code: dict[str, str] = {}
+        self._opened: list[Points] = []
 
-    def opener(self, stage: Stage, calls: Sequence[tuple[Any, ...]]) -> Open:
-        """Write a stage's inputs; return what opens the points of its variants."""
-        inputs = save_inputs(self._store / "inputs", stage.name, calls)
-        code = digest_of_code(stage.folder)
+    def add(self, stage: Stage, calls: Sequence[tuple[Any, ...]]) -> None:
+        """Write a stage's inputs."""
+        self._inputs[stage.name] = save_inputs(self._store / "inputs", stage.name, calls)
+        self._code[stage.name] = digest_of_code(stage.folder)
 
-        def open_points(variant: Variant, threads: int) -> Points:
+    def opener(self, variants: VariantSet) -> Open:
+        """Return what opens the points of configurations of these variants."""
+        named = {(variant.stage, variant.name): variant for variant in variants.variants}
+
+        def open_points(configuration: Configuration) -> Points:
+            stage, threads = configuration.stage, configuration.threads
+            variant = named[stage, configuration.variant]
             subject = Subject(
-                stage=stage.name,
+                stage=stage,
                 variant=variant.name,
                 digest=variant.digest,
                 threads=threads,
-                machine=self.machine,
+                device=configuration.device_type,
+                power_mode=configuration.power_mode,
+                machine=self._machine,
                 versions=versions_for(variant),
-                inputs=inputs.digest,
-                code=code,
+                inputs=self._inputs[stage].digest,
+                code=self._code[stage],
             )
             cores = self._cores[:threads] if threads else self._cores
-            record: Record = self._records.load(subject)
             points = Points(
-                record,
+                configuration,
+                self._records.load(subject),
                 self._records,
-                lambda: Bench(self._target, variant, threads, cores, inputs.path),
-                variant,
+                lambda: Bench(self._target, variant, threads, cores, self._inputs[stage].path),
                 self._device,
-                MODE,
             )
-            self.opened.append(points)
+            self._opened.append(points)
             return points
 
         return open_points
+
+    def origin(self, variants: VariantSet) -> Provenance:
+        """Say what the points hold for."""
+        measured = [points.record for points in self._opened if points.record.measurements]
+        return Provenance(
+            machine=self._machine,
+            measured_at=max((record.measured_at for record in measured), default=now()),
+            device_types=(self._device.type.name,),
+            versions={name: version for record in measured for name, version in record.subject.versions.items()},
+            digests={f"{each.stage}/{each.name}": each.digest for each in variants.variants},
+        )

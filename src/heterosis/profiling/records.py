@@ -13,11 +13,14 @@ from pathlib import Path
 import msgspec
 
 from heterosis.profiling.files import write_atomically
-from heterosis.profiling.sampling import Measurement
-from heterosis.terms import Variant
+from heterosis.profiling.sampling import Measurement, Start
+from heterosis.terms import DEFAULT_MODE, Variant
 
-FORMAT = 3
+FORMAT = 4
 """Raise it when records or the way of measuring change, so that older ones are not taken for newer ones."""
+
+
+STARTS_KEPT = 5
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +30,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     digest: str
     threads: int
+    device: str = "cpu"
+    power_mode: str = DEFAULT_MODE
     machine: str
     versions: dict[str, str]
     inputs: str
@@ -40,16 +45,13 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything measured of one configuration.
-
-    ``cut_at_s`` is the largest time budget that was over before everything was measured, so that only a larger one
-    measures on.
-    """
+    """Everything measured of one configuration."""
 
     subject: Subject
     measured_at: str
     measurements: tuple[Measurement, ...] = ()
-    cut_at_s: float = 0.0
+    starts: tuple[Start, ...] = ()
+    """Of the processes that measured, the last few."""
 
     def at(self, batch: int) -> Measurement | None:
         """The measurement at a batch size, if there is one."""
@@ -59,6 +61,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """Add a measurement made now."""
         measurements = sorted((*self.measurements, measurement), key=lambda each: each.batch)
         return msgspec.structs.replace(self, measurements=tuple(measurements), measured_at=now())
+
+    def begun(self, start: Start) -> "Record":
+        """Add how a process that measures began."""
+        return msgspec.structs.replace(self, starts=(*self.starts, start)[-STARTS_KEPT:])
 
 
 class Records:
@@ -79,7 +85,7 @@ class Records:
             return Record(subject=subject, measured_at=now())
         quiet = tuple(each for each in record.measurements if each.waiting_ratio <= self._most_waiting)
         if len(quiet) < len(record.measurements):
-            return msgspec.structs.replace(record, measurements=quiet, cut_at_s=0.0)
+            return msgspec.structs.replace(record, measurements=quiet)
         return record
 
     def save(self, record: Record) -> None:

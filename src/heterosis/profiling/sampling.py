@@ -1,6 +1,8 @@
 """Measures one configuration at one batch size, in the process that runs it."""
 
+import contextlib
 import itertools
+import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,6 +30,16 @@ FEWEST_BATCHES = 64
 SEED = 1
 
 
+class Start(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process began; the fields are those of `ColdStart`."""
+
+    start_ms: float
+    load_ms: float
+    first_ms: float
+    cpu_ms: float
+    memory_bytes: int
+
+
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """What was measured at a batch size; the fields are those of `OperatingPoint`."""
 
@@ -48,29 +60,34 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
 
     Every configuration gets the same batches, see `draw`, as many as there is time for. All of them run once before, to
     warm up, for at most as long again: an engine that prepares for each new shape shall have met those that count.
-    Raise StageError where a call fails.
+    What a batch waited for its cores, because other processes had them, is no part of its latency. Raise StageError
+    where a call fails.
     """
     warm, warm_up_ms = _warm_up(runner, itertools.islice(draw(calls, batch), -(-len(calls) // batch)), seconds)
-    durations, cpu_seconds = [], 0.0
+    durations, cpu_seconds, waited_s = [], 0.0, 0.0
+    cores = len(os.sched_getaffinity(0))
     batches = itertools.cycle(warm)
     check_at = max(WANTED_SAMPLES, len(warm))
-    waited_before, begins = waited_seconds(), time.perf_counter()
+    begins = time.perf_counter()
     ends = begins + seconds
     for count in itertools.count(1):
         chosen = next(batches)
-        cpu_before, before = time.process_time(), time.perf_counter()
-        results = runner.run(chosen)
+        waits_before, cpu_before, before = waits(), time.process_time(), time.perf_counter()
+        run_checked(runner, chosen)
         after = time.perf_counter()
-        cpu_seconds += time.process_time() - cpu_before
-        durations.append((after - before) * 1e3)
-        _check(results)
+        cpu_s = time.process_time() - cpu_before
+        cpu_seconds += cpu_s
+        # The threads of a batch work side by side: it is as late as the one that waited longest.
+        waited = max((now - waits_before.get(thread, 0.0) for thread, now in waits().items()), default=0.0)
+        waited_s += waited
+        durations.append(max(after - before - waited, cpu_s / cores) * 1e3)
         if (after >= ends and count >= FEWEST_SAMPLES) or count >= MOST_SAMPLES:
             break
         if count >= check_at:
             if interval_ratio(sorted(durations)) <= TARGET_RATIO:
                 break
             check_at = round(count * 1.2)
-    waiting_ratio = (waited_seconds() - waited_before) / (time.perf_counter() - begins)
+    waiting_ratio = waited_s / (time.perf_counter() - begins)
     summary = summarise(durations)
     return Measurement(
         batch=batch,
@@ -78,7 +95,7 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
         cpu_ms=cpu_seconds / len(durations) * 1e3,
         load_ms=load_ms,
         warm_up_ms=warm_up_ms,
-        memory_bytes=peak_memory_bytes(),
+        memory_bytes=memory_bytes("VmHWM"),
         samples=summary.samples,
         outliers=summary.outliers,
         interval_ratio=summary.interval_ratio,
@@ -105,23 +122,34 @@ def draw(calls: Sequence[Args], batch: int) -> Iterator[list[Args]]:
         yield [calls[position] for position in by_size[place]]
 
 
-def waited_seconds() -> float:
-    """Return how long this thread has been ready to run while its core was taken; 0 where Linux keeps no count."""
-    try:
-        return int(Path("/proc/thread-self/schedstat").read_text(encoding="ascii").split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
+def waits() -> dict[str, float]:
+    """Return for each thread how long it has been ready to run while its core was taken, in seconds.
+
+    Nothing where Linux keeps no count.
+    """
+    found = {}
+    for task in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            found[task.parent.name] = int(task.read_text(encoding="ascii").split()[1]) / 1e9
+    return found
 
 
-def peak_memory_bytes() -> int:
-    """Return the largest resident memory of this process so far.
+def memory_bytes(figure: str) -> int:
+    """Return what this process has in memory (``VmRSS``), or has had at most so far (``VmHWM``).
 
     Read from /proc, since getrusage() counts what the parent had in memory when it started this process.
     """
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{figure}:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def run_checked(runner: StageRunner, chosen: Sequence[Args]) -> None:
+    """Run a batch. Raise StageError where one of its calls fails."""
+    for result in runner.run(chosen):
+        if isinstance(result, StageError):
+            raise result
 
 
 def _mirrored(number: int, bits: int) -> int:
@@ -144,14 +172,8 @@ def _warm_up(runner: StageRunner, batches: Iterator[list[Args]], seconds: float)
     started = time.perf_counter()
     warm = []
     for chosen in batches:
-        _check(runner.run(chosen))
+        run_checked(runner, chosen)
         warm.append(chosen)
         if time.perf_counter() - started > seconds and len(warm) >= FEWEST_SAMPLES:
             break
     return warm, (time.perf_counter() - started) * 1e3
-
-
-def _check(results: Sequence[Any]) -> None:
-    for result in results:
-        if isinstance(result, StageError):
-            raise result

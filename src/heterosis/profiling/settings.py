@@ -11,10 +11,8 @@ BATCHES = (1, 2, 4, 8, 16, 32)
 
 LONGEST_POINT_S = 1.5
 SHORTEST_POINT_S = 0.15
-POINTS = 3
-"""How many batch sizes a configuration usually has, before larger ones stop paying."""
-MEASURED = 0.6
-"""Of all configurations, the share that usually is not dominated, and so measured."""
+YET_TO_COME = 30
+"""Points that are usually found worth measuring after those that are wanted now."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +22,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
       as there are cores.
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
     - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
-    - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but one
-      point of each variant is left out. A later run with a larger one goes on from there.
+    - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but the
+      coarse grid is left out. A later run with a larger one goes on from there.
     - ``most_waiting``: points in the store whose ``waiting_ratio`` is above it are measured anew. By default none are.
     """
 
@@ -53,37 +51,29 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Budget:
-    """The time that profiling should take, shared out evenly to its configurations, and the count of settled points.
+    """The time that profiling should take, and the count of points that are settled, of those known to be wanted."""
 
-    A configuration gets its part of what is left when its turn comes: what one leaves over goes to those after it.
-    """
-
-    def __init__(self, seconds: float, configurations: int, batches: int) -> None:
-        """Start now; ``batches`` are the points that each configuration could have."""
+    def __init__(self, seconds: float) -> None:
+        """Start now."""
         self.seconds = seconds
-        self.total = configurations * batches
+        self.total = 0
         self.done = 0
-        self._left = configurations
-        self._batches = batches
         self._ends = time.monotonic() + seconds
-        self._turn_ends = self._ends
 
-    def begin(self) -> None:
-        """Give the next configuration its time."""
-        now = time.monotonic()
-        self._turn_ends = now + (self._ends - now) / max(1.0, MEASURED * self._left)
-        self._left -= 1
+    def expect(self, points: int) -> None:
+        """Learn that so many more points are wanted."""
+        self.total = self.done + points
 
-    def end(self) -> None:
-        """Count all points of this configuration as settled."""
-        self.done = self.total - self._left * self._batches
+    def settle(self) -> None:
+        """Count one of them as settled."""
+        self.done += 1
 
     @property
     def over(self) -> bool:
-        """Whether the time of this configuration is up."""
-        return time.monotonic() >= self._turn_ends
+        """Whether the time is up."""
+        return time.monotonic() >= self._ends
 
     def seconds_per_point(self) -> float:
-        """How long a point of this configuration may be sampled; warming up for it may take as long again."""
-        share = (self._turn_ends - time.monotonic()) / POINTS / 2
+        """How long the next point may be sampled; warming up for it may take as long again."""
+        share = (self._ends - time.monotonic()) / (self.total - self.done + YET_TO_COME) / 2
         return min(LONGEST_POINT_S, max(SHORTEST_POINT_S, share))

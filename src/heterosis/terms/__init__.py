@@ -3,8 +3,17 @@
 from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
 from heterosis.terms.energy import UNKNOWN, Energy, Quality
 from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
-from heterosis.terms.plan import Option, PipelinePlan, Placement, Plan, Prediction, StagePlan
-from heterosis.terms.profile import DEFAULT_MODE, Configuration, Latency, OperatingPoint, Profile
+from heterosis.terms.plan import Choice, Option, PipelinePlan, Placement, Plan, Prediction, StagePlan
+from heterosis.terms.profile import (
+    DEFAULT_MODE,
+    ColdStart,
+    Configuration,
+    Interference,
+    Latency,
+    OperatingPoint,
+    Profile,
+    Provenance,
+)
 from heterosis.terms.request import DEFAULT_CLASS, Call, Request
 from heterosis.terms.slo import Slo
 from heterosis.terms.tensor import DYNAMIC, TensorSpec
@@ -16,6 +25,8 @@ __all__ = [
     "DYNAMIC",
     "UNKNOWN",
     "Call",
+    "Choice",
+    "ColdStart",
     "Configuration",
     "Device",
     "DeviceType",
@@ -23,6 +34,7 @@ __all__ = [
     "Exclusion",
     "FanOut",
     "Fleet",
+    "Interference",
     "Latency",
     "Node",
     "OperatingPoint",
@@ -34,6 +46,7 @@ __all__ = [
     "PowerMode",
     "Prediction",
     "Profile",
+    "Provenance",
     "Quality",
     "Request",
     "Slo",

@@ -83,6 +83,14 @@ class PipelinePlan(msgspec.Struct, frozen=True, kw_only=True):
     predicted: Prediction
 
 
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the best plan would be: its cost, and the operating points that it rests on."""
+
+    cost: float
+    uses: frozenset[tuple[Configuration, int]]
+    """Configurations with the measured batch sizes next to those that it would run."""
+
+
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Which instances, where, with which latency budget per stage, and why.
 

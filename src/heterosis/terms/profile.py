@@ -77,6 +77,55 @@ class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
         return self.dynamic_energy * (1 / self.batch)
 
 
+class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
+    """What it takes until a configuration has answered for the first time, in a process of its own."""
+
+    configuration: Configuration
+    start_ms: float
+    """Until the process runs, with the libraries that every worker needs."""
+    load_ms: float
+    """Until the stage's own code and its session are loaded."""
+    first_ms: float
+    """The first item, which often takes longer than those after it."""
+    cpu_ms: float
+    """CPU time of all that, over all threads."""
+    energy: Energy = UNKNOWN
+    """Energy of all that above the device's idle power."""
+    memory_bytes: int = 0
+    """Resident memory after the first item."""
+    starts: int = 1
+    """How many starts these are the means of."""
+
+    @property
+    def total_ms(self) -> float:
+        """From the wish for an instance to its first answer."""
+        return self.start_ms + self.load_ms + self.first_ms
+
+
+class Interference(msgspec.Struct, frozen=True, kw_only=True):
+    """How much longer an instance takes while another runs beside it, each on slots of its own."""
+
+    configuration: Configuration
+    beside: Configuration
+    factor: float
+    """Median time of a batch beside the other, over that alone."""
+    interval_ratio: float
+    """Half-width of the factor's 95 % interval, as a share of it."""
+
+
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """Where points come from: what they hold for, and what a change to makes them stale."""
+
+    machine: str
+    measured_at: str
+    device_types: tuple[str, ...]
+    versions: dict[str, str] = {}
+    digests: dict[str, str] = {}
+    """Of each variant, by ``stage/variant``."""
+    source: str = ""
+    """Of published figures: who published them, where."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """All operating points of a pipeline's variants on the machine named, SynergAI's "configuration dictionary"."""
 
@@ -87,3 +136,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     points: tuple[OperatingPoint, ...]
     excluded: tuple[Exclusion, ...] = ()
     """What was not measured, or not to the end, with the reason."""
+    cold_starts: tuple[ColdStart, ...] = ()
+    interference: tuple[Interference, ...] = ()
+    origins: tuple[Provenance, ...] = ()
+    """Of several machines where profiles were merged; empty where it is not known."""

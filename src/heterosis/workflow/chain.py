@@ -1,10 +1,13 @@
 """The way from a pipeline file to a plan and a server, in one place for every verb: each step makes those before it."""
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from heterosis.devices import local_fleet
 from heterosis.pipeline import Trace
@@ -13,9 +16,11 @@ from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
 from heterosis.profiling import Progress, Settings
 from heterosis.profiling import profile as make_profile
-from heterosis.terms import Fleet, Plan, Profile, Variant, VariantSet
+from heterosis.terms import Choice, Fleet, Plan, Profile, Variant, VariantSet
 from heterosis.variants import Judge, make_variants
 from heterosis.workflow.blame import load, user_code
+from heterosis.workflow.deciding import Cheapest, Points
+from heterosis.workflow.deciding import capacity as most_capable_of
 from heterosis.workflow.goals import goal
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
@@ -43,7 +48,7 @@ class Workflow:
     """One pipeline on this machine, under one SLO. What is asked for is made, or read from the store, once.
 
     ``target`` is ``FILE`` or ``FILE:NAME``; ``latency_ms`` and ``min_accuracy`` stand in for those of the pipeline's
-    own SLO, and ``budget_s`` is the time that profiling may take. Not for use inside a running event loop.
+    own SLO; ``settings`` say how to profile. Not for use inside a running event loop.
     """
 
     def __init__(
@@ -53,7 +58,7 @@ class Workflow:
         *,
         latency_ms: float | None = None,
         min_accuracy: float | None = None,
-        budget_s: float | None = None,
+        settings: Settings | None = None,
         report: Report = silent,
     ) -> None:
         """Load the pipeline; everything else waits until it is asked for."""
@@ -61,7 +66,9 @@ class Workflow:
         self.store = store
         self.pipeline = load(target)
         self.slo = goal(self.pipeline.slo, latency_ms=latency_ms, min_accuracy=min_accuracy)
-        self._budget_s = budget_s
+        self._settings = settings or Settings()
+        self._profiled_s = 0.0
+        self._judged: dict[frozenset[tuple[str, Variant]], float] = {}
         self._report = report
 
     @cached_property
@@ -88,37 +95,43 @@ class Workflow:
         """The devices of this machine."""
         return local_fleet()
 
-    @cached_property
-    def profile(self) -> Profile:
-        """Every variant, measured here."""
+    def profile(self, rates: Sequence[float] = (1.0,), *, capacity: bool = False, full: bool = False) -> Profile:
+        """The variants, measured here as far as plans for these rates depend on it; with ``full``, the whole grid.
+
+        With ``capacity``, the plan for the highest rate counts, too.
+        """
         variants, inputs = self.variants, self.trace.inputs
-        settings = Settings(cap_ms=self.slo.latency_ms)
-        if self._budget_s is not None:
-            settings = Settings(cap_ms=self.slo.latency_ms, budget_s=self._budget_s)
-        with self._report(f"Profiling {self.pipeline.name}", None) as step:
+        settings = msgspec.structs.replace(self._settings, cap_ms=self.slo.latency_ms)
+        if not full:  # one budget for all that is asked of one workflow
+            settings = msgspec.structs.replace(settings, budget_s=max(0.0, settings.budget_s - self._profiled_s))
+        started = time.monotonic()
+        with self._report(f"Profiling {self.pipeline.name}", None) as step, self._judge(lambda *_, **__: None) as judge:
 
             def tell(now: Progress) -> None:
                 text = f"{now.stage} {now.variant}, threads {now.threads or 'all'}, batch {now.batch}"
                 step(text, done=now.done, total=now.total)
 
-            return make_profile(
+            found = make_profile(
                 self.target,
                 variants,
                 inputs,
                 self.fleet.devices[0],
                 store=self.store,
                 settings=settings,
+                decide=None if full else self._decide(rates, judge, capacity=capacity),
                 progress=tell,
             )
+        self._profiled_s += time.monotonic() - started
+        return found
 
-    def snapshot(self, rate_rps: float) -> Snapshot:
-        """All that a plan for this rate depends on."""
+    def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
+        """All that a plan for this rate depends on, measured as far as it does, or with a profile that is given."""
         return Snapshot(
             graph=self.trace.graph,
             slo=self.slo,
             rate_rps=rate_rps,
             variants=self.variants,
-            profile=self.profile,
+            profile=profile or self.profile([rate_rps]),
             fleet=self.fleet,
         )
 
@@ -133,15 +146,30 @@ class Workflow:
 
     def naive_plan(self, rate_rps: float) -> Plan:
         """What one would deploy without a planner: the reference models as they come."""
-        return naive_plan(self.snapshot(rate_rps))
+        return naive_plan(self.snapshot(rate_rps, self.profile(())))
 
     def max_rate(self) -> float:
         """The highest rate, in requests per second, for which there is a plan."""
-        return max_rate(self.snapshot(1.0))
+        return max_rate(self.snapshot(1.0, self.profile((), capacity=True)))
 
     def service(self, plan: Plan) -> Service:
         """A plan, ready to be served."""
         return Service(self.pipeline, self.target, plan, self.fleet.devices[0], self.trace.inputs)
+
+    def _decide(
+        self, rates: Sequence[float], judge: PlanningJudge | None, *, capacity: bool
+    ) -> list[Callable[[Points, Points], Choice | None]]:
+        """Return what decides which points matter."""
+        none = Profile(pipeline=self.pipeline.name, machine="", measured_at="", versions={}, points=())
+
+        def snap(rate_rps: float) -> Callable[[Points], Snapshot]:
+            asked = self.snapshot(rate_rps, none)
+            return lambda points: msgspec.structs.replace(
+                asked, profile=msgspec.structs.replace(none, points=tuple(points))
+            )
+
+        plans = [Cheapest(snap(rate_rps), judge, simulated(self.trace.graph)) for rate_rps in rates]
+        return [*plans, *([most_capable_of(snap(1.0))] if capacity else [])]
 
     @contextmanager
     def _judge(self, step: Step) -> Iterator[PlanningJudge | None]:
@@ -154,8 +182,11 @@ class Workflow:
             judge = Judge(self.pipeline, references, self.store.resolve())
 
         def accuracy(chosen: Mapping[str, Variant]) -> float:
-            step("judging the variants together")
-            return judge.verdict(chosen).accuracy or 0.0  # a combination that fails is of no use
+            together = frozenset(chosen.items())
+            if together not in self._judged:
+                step("judging the variants together")
+                self._judged[together] = judge.verdict(chosen).accuracy or 0.0  # one that fails is of no use
+            return self._judged[together]
 
         try:
             yield accuracy

@@ -1,0 +1,229 @@
+"""Which points to measure: a coarse grid, and then those that could change the plan.
+
+The coarse grid is every variant once, and each stage's reference also with more threads, in a larger batch, and in
+every other place, which tells how the stage scales. After that the search is led by hope: it plans with every point
+that was not measured as good as it may be (`Predictor`), and measures what that plan uses. When such a plan uses
+nothing but what was measured, no other point can change it, unless it is better than its interval allows. That is
+optimism in the face of uncertainty, for combinatorial problems: Chen, Wang, Yuan, "Combinatorial multi-armed bandit"
+(ICML 2013); with exact measurements, the lazy search of Dellin and Srinivasa (ICAPS 2016).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from heterosis.profiling.bench import ProbeError
+from heterosis.profiling.points import Points
+from heterosis.profiling.prediction import SURE, Predictor
+from heterosis.profiling.settings import Budget, Progress
+from heterosis.terms import Choice, ColdStart, Configuration, Exclusion, OperatingPoint, Variant
+from heterosis.terms.errors import StageError
+
+Place = tuple[Configuration, int]
+"""A point of the grid: a configuration at a batch size."""
+
+Decide = Callable[[Sequence[OperatingPoint], Sequence[OperatingPoint]], Choice | None]
+"""Given the points measured so far, and the same with all others as good as they may be: what would the best plan of
+the latter use? None where even so no plan is possible."""
+
+Open = Callable[[Configuration], Points]
+"""Opens the points of a configuration."""
+
+COARSE_BATCH = 8
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """The grid of one stage. The first variant is the reference; configurations and batches are in growing order."""
+
+    stage: str
+    configurations: Mapping[Variant, Sequence[Configuration]]
+    batches: Sequence[int]
+
+    @property
+    def places(self) -> Iterator[Place]:
+        """All of the grid."""
+        for configurations in self.configurations.values():
+            for configuration in configurations:
+                yield from ((configuration, batch) for batch in self.batches)
+
+    @property
+    def coarse(self) -> Iterator[Place]:
+        """The coarse grid."""
+        firsts = [configurations[0] for configurations in self.configurations.values()]
+        reference, *others = next(iter(self.configurations.values()))
+        yield reference, 1
+        middle = [batch for batch in self.batches if 1 < batch <= COARSE_BATCH]
+        if middle:
+            yield reference, middle[-1]
+        yield from ((configuration, 1) for configuration in (*others, *firsts[1:]))
+
+
+class Search:
+    """Measures what a plan depends on; fills ``known``, and says in ``excluded`` why the rest was left."""
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        open_points: Open,
+        budget: Budget,
+        progress: Callable[[Progress], object],
+        cap_ms: float,
+    ) -> None:
+        """A batch that takes longer than ``cap_ms`` ends the search for larger ones of its configuration."""
+        self.known: dict[Place, OperatingPoint] = {}
+        self.cold_starts: dict[Configuration, ColdStart] = {}
+        self.failed: dict[Configuration, str] = {}
+        self.settled = False
+        """Whether no point that was left out can change the plan."""
+        self._fields = {field.stage: field for field in fields}
+        self._open = open_points
+        self._budget = budget
+        self._progress = progress
+        self._cap_ms = cap_ms
+        self._recorded = {
+            configuration: self._recall(configuration)
+            for field in fields
+            for configuration in dict.fromkeys(configuration for configuration, _ in field.places)
+        }
+
+    def all(self) -> None:
+        """Measure the whole grid, but for batches larger than one that takes longer than the cap."""
+        for field in self._fields.values():
+            self._measure(field.places)
+        self.settled = not self._budget.over
+        self._check_stages()
+
+    def coarse(self) -> None:
+        """Measure the coarse grid, however long that takes. Raise StageError where not one variant can be measured."""
+        self._measure([place for field in self._fields.values() for place in field.coarse], always=True)
+        self._check_stages()
+
+    def refine(self, decide: Decide) -> None:
+        """Measure what could change the plan that is decided on, as far as time allows."""
+        self.settled = False
+        while (choice := decide(list(self.known.values()), self.hopeful())) is not None:
+            wanted = [place for place in self._grid() if place in choice.uses and place not in self.known]
+            if not wanted:
+                break
+            if self._budget.over:
+                return
+            self._measure(wanted)
+        self.settled = True
+
+    def hopeful(self) -> list[OperatingPoint]:
+        """Return the grid with every point that was not measured as good as it may be."""
+        found: list[OperatingPoint] = []
+        for field in self._fields.values():
+            known = [point for (each, _), point in self.known.items() if each.stage == field.stage]
+            predictor = Predictor(known)
+            for configuration, batch in field.places:
+                point = self.known.get((configuration, batch))
+                if point is None and configuration not in self.failed:
+                    point = predictor.point(configuration, batch, -SURE)
+                    if point.latency.p50_ms > self._cap_ms:
+                        continue
+                if point is not None:
+                    found.append(point)
+        return found
+
+    @property
+    def excluded(self) -> Iterator[Exclusion]:
+        """What was not measured, by configuration, and why."""
+        for field in self._fields.values():
+            for variant, configurations in field.configurations.items():
+                for configuration in configurations:
+                    reason = self._why_not(configuration, field.batches)
+                    if reason:
+                        yield Exclusion(stage=field.stage, name=in_words(variant.name, configuration), reason=reason)
+
+    def _why_not(self, configuration: Configuration, batches: Sequence[int]) -> str | None:
+        if configuration in self.failed:
+            return f"failed: {self.failed[configuration]}"
+        missing = [batch for batch in batches if (configuration, batch) not in self.known]
+        if not missing:
+            return None
+        listed = ", ".join(map(str, missing))
+        past = [batch for batch in batches if self._past_cap(configuration, batch)]
+        if missing == past:
+            return f"batches above {batches[len(batches) - len(past) - 1]} take more than {self._cap_ms:.0f} ms"
+        if not self.settled:
+            return f"batch {listed} not measured: the time budget of {self._budget.seconds:g} s was over"
+        return f"batch {listed} not measured: at its best it would not be in the plan"
+
+    def _past_cap(self, configuration: Configuration, batch: int) -> bool:
+        """Whether a smaller batch took longer than the cap."""
+        return any(
+            each == configuration and smaller < batch and point.latency.p50_ms > self._cap_ms
+            for (each, smaller), point in self.known.items()
+        )
+
+    def _grid(self) -> Iterator[Place]:
+        for field in self._fields.values():
+            yield from field.places
+
+    def _recall(self, configuration: Configuration) -> Points:
+        points = self._open(configuration)
+        self.known |= {(configuration, point.batch): point for point in points.known()}
+        self._note(points)
+        return points
+
+    def _note(self, points: Points) -> None:
+        start = points.cold_start()
+        if start is not None:
+            self.cold_starts[points.configuration] = start
+
+    def _measure(self, places: Iterable[Place], *, always: bool = False) -> None:
+        """Measure those that are not known yet, by configuration."""
+        wanted = [place for place in places if place not in self.known]
+        self._budget.expect(len(wanted))
+        for configuration in dict.fromkeys(configuration for configuration, _ in wanted):
+            with self._recorded[configuration] as points:
+                for batch in [batch for each, batch in wanted if each == configuration]:
+                    if configuration in self.failed or self._past_cap(configuration, batch):
+                        self._budget.settle()
+                        continue
+                    if self._budget.over and not always:
+                        return
+                    self._point(points, batch)
+
+    def _point(self, points: Points, batch: int) -> None:
+        self._tell(points.configuration, batch, None)
+        try:
+            point = points.measure(batch, self._budget.seconds_per_point())
+        except ProbeError as error:
+            self.failed[points.configuration] = str(error)
+            self._budget.settle()
+            return
+        self.known[points.configuration, batch] = point
+        self._note(points)
+        self._budget.settle()
+        self._tell(points.configuration, batch, point)
+
+    def _check_stages(self) -> None:
+        for stage, field in self._fields.items():
+            if not any(configuration.stage == stage for configuration, _ in self.known):
+                reference, configurations = next(iter(field.configurations.items()))
+                raise StageError(
+                    f"stage {stage!r}: no variant can be measured; {reference.name}: {self.failed[configurations[0]]}"
+                )
+
+    def _tell(self, configuration: Configuration, batch: int, point: OperatingPoint | None) -> None:
+        self._progress(
+            Progress(
+                stage=configuration.stage,
+                variant=configuration.variant,
+                threads=configuration.threads,
+                batch=batch,
+                done=self._budget.done,
+                total=self._budget.total,
+                point=point,
+            )
+        )
+
+
+def in_words(variant: str, configuration: Configuration) -> str:
+    """Name a configuration of a stage for people."""
+    threads = configuration.threads
+    mode = configuration.power_mode
+    where = "" if mode == "default" else f", {configuration.device_type} in {mode}"
+    return f"{variant}, {threads or 'all'} thread{'' if threads == 1 else 's'}{where}"
