@@ -104,7 +104,7 @@ def test_a_failing_call_is_an_error() -> None:
 
 
 def test_a_busy_machine_shows() -> None:
-    """Where another process takes turns on the same core, about half of the time is spent waiting for it."""
+    """Where another process takes turns on the same core, much time is spent waiting for it, which is no latency."""
     core = min(os.sched_getaffinity(0))
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
@@ -116,7 +116,7 @@ def test_a_busy_machine_shows() -> None:
         rival.wait()
         os.sched_setaffinity(0, allowed)
     assert 0.25 < found.waiting_ratio < 0.9
-    assert found.latency.mean_ms > 1.3 * found.cpu_ms
+    assert found.cpu_ms == pytest.approx(found.latency.mean_ms, rel=0.15)
 
 
 def test_first_times_are_not_measured() -> None:

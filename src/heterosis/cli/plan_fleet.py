@@ -118,7 +118,7 @@ def task_maker(options: FleetOptions) -> MakeTask:
                 slo=workflow.slo,
                 rate_rps=1.0,
                 variants=workflow.variants,
-                profile=workflow.profile,
+                profile=workflow.profile(capacity=True),
             )
         return lambda asked: task(asked, msgspec.structs.replace(own, rate_rps=asked.rate_rps))
     known = open_pipeline(options.target)

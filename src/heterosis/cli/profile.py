@@ -1,32 +1,97 @@
 """`heterosis profile`: what every configuration costs on this machine."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from heterosis.cli.console import output, print_json
-from heterosis.cli.options import DEFAULT_STORE, Budget, Json, PipelineFile, Store
+from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, PipelineFile, SloMs, Store
 from heterosis.cli.workflows import open_workflow
+from heterosis.terms.errors import UsageError
 
 if TYPE_CHECKING:
+    from heterosis.profiling import Settings
     from heterosis.terms import OperatingPoint, Profile
 
 
-def profile(file: PipelineFile, /, *, budget: Budget = None, store: Store = DEFAULT_STORE, json: Json = False) -> None:
-    """Measure every variant on this machine: latency, CPU time, energy and memory by threads and batch size.
+def profile(  # noqa: PLR0913 - one for each option
+    file: PipelineFile,
+    /,
+    *,
+    rate: Annotated[
+        list[float] | None,
+        Parameter(
+            negative=(),
+            help="Requests per second to plan for; can be given several times. By default 1, and the most that this "
+            "machine can serve.",
+        ),
+    ] = None,
+    slo: SloMs = None,
+    accuracy: Accuracy = None,
+    full: Annotated[
+        bool,
+        Parameter(negative=(), show_default=False, help="Measure the whole grid, not only what could change a plan."),
+    ] = False,
+    threads: Annotated[
+        str | None,
+        Parameter(help="Numbers of threads to try, with commas between them; by default 1 and as many as cores."),
+    ] = None,
+    batches: Annotated[str | None, Parameter(help="Batch sizes to try, with commas; by default 1,2,4,8,16,32.")] = None,
+    budget: Budget = None,
+    most_waiting: Annotated[
+        float | None,
+        Parameter(
+            help="Measure anew what waited for its cores for more than this share (0..1) of the time, since other "
+            "processes had them."
+        ),
+    ] = None,
+    store: Store = DEFAULT_STORE,
+    json: Json = False,
+) -> None:
+    """Measure variants on this machine: latency, CPU time, energy, memory and starts by threads and batch size.
 
-    Each configuration runs in a process of its own, on the real inputs that its stage got from the samples. What the
-    store knows is not measured again, and each point is stored as soon as it is measured.
+    First a coarse grid; then what could change the plan, as far as a model of what was not measured can tell. Each
+    configuration runs in a process of its own, on the real inputs that its stage got from the samples. What the store
+    knows is not measured again, and each point is stored as soon as it is measured.
 
     ```
     heterosis profile ocr.py
-    heterosis profile ocr.py --budget 600 --json
+    heterosis profile ocr.py --rate 2 --rate 5 --budget 600 --json > profile.json
+    heterosis profile ocr.py --full --threads 1,2,4 --budget 3600
     ```
     """
-    with open_workflow(file, store, budget=budget) as workflow:
-        found = workflow.profile
+    rates = rate or []
+    if not all(0 < each < float("inf") for each in rates):
+        raise UsageError(f"--rate must be a positive number of requests per second, got {', '.join(map(str, rates))}")
+    settings = _settings(threads, batches, most_waiting)
+    with open_workflow(file, store, budget, slo=slo, accuracy=accuracy, settings=settings) as workflow:
+        found = workflow.profile(rates or [1.0], capacity=not rates, full=full)
     if json:
         print_json(found)
     else:
         show(found)
+
+
+def _settings(threads: str | None, batches: str | None, most_waiting: float | None) -> "Settings":
+    from heterosis.profiling import Settings
+
+    if most_waiting is not None and not 0 <= most_waiting <= 1:
+        raise UsageError(f"--most-waiting is a share between 0 and 1, got {most_waiting:g}")
+    return Settings(
+        threads=None if threads is None else _numbers("--threads", threads, least=0),
+        batches=Settings().batches if batches is None else _numbers("--batches", batches, least=1),
+        most_waiting=Settings().most_waiting if most_waiting is None else most_waiting,
+    )
+
+
+def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
+    try:
+        numbers = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise UsageError(f"{option} takes whole numbers with commas between them, got {text!r}") from None
+    if numbers[0] < least:
+        raise UsageError(f"{option}: {numbers[0]} is too few, the least is {least}")
+    return numbers
 
 
 def show(found: "Profile") -> None:

@@ -5,18 +5,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from heterosis.cli.console import interruptible, progress
 
 if TYPE_CHECKING:
+    from heterosis.profiling import Settings
     from heterosis.workflow import Workflow
 
 
 @contextmanager
 def open_workflow(
-    file: str, store: Path, budget: float | None = None, *, slo: float | None = None, accuracy: float | None = None
+    file: str,
+    store: Path,
+    budget: float | None = None,
+    *,
+    slo: float | None = None,
+    accuracy: float | None = None,
+    settings: "Settings | None" = None,
 ) -> Iterator["Workflow"]:
     """Load a pipeline file, and give its way from there to a plan."""
     with interruptible(f"what was made and measured so far is kept in {store}, and the next time goes on from there"):
+        from heterosis.profiling import Settings
         from heterosis.workflow import Workflow
 
-        yield Workflow(file, store, latency_ms=slo, min_accuracy=accuracy, budget_s=budget, report=progress)
+        settings = settings or Settings()
+        if budget is not None:
+            settings = msgspec.structs.replace(settings, budget_s=budget)
+        yield Workflow(file, store, latency_ms=slo, min_accuracy=accuracy, settings=settings, report=progress)

@@ -13,13 +13,17 @@ How far a departure reaches is fixed: variances below, per doubling of the batch
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from heterosis.terms import Configuration, Energy, Latency, OperatingPoint
+from heterosis.terms import Configuration, Latency, OperatingPoint
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+Place = tuple[Configuration, int]
+"""A configuration at a batch size."""
+Expected = Callable[[Configuration, int], float]
 Vector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 SERIAL = 0.3
@@ -29,7 +33,7 @@ THREADS_COST = 0.05
 
 LEVEL = 9.0
 """Nothing is known of a variant's own level before it is measured."""
-BATCH = {"stage": 0.15**2, "engine": 0.1**2, "variant": 0.06**2}
+BATCH = {"stage": 0.3**2, "engine": 0.1**2, "variant": 0.06**2}
 THREADS = {"stage": 0.2**2, "engine": 0.15**2, "variant": 0.08**2}
 BOTH = {"stage": 0.1**2, "engine": 0.05**2, "variant": 0.03**2}
 """Threads help large batches more, or less, than small ones."""
@@ -37,8 +41,11 @@ PLACE = {"stage": 1.0, "engine": 0.2**2, "variant": 0.15**2}
 """Another device type or power mode."""
 NOISE = 0.02**2
 """Of any measurement, besides what its own interval says."""
+LEVEL_OF_RATIOS = 0.02
 RATIOS = 0.5
 """Ratios of quantiles depart by this share of what times do."""
+
+LEAST_MS = 1e-6
 
 SURE = 1.645
 """Standard deviations on one side of 95 %."""
@@ -77,28 +84,44 @@ class Predictor:
     def __init__(self, known: Sequence[OperatingPoint]) -> None:
         """Take points of one stage, at least one."""
         self._known = list(known)
-        self._at = [(point.configuration, point.batch) for point in known]
-        widths = np.array([point.interval_ratio / 1.96 for point in known])
-        self._noise = np.diag(NOISE + widths**2)
-        self._p50 = self._process(lambda point: point.latency.p50_ms, _expected_ms, LEVEL, 1.0)
-        self._cpu = self._process(lambda point: point.cpu_ms, _expected_cpu_ms, LEVEL, 1.0)
-        self._ratios = [
-            self._process(lambda point, name=name: _ratio(point, name), _none_expected, 0.02, RATIOS**2)  # type: ignore[misc]
+        at = [(point.configuration, point.batch) for point in known]
+        noise = np.diag([NOISE + (point.interval_ratio / 1.96) ** 2 for point in known])
+        self._times, self._ratios = _Process(at, LEVEL, 1.0, noise), _Process(at, LEVEL_OF_RATIOS, RATIOS**2, noise)
+        self._p50 = self._times.fit([math.log(max(point.latency.p50_ms, LEAST_MS)) for point in known], _expected_ms)
+        self._cpu = self._times.fit([math.log(max(point.cpu_ms, LEAST_MS)) for point in known], _expected_cpu_ms)
+        self._over_p50 = [
+            self._ratios.fit([math.log(max(_ratio(point, name), LEAST_MS)) for point in known])
             for name in ("mean_ms", "p95_ms", "p99_ms")
         ]
 
     def predict(self, configuration: Configuration, batch: int) -> Prediction:
         """Predict a configuration at a batch size."""
-        at = configuration, batch
-        mean, p95, p99 = (process(at) for process in self._ratios)
-        return Prediction(p50_ms=self._p50(at), cpu_ms=self._cpu(at), mean=mean, p95=p95, p99=p99)
+        return self.predict_all([(configuration, batch)])[0]
 
-    def point(self, configuration: Configuration, batch: int, deviations: float = 0.0) -> OperatingPoint:
-        """Predict an operating point, all its figures so many standard deviations off.
+    def predict_all(self, places: Sequence[Place]) -> list[Prediction]:
+        """Predict many configurations at batch sizes."""
+        if not places:
+            return []
+        times, ratios = self._times.at(places), self._ratios.at(places)
+        return [
+            Prediction(p50_ms=p50_ms, cpu_ms=cpu_ms, mean=mean, p95=p95, p99=p99)
+            for p50_ms, cpu_ms, mean, p95, p99 in zip(
+                times(self._p50), times(self._cpu), *map(ratios, self._over_p50), strict=True
+            )
+        ]
 
-        It has no samples. What no process predicts (memory, load time, power) is that of the most alike measured one.
+    def points(self, places: Sequence[Place], deviations: float = 0.0) -> list[OperatingPoint]:
+        """Predict operating points, all their figures so many standard deviations off.
+
+        They have no samples. What no process predicts (memory, load time, power) is that of the measured one most like
+        it.
         """
-        found = self.predict(configuration, batch)
+        return [
+            self._point(configuration, batch, found, deviations)
+            for (configuration, batch), found in zip(places, self.predict_all(places), strict=True)
+        ]
+
+    def _point(self, configuration: Configuration, batch: int, found: Prediction, deviations: float) -> OperatingPoint:
         like = min(self._known, key=lambda point: _unlike(point, configuration, batch))
         p50_ms, cpu_ms = found.p50_ms.at(deviations), found.cpu_ms.at(deviations)
         p95 = max(1.0, found.p95.at(deviations))
@@ -113,35 +136,50 @@ class Predictor:
                 p99_ms=p50_ms * max(p95, found.p99.at(deviations)),
             ),
             cpu_ms=cpu_ms,
-            dynamic_energy=_scaled(like.dynamic_energy, cpu_ms / like.cpu_ms if like.cpu_ms else 1.0),
+            dynamic_energy=like.dynamic_energy * (cpu_ms / max(like.cpu_ms, LEAST_MS)),
             samples=0,
             outliers=0,
             interval_ratio=1.96 * found.p50_ms.sd,
             waiting_ratio=0.0,
         )
 
-    def _process(
-        self,
-        figure: Callable[[OperatingPoint], float],
-        expected: Callable[[Configuration, int], float],
-        level: float,
-        scale: float,
-    ) -> Callable[[tuple[Configuration, int]], Spread]:
-        """Fit a process to the logarithm of a figure; return what predicts from it."""
-        departures = np.array([math.log(max(figure(point), 1e-6)) for point in self._known])
-        departures -= np.array([expected(*at) for at in self._at])
-        centre = float(departures.mean())
-        covariance = _covariance(self._at, self._at, level, scale) + self._noise
-        weights = np.linalg.solve(covariance, departures - centre)
 
-        def predict(at: tuple[Configuration, int]) -> Spread:
-            beside = _covariance([at], self._at, level, scale)[0]
-            own = _covariance([at], [at], level, scale)[0, 0]
-            explained = float(beside @ np.linalg.solve(covariance, beside))
-            value = expected(*at) + centre + float(beside @ weights)
-            return Spread(math.exp(value), math.sqrt(max(own - explained, 0.0) + NOISE))
+class _Process:
+    """A Gaussian process over places, for any figure that departs from what is expected of it as this one does."""
+
+    def __init__(self, known: Sequence[Place], level: float, scale: float, noise: Matrix) -> None:
+        self._known, self._level, self._scale = known, level, scale
+        self._inverse = np.linalg.inv(_covariance(known, known, level, scale) + noise)
+
+    def fit(self, logarithms: Sequence[float], expected: Expected = lambda _configuration, _batch: 0.0) -> "_Fit":
+        """Fit the logarithms of a figure."""
+        departures = np.array(logarithms) - [expected(*place) for place in self._known]
+        centre = float(departures.mean())
+        return _Fit(expected, centre, self._inverse @ (departures - centre))
+
+    def at(self, places: Sequence[Place]) -> Callable[["_Fit"], list[Spread]]:
+        """Return what predicts figures that were fitted, at other places."""
+        beside = _covariance(places, self._known, self._level, self._scale)
+        own = np.array([_covariance([place], [place], self._level, self._scale)[0, 0] for place in places])
+        explained = np.einsum("ij,jk,ik->i", beside, self._inverse, beside)
+        deviations = np.sqrt(np.maximum(own - explained, 0.0) + NOISE)
+
+        def predict(fit: _Fit) -> list[Spread]:
+            departures = fit.centre + beside @ fit.weights
+            return [
+                Spread(math.exp(fit.expected(*place) + departure), sd)
+                for place, departure, sd in zip(places, departures.tolist(), deviations.tolist(), strict=True)
+            ]
 
         return predict
+
+
+class _Fit(NamedTuple):
+    """One figure: what is expected of it, and how it departs from that."""
+
+    expected: Expected
+    centre: float
+    weights: Vector
 
 
 def _expected_ms(configuration: Configuration, batch: int) -> float:
@@ -152,23 +190,17 @@ def _expected_cpu_ms(configuration: Configuration, batch: int) -> float:
     return math.log(batch) + THREADS_COST * math.log2(max(configuration.threads, 1))
 
 
-def _none_expected(_configuration: Configuration, _batch: int) -> float:
-    return 0.0
-
-
-def _covariance(
-    rows: Sequence[tuple[Configuration, int]], columns: Sequence[tuple[Configuration, int]], level: float, scale: float
-) -> Matrix:
+def _covariance(rows: Sequence[Place], columns: Sequence[Place], level: float, scale: float) -> Matrix:
     """Covariance of the departures at two lists of places: it grows with all that both have in common."""
 
-    def common(what: Callable[[Configuration], object]) -> Matrix:
-        of_columns = [what(configuration) for configuration, _ in columns]
-        return np.array([[what(row) == column for column in of_columns] for row, _ in rows], dtype=float)
+    def common(what: Callable[[Configuration], Any]) -> Matrix:
+        of_rows = np.array([what(configuration) for configuration, _ in rows])
+        of_columns = np.array([what(configuration) for configuration, _ in columns])
+        return np.asarray(of_rows[:, None] == of_columns, dtype=float)
 
     def doublings(what: Callable[[Configuration, int], int]) -> Matrix:
-        return np.minimum.outer(
-            np.log2([max(what(*at), 1) for at in rows]), np.log2([max(what(*at), 1) for at in columns])
-        )
+        of_rows = np.log2([max(what(*place), 1) for place in rows])
+        return np.minimum.outer(of_rows, np.log2([max(what(*place), 1) for place in columns]))
 
     alike = {
         "stage": np.ones((len(rows), len(columns))),
@@ -176,7 +208,7 @@ def _covariance(
         "variant": common(lambda each: each.variant),
     }
     batch, threads = doublings(lambda _, batch: batch), doublings(lambda each, _: each.threads)
-    moved = common(lambda each: (each.device_type, each.power_mode))
+    moved = common(lambda each: f"{each.device_type} in {each.power_mode}")
     total = level * alike["variant"]
     for kind, same in alike.items():
         departed = BATCH[kind] * batch + THREADS[kind] * threads + BOTH[kind] * batch * threads + PLACE[kind] * moved
@@ -203,7 +235,3 @@ def _unlike(point: OperatingPoint, configuration: Configuration, batch: int) -> 
         at.threads != configuration.threads,
         abs(math.log(point.batch / batch)),
     )
-
-
-def _scaled(energy: Energy, factor: float) -> Energy:
-    return energy * factor

@@ -34,10 +34,10 @@ def profile(  # noqa: PLR0913 - what is measured, where it is kept, how, and who
 ) -> Profile:
     """Measure the variants of the pipeline in ``target`` on traced inputs: by stage, the arguments of each call.
 
-    With ``decide``, a coarse grid is measured, and then what could change one of the plans that are decided on; without,
-    the whole grid. What the store already knows is not measured again, and each point is stored as soon as it is
-    measured. What was not measured stands in the profile's ``excluded`` with the reason. Raise UsageError where a stage
-    has no variant, StageError where none of a stage's variants can be measured.
+    With ``decide``, a coarse grid is measured, and then what could change one of the plans that are decided on, one
+    after the other; without, the whole grid. What the store already knows is not measured again, and each point is
+    stored as soon as it is measured. What was not measured stands in the profile's ``excluded`` with the reason. Raise
+    UsageError where a stage has no variant, StageError where none of a stage's variants can be measured.
     """
     settings = settings or Settings()
     pipeline = load_pipeline(target)
@@ -79,9 +79,6 @@ def profile(  # noqa: PLR0913 - what is measured, where it is kept, how, and who
 def _field(stage: str, variants: Sequence[Variant], device: Device, settings: Settings) -> Field:
     """The grid of one stage on a device, in each of its power modes that can be set."""
     threads = sorted(settings.threads or {1, device.slots}, key=lambda number: number or math.inf)  # 0 is all there are
-    most = settings.most_calls.get(stage, math.inf)
-    batches = sorted({1, *settings.batches})
-    largest = next((batch for batch in batches if batch >= most), batches[-1])
     return Field(
         stage=stage,
         configurations={
@@ -93,7 +90,7 @@ def _field(stage: str, variants: Sequence[Variant], device: Device, settings: Se
             ]
             for variant in variants
         },
-        batches=[batch for batch in batches if batch <= largest],
+        batches=sorted({1, *settings.batches}),
     )
 
 

@@ -14,13 +14,10 @@ import msgspec
 
 from heterosis.profiling.bench import ProbeError
 from heterosis.profiling.points import Points
-from heterosis.profiling.prediction import SURE, Predictor
+from heterosis.profiling.prediction import SURE, Place, Predictor
 from heterosis.profiling.settings import Budget, Progress
 from heterosis.terms import Choice, ColdStart, Configuration, Exclusion, OperatingPoint, Variant
 from heterosis.terms.errors import StageError
-
-Place = tuple[Configuration, int]
-"""A point of the grid: a configuration at a batch size."""
 
 Decide = Callable[[Sequence[OperatingPoint], Sequence[OperatingPoint]], Choice | None]
 """Given the points measured so far, and the same with all others as good as they may be: what would the best plan of
@@ -115,15 +112,10 @@ class Search:
         found: list[OperatingPoint] = []
         for field in self._fields.values():
             known = [point for (each, _), point in self.known.items() if each.stage == field.stage]
-            predictor = Predictor(known)
-            for configuration, batch in field.places:
-                point = self.known.get((configuration, batch))
-                if point is None and configuration not in self.failed:
-                    point = predictor.point(configuration, batch, -SURE)
-                    if point.latency.p50_ms > self._cap_ms:
-                        continue
-                if point is not None:
-                    found.append(point)
+            found += known
+            open_to_doubt = [place for place in field.places if place not in self.known and place[0] not in self.failed]
+            hopes = Predictor(known).points(open_to_doubt, -SURE)
+            found += [point for point in hopes if point.latency.p50_ms <= self._cap_ms]
         return found
 
     @property
@@ -145,7 +137,7 @@ class Search:
         listed = ", ".join(map(str, missing))
         past = [batch for batch in batches if self._past_cap(configuration, batch)]
         if missing == past:
-            return f"batches above {batches[len(batches) - len(past) - 1]} take more than {self._cap_ms:.0f} ms"
+            return f"batches above {batches[len(batches) - len(past) - 1]} take more than {self._cap_ms:g} ms"
         if not self.settled:
             return f"batch {listed} not measured: the time budget of {self._budget.seconds:g} s was over"
         return f"batch {listed} not measured: at its best it would not be in the plan"

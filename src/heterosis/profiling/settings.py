@@ -1,7 +1,6 @@
 """How to profile, what is told while it goes on, and the clock that it keeps to."""
 
 import time
-from collections.abc import Mapping
 
 import msgspec
 
@@ -21,7 +20,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     - ``threads``: the numbers of threads to try; 0 is the engine's own choice, on all cores. By default one and as many
       as there are cores.
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
-    - ``most_calls``: how many calls of a stage can ever wait together, for the stages where that is known.
     - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but the
       coarse grid is left out. A later run with a larger one goes on from there.
     - ``most_waiting``: points in the store whose ``waiting_ratio`` is above it are measured anew. By default none are.
@@ -30,7 +28,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     threads: tuple[int, ...] | None = None
     batches: tuple[int, ...] = BATCHES
     cap_ms: float | None = None
-    most_calls: Mapping[str, int] = {}
     budget_s: float = 165.0
     most_waiting: float = 1.0
 
