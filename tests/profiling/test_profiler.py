@@ -55,8 +55,8 @@ async def p(row: np.ndarray) -> int:
 """
 POWER = PowerMode(name="default", idle_power_w=1.0, active_power_w=5.0)
 CPU = Device(name="cpu", type=DeviceType(name="c", kind="cpu", power_modes=(POWER,), quality=Quality.MODELLED), slots=2)
-QUICK = Settings(threads=(1,), batches=(1, 2, 4), budget_s=5)
-TINY = Settings(threads=(1,), batches=(1, 2), budget_s=1)
+QUICK = Settings(threads=(1,), batches=(1, 2, 4), budget_s=60)
+TINY = Settings(threads=(1,), batches=(1, 2), budget_s=60)
 ROWS = [(np.full(64, number, np.float32),) for number in range(8)]
 INPUTS: dict[str, Sequence[tuple[Any, ...]]] = {"score": ROWS, "round": [(number + 0.4,) for number in range(8)]}
 
@@ -193,6 +193,7 @@ def test_progress_counts_to_the_end(world: World) -> None:
     world.profile()
     ends = [(event.done, event.total) for event in world.events if event.point]
     assert [done for done, _ in ends] == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert [total for _, total in ends] == sorted(total for _, total in ends)
     assert ends[-1] == (9, 9)
     assert [event.point is None for event in world.events[:2]] == [True, False]
 

@@ -1,5 +1,6 @@
 """`heterosis profile`: what every configuration costs on this machine."""
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -64,6 +65,7 @@ def profile(  # noqa: PLR0913 - one for each option
     if not all(0 < each < float("inf") for each in rates):
         raise UsageError(f"--rate must be a positive number of requests per second, got {', '.join(map(str, rates))}")
     settings = _settings(threads, batches, most_waiting)
+    budget = math.inf if budget is None and full else budget
     with open_workflow(file, store, budget, slo=slo, accuracy=accuracy, settings=settings) as workflow:
         found = workflow.profile(rates or [1.0], capacity=not rates, full=full)
     if json:

@@ -84,11 +84,10 @@ class Search:
         }
 
     def all(self) -> None:
-        """Measure the whole grid, but for batches larger than one that takes longer than the cap."""
-        for field in self._fields.values():
-            self._measure(field.places)
+        """Measure the coarse grid, then all of it, but for batches larger than one that takes longer than the cap."""
+        self.coarse()
+        self._measure(self._grid())
         self.settled = not self._budget.over
-        self._check_stages()
 
     def coarse(self) -> None:
         """Measure the coarse grid, however long that takes. Raise StageError where not one variant can be measured."""
