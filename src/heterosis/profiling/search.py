@@ -44,15 +44,10 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
                 yield from ((configuration, batch) for batch in self.batches)
 
     @property
-    def coarse(self) -> Iterator[Place]:
-        """The coarse grid."""
-        firsts = [configurations[0] for configurations in self.configurations.values()]
-        reference, *others = next(iter(self.configurations.values()))
-        yield reference, 1
-        middle = [batch for batch in self.batches if 1 < batch <= COARSE_BATCH]
-        if middle:
-            yield reference, middle[-1]
-        yield from ((configuration, 1) for configuration in (*others, *firsts[1:]))
+    def firsts(self) -> Iterator[Configuration]:
+        """Every variant once, the reference everywhere."""
+        for number, configurations in enumerate(self.configurations.values()):
+            yield from configurations if number == 0 else configurations[:1]
 
 
 class Search:
@@ -91,8 +86,10 @@ class Search:
 
     def coarse(self) -> None:
         """Measure the coarse grid, however long that takes. Raise StageError where not one variant can be measured."""
-        self._measure([place for field in self._fields.values() for place in field.coarse], always=True)
+        fields = self._fields.values()
+        self._measure([(configuration, 1) for field in fields for configuration in field.firsts], always=True)
         self._check_stages()
+        self._measure([place for field in fields for place in self._middle(field)], always=True)
 
     def refine(self, decide: Decide) -> None:
         """Measure what could change the plan that is decided on, as far as time allows."""
@@ -147,6 +144,18 @@ class Search:
             each == configuration and smaller < batch and point.latency.p50_ms > self._cap_ms
             for (each, smaller), point in self.known.items()
         )
+
+    def _middle(self, field: Field) -> Iterator[Place]:
+        """Yield the reference's place that tells how the stage scales with the batch, within the cap."""
+        reference = next(field.firsts)
+        first = self.known.get((reference, 1))
+        fitting = [
+            batch
+            for batch in field.batches
+            if first and 1 < batch <= COARSE_BATCH and batch * first.latency.p50_ms <= self._cap_ms
+        ]
+        if fitting:
+            yield reference, fitting[-1]
 
     def _grid(self) -> Iterator[Place]:
         for field in self._fields.values():
