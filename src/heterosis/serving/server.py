@@ -17,6 +17,7 @@ from heterosis.serving.gateway import Gateway, http_handler
 from heterosis.serving.http import HttpServer
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
+from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import Repository, Source
 from heterosis.serving.router import Router
 from heterosis.terms.errors import UsageError
@@ -43,6 +44,7 @@ async def serve(
     meter: Meter,
     *,
     options: Options,
+    power_modes: PowerModes | None = None,
     on_ready: Callable[[str], object] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is in progress and stop.
@@ -55,7 +57,7 @@ async def serve(
         if options.journal is not None:
             journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
             record = journal.write
-        router = Router(LocalLauncher(), record=record)
+        router = Router(LocalLauncher(), record=record, power_modes=power_modes)
         repository = Repository(router, source)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
