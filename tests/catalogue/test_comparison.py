@@ -32,6 +32,26 @@ def test_rows() -> None:
     assert row.of(5).size == 4
 
 
+def test_unbeaten() -> None:
+    """The best in each single respect are marked; what another beats in all is not."""
+    rows = compare([], "resnet50").rows
+    best = [row for row in rows if row.best]
+    assert 0 < len(best) < len(rows)
+    assert min(rows, key=lambda row: row.of(1).latency_ms) in best
+    assert min(rows, key=lambda row: row.of(8).total_j) in best
+    assert min(rows, key=lambda row: row.purchase_price or 1e9) in best
+    for row in rows:
+        beaten = [
+            other
+            for other in rows
+            if other.of(1).latency_ms < row.of(1).latency_ms
+            and other.of(8).total_j < row.of(8).total_j
+            and other.accuracy >= row.accuracy
+            and (other.purchase_price, other.price_per_hour) == (row.purchase_price, row.price_per_hour)
+        ]
+        assert not (beaten and row.best)
+
+
 def test_choice() -> None:
     """Types by name, in that order; with a model, only those with figures of it; and the sources of what is shown."""
     found = compare(["t4-server", "coral"])

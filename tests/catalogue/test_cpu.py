@@ -12,7 +12,7 @@ AVX2 = frozenset({"avx", "f16c", "rdrand", "avx2"})
 BROADWELL = AVX2 | {"adx", "rdseed"}
 SKYLAKE = BROADWELL | {"avx512f"}
 ICE_LAKE = SKYLAKE | {"avx512_vnni", "avx512_vbmi2"}
-SAPPHIRE_RAPIDS = ICE_LAKE | {"amx_tile", "avx512_bf16"}
+SAPPHIRE_RAPIDS = ICE_LAKE | {"avx512_bf16", "avx512_fp16"}
 ZEN = AVX2 | {"sha_ni"}
 
 

@@ -13,6 +13,7 @@ ENTRIES = pytest.mark.parametrize("entry", types().type, ids=lambda entry: entry
 @ENTRIES
 def test_every_figure_has_a_source(entry: TypeEntry) -> None:
     """Modes and prices name sources of the file, and what is modelled says how."""
+    assert (entry.price_source is None) == (entry.price_quality is None)
     assert (entry.price_source is None) == (entry.purchase_price is None and entry.price_per_hour is None)
     assert entry.sources <= set(types().sources)
     for mode in entry.mode:

@@ -38,6 +38,10 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     batches: tuple[Batch, ...]
     quality: Origin
     source: str
+    purchase_price: float | None = None
+    price_per_hour: float | None = None
+    best: bool = False
+    """Whether no other row of the model beats it: see `unbeaten`."""
 
     @property
     def place(self) -> str:
@@ -68,7 +72,7 @@ def compare(names: Sequence[str] = (), model: str | None = None) -> Comparison:
     if model is not None:
         find_model(model)
     wanted = {entry.name for entry in chosen}
-    rows = tuple(_row(curve) for curve in curves() if curve.type in wanted and model in {None, curve.model})
+    rows = unbeaten([_row(curve) for curve in curves() if curve.type in wanted and model in {None, curve.model}])
     if model is not None:
         able = {row.type for row in rows}
         chosen = [entry for entry in chosen if entry.name in able]
@@ -84,6 +88,30 @@ def pareto(points: Collection[tuple[float, float]]) -> list[tuple[float, float]]
         if not front or point[1] < front[-1][1]:
             front.append(point)
     return front
+
+
+def unbeaten(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """Mark the rows that no other of the same model is at least as good as in everything, and better in something.
+
+    What counts: the time of one item alone, joules of an item in batches of eight, accuracy, and prices. A price that
+    is not known of both says nothing for or against either.
+    """
+    return tuple(
+        msgspec.structs.replace(row, best=not any(_beats(other, row) for other in rows if other.model == row.model))
+        for row in rows
+    )
+
+
+def _beats(one: Row, other: Row) -> bool:
+    pairs = [
+        (one.of(1).latency_ms, other.of(1).latency_ms),
+        (one.of(EIGHT).total_j, other.of(EIGHT).total_j),
+        (-one.accuracy, -other.accuracy),
+        (one.purchase_price, other.purchase_price),
+        (one.price_per_hour, other.price_per_hour),
+    ]
+    known = [(mine, theirs) for mine, theirs in pairs if mine is not None and theirs is not None]
+    return all(mine <= theirs for mine, theirs in known) and any(mine < theirs for mine, theirs in known)
 
 
 def _row(curve: Curve) -> Row:
@@ -114,4 +142,6 @@ def _row(curve: Curve) -> Row:
         batches=tuple(batches),
         quality=curve.quality,
         source=curve.source,
+        purchase_price=entry.purchase_price,
+        price_per_hour=entry.price_per_hour,
     )

@@ -7,8 +7,8 @@ import msgspec
 
 T = TypeVar("T")
 
-Origin = Literal["published", "modelled"]
-"""Read or computed from a source without assumptions, or ours."""
+Origin = Literal["published", "modelled", "unverified"]
+"""Read or computed from a source without assumptions; ours; or said to stand in a source that nobody looked up."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

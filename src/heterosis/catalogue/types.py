@@ -44,6 +44,7 @@ class TypeEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     price_per_hour: float | None = None
     purchase_price: float | None = None
     price_source: str | None = None
+    price_quality: Origin | None = None
 
     @property
     def sources(self) -> set[str]:

@@ -108,9 +108,12 @@ def _show_types(entries: "Sequence[TypeEntry]") -> None:
     from rich.table import Table
 
     table = Table("type", "kind", "engine", "mode", box=None, pad_edge=False)
-    for name in ("slots", "idle W", "active W", "asleep W", "$ to buy", "$ an hour"):
+    for name in ("slots", "GB", "load ms", "idle W", "active W", "asleep W"):
         table.add_column(name, justify="right")
     table.add_column("power is")
+    for name in ("$ to buy", "$ an hour"):
+        table.add_column(name, justify="right")
+    table.add_column("price is")
     for entry in entries:
         for mode in entry.mode:
             table.add_row(
@@ -119,14 +122,19 @@ def _show_types(entries: "Sequence[TypeEntry]") -> None:
                 entry.engine,
                 mode.name,
                 str(entry.slots),
+                "-" if entry.memory_bytes is None else f"{entry.memory_bytes / 1e9:.0f}",
+                f"{entry.load_ms:.0f}",
                 f"{mode.idle_w:.4g}",
                 f"{mode.active_w:.4g}",
                 _known(entry.sleep_w),
+                mode.quality,
                 _known(entry.purchase_price),
                 _known(entry.price_per_hour),
-                mode.quality,
+                entry.price_quality or "-",
             )
-    output().print(table)
+    console = output()
+    console.print(table)
+    console.print("\nTimes to load and watts asleep are modelled; what is unverified was not looked up in its source.")
 
 
 def _show_rows(rows: "Sequence[Row]") -> None:
@@ -134,7 +142,7 @@ def _show_rows(rows: "Sequence[Row]") -> None:
 
     from heterosis.catalogue.curves import EIGHT
 
-    table = Table("variant", "on", box=None, pad_edge=False)
+    table = Table("", "variant", "on", box=None, pad_edge=False)
     for name in ("ms", "ms of 8", "most items/s", "dynamic J", "J, 1 by 1", "J in 8s", "accuracy"):
         table.add_column(name, justify="right")
     table.add_column("is")
@@ -149,13 +157,16 @@ def _show_rows(rows: "Sequence[Row]") -> None:
             eight.total_j,
         )
         told = [f"{figure:.3g}" if figure < 1e3 else f"{figure:.0f}" for figure in figures]  # noqa: PLR2004
-        table.add_row(row.variant, row.place, *told, f"{row.accuracy:.3f} {row.metric}", row.quality)
+        table.add_row(
+            "*" if row.best else "", row.variant, row.place, *told, f"{row.accuracy:.3f} {row.metric}", row.quality
+        )
     console = output()
     console.print()
     console.print(table)
     console.print(
         "\nJoules are of one item, with its share of the idle power while every slot is busy; dynamic J, in batches of "
-        "eight, are without it."
+        "eight, are without it. * marks what no other row of the model beats in time alone, joules in eights, accuracy "
+        "and price together; a price that is not known of both decides nothing."
     )
 
 
