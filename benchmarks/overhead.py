@@ -6,7 +6,6 @@ measured in turn, several times; the medians of the ratios count. All processes 
 """
 
 import asyncio
-import functools
 import os
 import statistics
 import sys
@@ -184,8 +183,14 @@ def _serve(pipeline: str, plan: str) -> None:
         warm_up=lambda *_: [[(np.ones(FEATURES, np.float32),)]],
     )
     meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
-    ready = functools.partial(print, flush=True)
-    run_server(serve(FixedSource(servable), meter, options=Options(port=0), on_ready=ready))
+    run_server(
+        serve(
+            FixedSource(servable),
+            meter,
+            options=Options(port=0, grpc_port=None),
+            on_ready=lambda where: print(where.url, flush=True),
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def test_shots_are_what_the_pipeline_takes() -> None:
     pipeline = make_pipeline(*SAMPLES)
     for shot, sample in zip(make_shots(pipeline), SAMPLES, strict=True):
         request = decode_request(shot.body, shot.header_length)
-        assert request.wants_binary("output")
+        assert request.wanted("output").binary
         assert pipeline.signature.decode(request.inputs) == sample.inputs
 
 

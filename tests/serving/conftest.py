@@ -12,13 +12,11 @@ import pytest
 from heterosis.launch import LocalLauncher
 from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
-from heterosis.serving.gateway import Gateway
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Servable
-from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import FixedSource, Repository, Source
 from heterosis.serving.router import Router
-from heterosis.serving.server import Http, Options
+from heterosis.serving.server import Http, Options, gateway_of, serving_grpc
 from heterosis.terms import UNKNOWN, Energy, Plan
 from heterosis.testing import make_plan, make_variant
 
@@ -47,6 +45,8 @@ class Server(msgspec.Struct):
     records: list[Record]
     model: Any = None
     """The one that was asked for, whether it is loaded or not."""
+    grpc: str = ""
+    """Where it listens for gRPC, if it does."""
 
 
 Serve = Callable[..., contextlib.AbstractAsyncContextManager[Server]]
@@ -78,26 +78,27 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def serve_source(
-    folder: Path, source: Source, *, power_modes: PowerModes | None = None, **options: Any
-) -> AsyncIterator[Server]:
+async def serve_source(folder: Path, source: Source, **options: Any) -> AsyncIterator[Server]:
     """Serve models, none of which is loaded yet."""
     records: list[Record] = []
     launcher = LocalLauncher()
-    router = Router(launcher, record=records.append, power_modes=power_modes)
+    router = Router(launcher, record=records.append)
     repository = Repository(router, source)
-    gateway = Gateway(repository, Metrics(repository, NoMeter()))
-    http = Http(gateway, Options(port=0, **options))
+    asked = Options(port=0, **{"grpc_port": None, **options})
+    gateway = gateway_of(repository, Metrics(repository, NoMeter()), asked)
+    http = Http(gateway, asked)
     await router.start(f"ipc://{folder}/router")
     task = asyncio.create_task(http.serve())
     while not http.started:  # noqa: ASYNC110 - it is soon
         await asyncio.sleep(0.01)
     try:
-        yield Server(http.url, repository, router, launcher, records)
+        async with serving_grpc(gateway, asked) as grpc:
+            yield Server(http.url, repository, router, launcher, records, grpc=grpc or "")
+            http.begin_stop()
+            await task
     finally:
-        http.begin_stop()
-        await task
         await router.stop()
+        gateway.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from cyclopts import Parameter
@@ -10,6 +10,9 @@ from cyclopts import Parameter
 from heterosis.cli.console import output, remark
 from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, PipelineFile, Rate, SloMs, Store
 from heterosis.cli.workflows import open_workflow
+
+if TYPE_CHECKING:
+    from heterosis.serving.server import Listening
 
 
 def serve(  # noqa: PLR0913 - one for each option
@@ -26,6 +29,12 @@ def serve(  # noqa: PLR0913 - one for each option
         "127.0.0.1"
     ),
     port: Annotated[int, Parameter(help="Port to listen on; 0 takes any that is free.")] = 8000,
+    grpc_port: Annotated[
+        Literal["none"] | int, Parameter(help="Port to listen on for gRPC; 0 takes any that is free, `none` leaves it.")
+    ] = 8001,
+    server_name: Annotated[
+        str, Parameter(help="What clients are told that the server is; some of Triton's insist on `triton`.")
+    ] = "heterosis",
     journal: Annotated[
         Path | None, Parameter(help="File to which every decision is appended, to be replayed and explained later.")
     ] = None,
@@ -43,8 +52,8 @@ def serve(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Plan for a rate and an SLO, start the instances, and serve until Ctrl-C.
 
-    Clients speak the Open Inference Protocol (KServe v2) over HTTP. Ctrl-C stops after what is under way is answered;
-    a second one stops at once. With `--json`, one line says the URL once the server is ready.
+    Clients speak the Open Inference Protocol (KServe v2) over HTTP or gRPC. Ctrl-C stops after what is under way is
+    answered; a second one stops at once. With `--json`, one line says the URL once the server is ready.
 
     ```
     heterosis serve ocr.py --rate 2
@@ -57,21 +66,32 @@ def serve(  # noqa: PLR0913 - one for each option
     from heterosis.workflow.service import check_address, with_policy
 
     check_address(host, port)
+    if grpc_port != "none":
+        check_address(host, grpc_port)
     with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
         make = workflow.naive_plan if naive else workflow.plan
         chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
         service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
 
-    def say_ready(url: str) -> None:
+    def say_ready(where: "Listening") -> None:
         name = workflow.pipeline.name
         if json:
-            sys.stdout.write(msgspec.json.encode({"url": url, "pipeline": name}).decode() + "\n")
+            said = {**msgspec.to_builtins(where), "pipeline": name}
+            sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
             sys.stdout.flush()
         else:
-            output().print(f"serving {name} at {url}/v2/models/{name}/infer; Ctrl-C stops")
+            grpc = f", and for gRPC at {where.grpc}" if where.grpc else ""
+            output().print(f"serving {name} at {where.url}/v2/models/{name}/infer{grpc}; Ctrl-C stops")
 
     _log_aside(quiet=quiet)
-    options = Options(host=host, port=port, journal=journal, max_body_bytes=round(max_body * 2**20))
+    options = Options(
+        host=host,
+        port=port,
+        grpc_port=None if grpc_port == "none" else grpc_port,
+        name=server_name,
+        journal=journal,
+        max_body_bytes=round(max_body * 2**20),
+    )
     service.run(options, on_ready=say_ready)
     if not quiet:
         remark("stopped: every request that was taken has been answered")

@@ -16,7 +16,8 @@ STOP_SECONDS = 40.0
 @contextmanager
 def serving(file: str, options: Sequence[str]) -> Iterator[str]:
     """Run `heterosis serve FILE --port 0` with these options, and give its URL once it is ready."""
-    command = [sys.executable, "-m", "heterosis.cli", "serve", file, "--port", "0", "--json", "--quiet", *options]
+    serve = [sys.executable, "-m", "heterosis.cli", "serve", file]
+    command = [*serve, "--port", "0", "--grpc-port", "none", "--json", "--quiet", *options]
     # Ctrl-C shall reach the load only: the server is stopped from here, after what is under way has ended.
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as server:  # noqa: S603
         assert server.stdout is not None  # noqa: S101

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import shutil
 import signal
 import tempfile
@@ -13,11 +14,10 @@ import msgspec
 import structlog
 
 from heterosis.launch import LocalLauncher
-from heterosis.serving.gateway import Gateway, http_handler
+from heterosis.serving.gateway import NAME, Gateway, http_handler
 from heterosis.serving.http import HttpServer
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
-from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import Repository, Source
 from heterosis.serving.router import Router
 from heterosis.terms.errors import UsageError
@@ -34,9 +34,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     host: str = "127.0.0.1"
     port: int = 8000
+    grpc_port: int | None = 8001
+    """None for no gRPC."""
+    name: str = NAME
+    """What clients are told that the server is."""
     max_body_bytes: int = MAX_BODY_BYTES
     grace_s: float = 30.0
     journal: Path | None = None
+
+
+class Listening(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a server listens, with the ports that it really got."""
+
+    url: str
+    grpc: str | None = None
+    """``host:port``."""
 
 
 async def serve(
@@ -44,12 +56,11 @@ async def serve(
     meter: Meter,
     *,
     options: Options,
-    power_modes: PowerModes | None = None,
-    on_ready: Callable[[str], object] = lambda _: None,
+    on_ready: Callable[[Listening], object] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is in progress and stop.
 
-    What ``source`` lists is loaded; ``on_ready`` is called with the server's URL once that has been done. A model that
+    What ``source`` lists is loaded; ``on_ready`` is told where the server listens once that has been done. A model that
     cannot be loaded is reported, and the others are served; raise what says why where none can.
     """
     async with contextlib.AsyncExitStack() as stack:
@@ -57,25 +68,28 @@ async def serve(
         if options.journal is not None:
             journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
             record = journal.write
-        router = Router(LocalLauncher(), record=record, power_modes=power_modes)
+        router = Router(LocalLauncher(), record=record)
         repository = Repository(router, source)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        http = Http(Gateway(repository, metrics), options)
+        gateway = gateway_of(repository, metrics, options)
+        stack.callback(gateway.close)
+        http = Http(gateway, options)
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(stop, http.begin_stop)
             stack.callback(loop.remove_signal_handler, stop)
         await router.start(f"ipc://{folder}/router")
+        grpc = await stack.enter_async_context(serving_grpc(gateway, options))
         await stack.enter_async_context(_reading(metrics))
         serving = asyncio.create_task(http.serve())
         loading = asyncio.create_task(_load(repository, source))
         await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             if loading.exception() is None:
-                on_ready(http.url)
+                on_ready(Listening(url=http.url, grpc=grpc))
             else:
                 http.begin_stop()
         else:
@@ -83,6 +97,35 @@ async def serve(
         await serving
         with contextlib.suppress(asyncio.CancelledError):
             await loading
+
+
+def gateway_of(repository: Repository, metrics: Metrics, options: Options) -> Gateway:
+    """Make the gateway. Shared memory is for clients on this host, so only a server that no other can reach has it."""
+    return Gateway(repository, metrics, shared_memory=is_loopback(options.host), name=options.name)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this host can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@contextlib.asynccontextmanager
+async def serving_grpc(gateway: Gateway, options: Options) -> AsyncIterator[str | None]:
+    """Serve gRPC, if that is asked for; give where, as ``host:port``. At the end, answer what is in progress."""
+    if options.grpc_port is None:
+        yield None
+        return
+    from heterosis.serving.gateway.grpc import GrpcServer
+
+    server = GrpcServer(gateway, host=options.host, port=options.grpc_port, max_message_bytes=options.max_body_bytes)
+    await server.start()
+    try:
+        yield server.address
+    finally:
+        await server.stop(options.grace_s)
 
 
 async def _load(repository: Repository, source: Source) -> None:

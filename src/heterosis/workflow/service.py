@@ -16,7 +16,7 @@ from heterosis.terms.joining import bare_name
 from heterosis.workflow.warm_up import warm_up_batches
 
 if TYPE_CHECKING:
-    from heterosis.serving.server import Options
+    from heterosis.serving.server import Listening, Options
 
 HIGHEST_PORT = 65535
 
@@ -72,23 +72,13 @@ class Service:
         """Return what an instance runs before it takes requests; ``points`` tell how long that takes."""
         return warm_up_batches(placement, points, self._inputs.get(bare_name(placement.configuration.stage), ()))
 
-    def run(self, options: "Options", on_ready: Callable[[str], object] = lambda _: None) -> None:
-        """Serve until SIGINT or SIGTERM; ``on_ready`` is called with the URL once every instance is warm."""
-        import structlog
-
-        from heterosis.devices import node_name, open_modes
-        from heterosis.profiling.meters import open_meter
+    def run(self, options: "Options", on_ready: Callable[["Listening"], object] = lambda _: None) -> None:
+        """Serve until SIGINT or SIGTERM; ``on_ready`` is told where it listens once every instance is warm."""
+        from heterosis.profiling.meters import UtilisationMeter
         from heterosis.serving.models import Servable
         from heterosis.serving.repository import FixedSource
         from heterosis.serving.server import run, serve
 
+        meter = UtilisationMeter(self._device, [os.getpid()])
         servable = Servable(pipeline=self.pipeline, target=self._target, plan=self.plan, warm_up=self.warm_up)
-        with (
-            open_modes([self._device.name], node=node_name()) as modes,
-            open_meter([self._device], [os.getpid()]) as meter,
-        ):
-            for each in modes.recovered:
-                structlog.get_logger().warning(each)
-            here = any(placement.node == node_name() for placement in self.plan.placements)
-            power_modes = modes if here else None
-            run(serve(FixedSource(servable), meter, options=options, power_modes=power_modes, on_ready=on_ready))
+        run(serve(FixedSource(servable), meter, options=options, on_ready=on_ready))

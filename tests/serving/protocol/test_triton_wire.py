@@ -5,7 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heterosis.serving.protocol import DATATYPES, InferRequest, InferResponse, decode_request, encode_response
+from heterosis.serving.protocol import (
+    DATATYPES,
+    InferRequest,
+    InferResponse,
+    RequestedOutput,
+    decode_request,
+    encode_response,
+)
 from heterosis.serving.protocol.parameters import priority, relative_timeout_ms
 
 triton = pytest.importorskip("tritonclient.http")
@@ -38,7 +45,7 @@ def test_requests_of_triton_clients_are_read(datatype: str, binary: bool) -> Non
         timeout=1500,
     )
     got = decode_request(body, length)
-    assert (got.id, got.outputs) == ("r1", {"y": binary})
+    assert (got.id, got.outputs) == ("r1", {"y": RequestedOutput(binary=binary)})
     assert (relative_timeout_ms(got.parameters), priority(got.parameters)) == (1.5, 2)
     assert got.inputs["x"].dtype == array.dtype
     np.testing.assert_array_equal(got.inputs["x"], array)
@@ -49,7 +56,7 @@ def test_triton_clients_want_binary_by_default() -> None:
     sent = triton.InferInput("x", [1], "FP32")
     sent.set_data_from_numpy(np.zeros(1, dtype=np.float32))
     body, length = triton.InferenceServerClient.generate_request_body([sent])
-    assert decode_request(body, length).wants_binary("anything")
+    assert decode_request(body, length).wanted("anything").binary
 
 
 @pytest.mark.parametrize("binary", [True, False])

@@ -15,6 +15,7 @@ from heterosis.serving.protocol import (
     InferRequest,
     InferResponse,
     ModelMetadata,
+    RequestedOutput,
     TensorMetadata,
     decode_error,
     decode_request,
@@ -85,7 +86,7 @@ def test_json_request_round_trip(array: Array) -> None:
 @given(number_arrays(finite=True), st.booleans())
 def test_response_round_trip(array: Array, binary: bool) -> None:  # noqa: FBT001
     """A response comes back as sent, in the form that the request asked for, with the request's id."""
-    request = InferRequest(id="9", inputs={}, outputs={"y": binary})
+    request = InferRequest(id="9", inputs={}, outputs={"y": RequestedOutput(binary=binary)})
     response = InferResponse(model_name="m", model_version="1", outputs={"y": array})
     length, parts = encode_response(response, request)
     assert (length is not None) == binary
@@ -169,18 +170,18 @@ def test_outputs_asked_for() -> None:
         b'{"inputs": [], "parameters": {"binary_data_output": true},'
         b' "outputs": [{"name": "a"}, {"name": "b", "parameters": {"binary_data": false}}]}'
     )
-    assert request.outputs == {"a": True, "b": False}
-    assert decode_request(b'{"inputs": [], "parameters": {"binary_data_output": true}}').wants_binary("any")
-    assert not decode_request(b'{"inputs": []}').wants_binary("any")
+    assert request.outputs == {"a": RequestedOutput(binary=True), "b": RequestedOutput()}
+    assert decode_request(b'{"inputs": [], "parameters": {"binary_data_output": true}}').wanted("any").binary
+    assert not decode_request(b'{"inputs": []}').wanted("any").binary
 
 
 def test_only_outputs_asked_for_are_sent() -> None:
     """Other outputs stay away, and one that does not exist is an error that lists those that do."""
     response = InferResponse(model_name="m", outputs={"a": np.zeros(1), "b": np.ones(1)})
-    _, parts = encode_response(response, InferRequest(inputs={}, outputs={"b": False}))
+    _, parts = encode_response(response, InferRequest(inputs={}, outputs={"b": RequestedOutput()}))
     assert list(decode_response(body_of(parts)).outputs) == ["b"]
     with pytest.raises(InvalidInputError, match=r"unknown output 'c'; the outputs are: a, b"):
-        encode_response(response, InferRequest(inputs={}, outputs={"c": False}))
+        encode_response(response, InferRequest(inputs={}, outputs={"c": RequestedOutput()}))
 
 
 @pytest.mark.parametrize(
@@ -189,9 +190,9 @@ def test_only_outputs_asked_for_are_sent() -> None:
         ({"name": None}, r"missing required field `name` - at `\$.inputs\[0\]`"),
         ({"datatype": None}, "missing required field `datatype`"),
         ({"shape": None}, "missing required field `shape`"),
-        ({"data": None}, "input 'x' has neither data nor the parameter binary_data_size"),
+        ({"data": None}, "input 'x' has none of data, the parameter"),
         ({"datatype": "float32"}, "input 'x' has the unknown datatype 'float32'; known: BOOL, UINT8"),
-        ({"datatype": "BF16"}, "unknown datatype 'BF16'.*send FP32 instead"),
+        ({"datatype": "BF16"}, "BF16 has no JSON form"),
         ({"shape": [-1]}, r"input 'x' has the shape \[-1\]; a length cannot be negative"),
         ({"shape": [1.5]}, r"Expected `int`, got `float` - at `\$.inputs\[0\].shape\[0\]`"),
         ({"shape": [2**20, 2**20]}, "at most 2147483647 elements"),
@@ -216,8 +217,8 @@ def test_only_outputs_asked_for_are_sent() -> None:
         ({"datatype": "BOOL", "data": [0, 1]}, "Expected `bool`, got `int`"),
         ({"datatype": "BYTES", "data": ["a", 1]}, "Expected `str`, got `int`"),
         ({"parameters": None, "data": [1, None]}, "Expected `float`, got `null`"),
-        ({"parameters": {"shared_memory_region": "r"}}, "input 'x' asks for shared memory, which is not supported"),
-        ({"parameters": {"binary_data_size": 8}}, "input 'x' has both data and the parameter binary_data_size"),
+        ({"parameters": {"shared_memory_region": "r"}}, "input 'x' in shared memory needs the parameters"),
+        ({"parameters": {"binary_data_size": 8}}, "input 'x' has more than one of data"),
         (
             {"parameters": {"binary_data_size": 8}, "data": None},
             "announces 8 bytes of binary data, but only 0 are left",
@@ -251,8 +252,8 @@ def test_malformed_inputs(fields: dict[str, Any], message: str) -> None:
             "parameter 'binary_data' of output 'y' is 1; it must be true or false",
         ),
         (
-            b'{"inputs": [], "outputs": [{"name": "y", "parameters": {"classification": 3}}]}',
-            "output 'y' asks for classification",
+            b'{"inputs": [], "outputs": [{"name": "y", "parameters": {"classification": -3}}]}',
+            "parameter 'classification' of output 'y' is -3",
         ),
         (b'{"inputs": [], "parameters": {"binary_data_output": "yes"}}', "'binary_data_output' of the request"),
         (infer_json(data=[1, 2]).replace(b"]}]", b"]}, {}]"), r"missing required field `name` - at `\$.inputs\[1\]`"),

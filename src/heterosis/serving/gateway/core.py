@@ -1,90 +1,170 @@
-"""What a gateway does, whatever carries the requests: it finds the model, decodes, asks the model, encodes.
+"""What a gateway does, whatever carries the requests: it finds the model, decodes, runs it, encodes.
 
 What a client sent wrong is found here, and raised as an error that names the field; it reaches no worker.
 """
 
 import asyncio
-from typing import Any
+import time
 
 from heterosis import __version__
+from heterosis.serving.gateway.description import config_of, metadata_of, statistics_of
 from heterosis.serving.metrics import Metrics
-from heterosis.serving.models import Model
-from heterosis.serving.protocol import InferRequest, InferResponse, ModelMetadata, ServerMetadata, TensorMetadata
-from heterosis.serving.protocol.parameters import priority, relative_timeout_ms
+from heterosis.serving.models import Model, State
+from heterosis.serving.protocol import Array, InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
+from heterosis.serving.protocol.configuration import ModelConfig
+from heterosis.serving.protocol.parameters import priority
+from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
+from heterosis.serving.protocol.shared_memory import SharedMemory
+from heterosis.serving.protocol.statistics import ModelStatistics
 from heterosis.serving.repository import Repository
 from heterosis.terms import DEFAULT_CLASS
-from heterosis.terms.errors import StageError, UnavailableError
+from heterosis.terms.errors import HeterosisError, NotFoundError, StageError, UnavailableError
 
-EXTENSIONS = ("binary_tensor_data",)
+EXTENSIONS = (
+    "binary_tensor_data",
+    "classification",
+    "model_configuration",
+    "model_repository",
+    "parameters",
+    "schedule_policy",
+    "statistics",
+    "system_shared_memory",
+)
+NAME = "heterosis"
 
 
 class Gateway:
-    """The operations of the protocol on a repository; every method raises a HeterosisError where it cannot."""
+    """The operations of the protocol on a repository of models; each raises a HeterosisError where it cannot."""
 
-    def __init__(self, repository: Repository, metrics: Metrics) -> None:
-        """Stand in front of a repository."""
+    def __init__(
+        self, repository: Repository, metrics: Metrics, *, shared_memory: bool = True, name: str = NAME
+    ) -> None:
+        """Stand in front of a repository. ``name`` is what the server says its name is."""
         self.repository = repository
         self.metrics = metrics
+        self.shared = SharedMemory(enabled=shared_memory)
         self.draining = False
+        self._name = name
+
+    # --- health
 
     def check_ready(self) -> None:
-        """Raise UnavailableError while any model cannot be used."""
-        self._check_running()
+        """Raise UnavailableError while requests cannot be served."""
+        self._check_not_draining()
         models = self.repository.models()
-        if not models or not all(model.ready for model in models):
-            raise UnavailableError("the server is starting: not every stage has an instance that is ready")
+        if not models:
+            raise UnavailableError("no model is loaded")
+        for model in models:
+            _check_ready(model)
 
-    def check_model_ready(self, model: str, version: str = "") -> None:
+    def check_model_ready(self, name: str, version: str = "") -> None:
         """Raise UnavailableError while the model cannot be served, NotFoundError where there is none."""
-        self._check_running()
-        if not self.repository.get(model, version).ready:
-            raise UnavailableError(f"model {model!r} is not ready: not every stage has an instance that is")
+        self._check_not_draining()
+        _check_ready(self.repository.get(name, version))
+
+    # --- what there is
 
     def server_metadata(self) -> ServerMetadata:
         """Name the server and the extensions that it speaks."""
-        return ServerMetadata(name="heterosis", version=__version__, extensions=EXTENSIONS)
+        return ServerMetadata(name=self._name, version=__version__, extensions=EXTENSIONS)
 
-    def model_metadata(self, model: str, version: str = "") -> ModelMetadata:
+    def model_metadata(self, name: str, version: str = "") -> ModelMetadata:
         """Describe a model's inputs and outputs."""
-        found = self.repository.get(model, version)
-        return ModelMetadata(
-            name=found.name,
-            versions=tuple(each.version for each in self.repository.models() if each.name == found.name),
-            platform=found.platform,
-            inputs=tuple(TensorMetadata.of(edge.spec) for edge in found.signature.inputs),
-            outputs=tuple(TensorMetadata.of(edge.spec) for edge in found.signature.outputs),
-        )
+        model = self.repository.get(name, version)
+        return metadata_of(model, [each.version for each in self.repository.models() if each.name == name])
 
-    async def infer(
-        self, model: str, version: str, asked: InferRequest, timeout_header: str | None = None
-    ) -> InferResponse:
-        """Run a model on a client's tensors; give the outputs that are asked for."""
-        found = self.repository.get(model, version)
-        self._check_running()
-        timeout_ms = relative_timeout_ms(asked.parameters, timeout_header)
+    def model_config(self, name: str, version: str = "") -> ModelConfig:
+        """Say how a model is served."""
+        return config_of(self.repository.get(name, version))
+
+    def statistics(self, name: str = "", version: str = "") -> list[ModelStatistics]:
+        """Say what all models have done so far, or those of a name, or one version of it."""
+        if not name:
+            return [statistics_of(model) for model in self.repository.models()]
+        found = self.repository.get(name, version)
+        if version:
+            return [statistics_of(found)]
+        return [statistics_of(model) for model in self.repository.models() if model.name == name]
+
+    # --- the repository
+
+    def index(self, *, ready: bool = False) -> list[IndexEntry]:
+        """List every version of every model, or those that are ready."""
+        return [
+            IndexEntry(name=each.name, version=each.version, state=each.state, reason=each.reason)
+            for each in self.repository.index()
+            if each.state is State.READY or not ready
+        ]
+
+    async def load(self, name: str, parameters: Parameters) -> None:
+        """Load a model, or load it anew; return when it is ready."""
+        max_batch = max_batch_of(name, parameters)
+        self._check_not_draining()
+        try:
+            await self.repository.load(name, max_batch=max_batch)
+        except NotFoundError as error:
+            raise NotFoundError(f"failed to load {name!r}: {error}") from error
+        except HeterosisError as error:
+            raise UnavailableError(f"failed to load {name!r}: {error}") from error
+
+    async def unload(self, name: str) -> None:
+        """Unload a model, once what it has in progress is answered."""
+        self._check_not_draining()
+        await self.repository.unload(name)
+
+    # --- inference
+
+    def model(self, name: str, version: str = "") -> Model:
+        """Find the model that a request is for, before it is read any further."""
+        self._check_not_draining()
+        return self.repository.get(name, version)
+
+    async def infer(self, model: Model, asked: InferRequest, timeout_ms: float | None = None) -> InferResponse:
+        """Run a model on a client's tensors. Past the timeout it ends with a DeadlineError."""
+        arrived = time.monotonic()
         request_class = str(priority(asked.parameters) or DEFAULT_CLASS)
-        await found.available(timeout_ms)
-        signature = found.signature
-        asked.check_outputs(tuple(edge.spec.name for edge in signature.outputs))
+        await model.available(timeout_ms)
+        signature = model.signature
+        asked.check_outputs([edge.spec.name for edge in signature.outputs])
         if signature.slow_to_decode:
             values = await asyncio.to_thread(signature.decode, asked.inputs)
         else:
             values = signature.decode(asked.inputs)
-        result = await found.infer(values, timeout_ms=timeout_ms, request_class=request_class)
-        return InferResponse(
-            model_name=found.name,
-            model_version=found.version,
+        decoded = time.monotonic()
+        model.statistics.decode.add(decoded - arrived)
+        left_ms = None if timeout_ms is None else max(0.0, timeout_ms - (decoded - arrived) * 1e3)
+        result = await model.infer(values, timeout_ms=left_ms, request_class=request_class)
+        answered = time.monotonic()
+        response = InferResponse(
+            model_name=model.name,
+            model_version=model.version,
             id=asked.id,
-            outputs=_encoded(found, result),
-            parameters={"emulated": True} if found.emulated else {},
+            outputs=_encoded(model, result),
+            parameters={"emulated": True} if model.emulated else {},
         )
+        model.statistics.encode.add(time.monotonic() - answered)
+        return response
 
-    def _check_running(self) -> None:
+    def close(self) -> None:
+        """Let go of clients' shared memory."""
+        self.shared.close()
+
+    def _check_not_draining(self) -> None:
         if self.draining:
             raise UnavailableError("the server is stopping")
 
 
-def _encoded(model: Model, result: Any) -> dict[str, Any]:
+def _check_ready(model: Model) -> None:
+    if not model.ready:
+        why = (
+            f"is {model.reason or model.state.lower()}"
+            if model.state is not State.READY
+            else ("has a stage without an instance that is ready")
+        )
+        raise UnavailableError(f"model {model.name!r} {why}")
+
+
+def _encoded(model: Model, result: object) -> dict[str, Array]:
     try:
         return model.signature.encode(result)
     except (TypeError, ValueError, OverflowError) as error:

@@ -1,7 +1,18 @@
 """HTTP as the gateway sees it: requests and answers as values, a table of routes, and what serves them on a socket."""
 
-from heterosis.serving.http.messages import Body, Handler, HttpRequest, HttpResponse, json_response
-from heterosis.serving.http.routes import Route, RouteTable
+from heterosis.serving.http.messages import Body, Handler, HttpRequest, HttpResponse, json_response, parse_json
+from heterosis.serving.http.routes import Operation, Route, RouteTable
 from heterosis.serving.http.server import HttpServer
 
-__all__ = ["Body", "Handler", "HttpRequest", "HttpResponse", "HttpServer", "Route", "RouteTable", "json_response"]
+__all__ = [
+    "Body",
+    "Handler",
+    "HttpRequest",
+    "HttpResponse",
+    "HttpServer",
+    "Operation",
+    "Route",
+    "RouteTable",
+    "json_response",
+    "parse_json",
+]

@@ -6,18 +6,19 @@ import structlog
 
 from heterosis.serving.http.messages import HttpResponse, json_response
 from heterosis.serving.protocol.messages import ErrorBody
-from heterosis.terms.errors import HeterosisError, RefusedError, TooLargeError
+from heterosis.terms.errors import HeterosisError, RefusedError, TooLargeError, UnavailableError
 
 log = structlog.get_logger()
 
 
 def failure(error: Exception) -> HttpResponse:
     """Answer with an error; one that is not ours is a defect, whose details go to the log alone."""
-    if isinstance(error, RefusedError):
-        headers = {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
-        return json_response(ErrorBody(str(error)), error.status, headers)
     if isinstance(error, HeterosisError):
-        return json_response(ErrorBody(str(error)), error.status)
+        headers = {}
+        if isinstance(error, RefusedError | UnavailableError):
+            wait_s = error.retry_after_s if isinstance(error, RefusedError) else 0.0
+            headers["retry-after"] = str(max(1, math.ceil(wait_s)))
+        return json_response(ErrorBody(str(error)), error.status, headers)
     log.error("defect in the gateway", exc_info=error)
     return json_response(ErrorBody(f"internal error: {type(error).__name__}"), 500)
 

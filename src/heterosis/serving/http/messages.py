@@ -1,10 +1,13 @@
 """A request and its answer, whatever server carries them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from heterosis.terms.errors import InvalidInputError
+
+T = TypeVar("T")
 Buffer = bytes | memoryview
 Body = Sequence[Buffer] | AsyncIterator[Buffer]
 """The parts of a body, to be sent one after the other without being joined; or parts that come bit by bit."""
@@ -28,6 +31,16 @@ class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):
     status: int = 200
     headers: Mapping[str, str] = {}
     body: Body = ()
+
+
+def parse_json(body: Buffer, type_: type[T]) -> T:
+    """Read a small body; without one, a value of its fields' defaults. Raise InvalidInputError where it is not so."""
+    try:
+        return msgspec.json.decode(body or b"{}", type=type_)
+    except msgspec.ValidationError as error:
+        raise InvalidInputError(f"the JSON is not what is taken here: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInputError(f"the body is not JSON: {error}") from None
 
 
 Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]

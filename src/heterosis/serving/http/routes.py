@@ -1,14 +1,33 @@
 """A table of routes: which handler answers which method and path."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
 from heterosis.serving.http.failures import failure
-from heterosis.serving.http.messages import HttpRequest, HttpResponse, json_response
+from heterosis.serving.http.messages import JSON, HttpRequest, HttpResponse, json_response
 from heterosis.serving.protocol.messages import ErrorBody
 from heterosis.terms.errors import NotFoundError
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """What a route is for, as its documentation says (`heterosis.serving.http.openapi`)."""
+
+    summary: str
+    body: Any = None
+    """Type of the JSON that it takes; a body may be left out where every field of it may."""
+    answer: Any = None
+    """Type of the JSON that it answers with."""
+    media: str | None = JSON
+    """Media type of a good answer; None for one without content."""
+    binary: bool = False
+    """Whether the JSON, both ways, may be followed by the binary data of tensors."""
+    headers: tuple[str, ...] = ()
+    """Headers that it reads."""
+    errors: tuple[int, ...] = ()
+    """Statuses of its errors, besides those that any request may have."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -17,6 +36,7 @@ class Route(msgspec.Struct, frozen=True):
     method: str
     path: str
     handler: Callable[..., Awaitable[HttpResponse]]
+    operation: Operation
 
 
 class RouteTable:
@@ -50,21 +70,11 @@ class RouteTable:
             return failure(error)
 
     def _find(self, path: str) -> tuple["_Node", Mapping[str, str]]:
-        node = self._root
         arguments: dict[str, str] = {}
-        for segment in _segments(path):
-            text = unquote(segment)
-            found = node.fixed.get(text)
-            if found is None:
-                found = node.any
-                if found is None or not text:
-                    break
-                arguments[found.name] = text
-            node = found
-        else:
-            if node.routes:
-                return node, arguments
-        raise NotFoundError(f"{path}: Not Found; /v2/docs lists what there is")
+        found = _descend(self._root, [unquote(segment) for segment in _segments(path)], 0, arguments)
+        if found is None:
+            raise NotFoundError(f"{path}: Not Found; /v2/docs lists what there is")
+        return found, arguments
 
 
 class _Node:
@@ -75,6 +85,20 @@ class _Node:
         self.fixed: dict[str, _Node] = {}
         self.any: _Node | None = None
         self.routes: dict[str, Route] = {}
+
+
+def _descend(node: _Node, segments: Sequence[str], depth: int, arguments: dict[str, str]) -> _Node | None:
+    """Find the node with routes that the segments lead to; a fixed name goes before one that takes any."""
+    if depth == len(segments):
+        return node if node.routes else None
+    segment = segments[depth]
+    fixed = node.fixed.get(segment)
+    found = None if fixed is None else _descend(fixed, segments, depth + 1, arguments)
+    if found is None and node.any is not None and segment:
+        found = _descend(node.any, segments, depth + 1, arguments)
+        if found is not None:
+            arguments[node.any.name] = segment
+    return found
 
 
 def _segments(path: str) -> list[str]:

@@ -6,6 +6,7 @@ from heterosis.serving.protocol.messages import (
     InferResponse,
     ModelMetadata,
     Parameters,
+    RequestedOutput,
     ServerMetadata,
     TensorMetadata,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "InferResponse",
     "ModelMetadata",
     "Parameters",
+    "RequestedOutput",
     "ServerMetadata",
     "TensorMetadata",
     "decode_error",

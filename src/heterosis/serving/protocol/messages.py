@@ -12,18 +12,34 @@ from heterosis.terms.errors import InvalidInputError
 Parameters = Mapping[str, str | int | float | bool]
 
 
+class Slice(msgspec.Struct, frozen=True):
+    """A part of a region of shared memory that the client has registered; offset and size are bytes."""
+
+    region: str
+    offset: int
+    byte_size: int
+
+
+class RequestedOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """How an output shall be returned: in binary form or not, or in shared memory; or the ``classes`` largest of it."""
+
+    binary: bool = False
+    shared: Slice | None = None
+    classes: int = 0
+
+
 class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to infer. ``outputs`` maps each output asked for to whether it shall be binary; empty means all."""
+    """A request to infer. ``outputs`` says which outputs are asked for, and how; empty means all."""
 
     id: str = ""
     inputs: Mapping[str, Array]
-    outputs: Mapping[str, bool] = {}
+    outputs: Mapping[str, RequestedOutput] = {}
     binary_output: bool = False
     parameters: Parameters = {}
 
-    def wants_binary(self, output: str) -> bool:
-        """Whether the client wants this output in binary form."""
-        return self.outputs.get(output, self.binary_output)
+    def wanted(self, output: str) -> RequestedOutput:
+        """How the client wants this output."""
+        return self.outputs.get(output) or RequestedOutput(binary=self.binary_output)
 
     def check_outputs(self, known: Iterable[str]) -> None:
         """Raise InvalidInputError where the client asks for an output that the model does not have."""

@@ -44,6 +44,22 @@ def priority(parameters: Parameters) -> int:
     return value
 
 
+def flag(label: str, parameters: Parameters, name: str, *, default: bool) -> bool:
+    """Read a parameter that is true or false. ``label`` says in the message whose it is."""
+    value = parameters.get(name, default)
+    if not isinstance(value, bool):
+        raise InvalidInputError(f"parameter {name!r} of {label} is {reprlib.repr(value)}; it must be true or false")
+    return value
+
+
+def count(label: str, parameters: Parameters, name: str) -> int:
+    """Read a parameter that is a whole number, 0 or more; 0 without it."""
+    value = parameters.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidInputError(f"parameter {name!r} of {label} is {reprlib.repr(value)}; it must be a number of them")
+    return value
+
+
 def _length(label: str, value: Any, per_ms: float) -> float:
     """Check a length of time given in units of which ``per_ms`` make a millisecond. NaN is in no range."""
     number = isinstance(value, int | float) and not isinstance(value, bool)

@@ -19,12 +19,16 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from heterosis.serving.protocol.numbers import read_numbers, write_numbers
 from heterosis.terms.errors import InvalidInputError
 
 Array = np.ndarray[Any, Any]
 Buffer = bytes | memoryview
 
 BYTES = "BYTES"
+BF16 = "BF16"
+"""Has no name in numpy: such an input, in binary form, is widened to FP32, of which it is the upper half."""
+
 DATATYPES: dict[str, str] = {
     "BOOL": "bool",
     "UINT8": "uint8",
@@ -65,10 +69,9 @@ def datatype_of(array: Array) -> str:
 
 def check(label: str, datatype: str, shape: Sequence[int]) -> None:
     """Refuse an unknown data type and an absurd shape. ``label`` names the tensor in the message."""
-    if datatype not in DATATYPES:
-        hint = "; send FP32 instead" if datatype == "BF16" else ""
+    if datatype not in DATATYPES and datatype != BF16:
         raise InvalidInputError(
-            f"{label} has the unknown datatype {reprlib.repr(datatype)}; known: {', '.join(DATATYPES)}{hint}"
+            f"{label} has the unknown datatype {reprlib.repr(datatype)}; known: {', '.join(DATATYPES)}, {BF16}"
         )
     if len(shape) > MAX_RANK:
         raise InvalidInputError(f"{label} has {len(shape)} dimensions; at most {MAX_RANK} are taken")
@@ -81,11 +84,26 @@ def check(label: str, datatype: str, shape: Sequence[int]) -> None:
 def from_json(label: str, datatype: str, shape: Sequence[int], data: msgspec.Raw) -> Array:
     """Read the JSON form. Raise InvalidInputError where an element has the wrong type or count, or does not fit."""
     check(label, datatype, shape)
+    if datatype == BF16:
+        raise InvalidInputError(f"{label}: {BF16} has no JSON form; send it in binary form, or FP32")
     dtype = _dtype(datatype)
     head = bytes(memoryview(data)[:64]).split(b"[", 2)
     nested = len(shape) > 1 and len(head) > 2 and not head[0].strip() and not head[1].strip()  # noqa: PLR2004
+    array = read_numbers(memoryview(data), dtype, shape if nested else shape[:0]) if dtype.kind in "iuf" else None
+    if array is None:
+        array = _read_elements(label, datatype, len(shape) if nested else 1, data)
+    if nested and array.shape != tuple(shape):
+        raise InvalidInputError(f"data of {label} has the shape {list(array.shape)}, not {list(shape)} as stated")
+    if datatype == BYTES:
+        array = objects([text.encode() for text in array.ravel()])
+    return shaped(label, shape, array)
+
+
+def _read_elements(label: str, datatype: str, depth: int, data: msgspec.Raw) -> Array:
+    """Read lists, nested so deep, one element at a time: this knows what is wrong with them."""
+    dtype = _dtype(datatype)
     try:
-        values = _json_decoder(dtype.kind, len(shape) if nested else 1).decode(data)
+        values = _json_decoder(dtype.kind, depth).decode(data)
         with np.errstate(over="raise"):  # a number past the range of FP16 or FP32 shall not turn into infinity
             array = np.array(values, dtype=dtype)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -93,15 +111,16 @@ def from_json(label: str, datatype: str, shape: Sequence[int], data: msgspec.Raw
     except (OverflowError, FloatingPointError) as error:
         raise InvalidInputError(f"data of {label} has a number that does not fit {datatype}: {error}") from None
     except ValueError:
-        raise InvalidInputError(f"data of {label} is nested, but not like its shape {list(shape)}") from None
-    if nested and array.shape != tuple(shape):
-        raise InvalidInputError(f"data of {label} has the shape {list(array.shape)}, not {list(shape)} as stated")
+        raise InvalidInputError(f"data of {label} is nested, but not like its shape") from None
+    return array
+
+
+def shaped(label: str, shape: Sequence[int], array: Array) -> Array:
+    """Give elements, in row-major order, their shape. Raise InvalidInputError where it needs more or less of them."""
     if array.size != math.prod(shape):
         raise InvalidInputError(
             f"data of {label} has {array.size} elements; the shape {list(shape)} needs {math.prod(shape)}"
         )
-    if datatype == BYTES:
-        array = _objects([text.encode() for text in array.ravel()])
     return array.reshape(shape)
 
 
@@ -110,7 +129,10 @@ def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryvie
     check(label, datatype, shape)
     count = math.prod(shape)
     if datatype == BYTES:
-        return _objects(_elements(label, count, data)).reshape(shape)
+        return objects(_elements(label, count, data)).reshape(shape)
+    if datatype == BF16:
+        halves = from_binary(label, "UINT16", shape, data)
+        return (halves.astype("<u4") << 16).view("<f4")
     dtype = _dtype(datatype)
     if len(data) != count * dtype.itemsize:
         raise InvalidInputError(
@@ -126,17 +148,16 @@ def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryvie
     return array
 
 
-def to_json(label: str, array: Array) -> list[Any]:
+def to_json(label: str, array: Array) -> bytes:
     """Write the JSON form, flat. Raise InvalidInputError where JSON has no form for an element."""
     if array.dtype.kind in "OSU":
         try:
-            return [element.decode() for element in _as_bytes(array)]
+            return msgspec.json.encode([element.decode() for element in _as_bytes(array)])
         except UnicodeDecodeError:
             raise InvalidInputError(f"{label} holds bytes that are not UTF-8 text; ask for it in binary form") from None
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise InvalidInputError(f"{label} holds NaN or infinity, for which JSON has no form; ask for it in binary form")
-    values: list[Any] = array.ravel().tolist()
-    return values
+    return write_numbers(array)
 
 
 def to_binary(array: Array) -> Buffer:
@@ -163,7 +184,8 @@ def _json_decoder(kind: str, depth: int) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(type_)
 
 
-def _objects(elements: list[bytes]) -> Array:
+def objects(elements: list[bytes]) -> Array:
+    """Make a BYTES tensor of one axis."""
     array = np.empty(len(elements), dtype=object)
     array[:] = elements
     return array

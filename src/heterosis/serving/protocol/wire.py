@@ -6,12 +6,13 @@ parameter ``binary_data_size`` of each binary tensor how much of the rest is its
 
 Sources: kserve/open-inference-protocol, specification/protocol/inference_rest.md; triton-inference-server/server,
 docs/protocol/extension_binary_data.md. Beyond the specification, data may be flat for a tensor of any rank (Triton).
-Unknown fields are ignored, as the protocol asks; shared memory and classification are refused, not ignored.
+Unknown fields are ignored, as the protocol asks. Tensors may also be in shared memory (`shared_memory`), and of an
+output the largest elements may be asked for (`classification`).
 """
 
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -20,7 +21,11 @@ from heterosis.serving.protocol.messages import (
     InferRequest,
     InferResponse,
     Parameters,
+    RequestedOutput,
 )
+from heterosis.serving.protocol.outputs import asked_for, put, requested
+from heterosis.serving.protocol.parameters import flag
+from heterosis.serving.protocol.shared_memory import NONE_SHARED, SharedMemory, slice_of
 from heterosis.serving.protocol.tensors import (
     Array,
     Buffer,
@@ -39,50 +44,60 @@ ALIGNMENT = 64
 T = TypeVar("T")
 
 
-class _Tensor(msgspec.Struct, omit_defaults=True):
+class WireTensor(msgspec.Struct, omit_defaults=True):
+    """A tensor: ``data`` is its elements, or ``parameters`` say where they are."""
+
     name: str
     datatype: str
     shape: list[int]
-    parameters: dict[str, str | int | float | bool] = {}
-    data: msgspec.Raw = msgspec.Raw()
+    parameters: Parameters = {}
+    data: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema={"type": "array"})] | msgspec.UnsetType = msgspec.UNSET
 
 
-class _RequestedOutput(msgspec.Struct, omit_defaults=True):
+class WireOutput(msgspec.Struct, omit_defaults=True):
+    """An output that is asked for."""
+
     name: str
-    parameters: dict[str, str | int | float | bool] = {}
+    parameters: Parameters = {}
 
 
-class _Request(msgspec.Struct, omit_defaults=True):
-    inputs: list[_Tensor]
+class WireRequest(msgspec.Struct, omit_defaults=True):
+    """The JSON of a request to infer."""
+
+    inputs: list[WireTensor]
     id: str = ""
-    parameters: dict[str, str | int | float | bool] = {}
-    outputs: list[_RequestedOutput] = []
+    parameters: Parameters = {}
+    outputs: list[WireOutput] = []
 
 
-class _Response(msgspec.Struct, omit_defaults=True):
-    outputs: list[_Tensor]
+class WireResponse(msgspec.Struct, omit_defaults=True):
+    """The JSON of the answer to it."""
+
+    outputs: list[WireTensor]
     model_name: str
     model_version: str = ""
     id: str = ""
-    parameters: dict[str, str | int | float | bool] = {}
+    parameters: Parameters = {}
 
 
-def decode_request(body: Buffer, header_length: str | int | None = None) -> InferRequest:
+def decode_request(
+    body: Buffer, header_length: str | int | None = None, shared: SharedMemory = NONE_SHARED
+) -> InferRequest:
     """Read a request. ``header_length`` is the value of the header `HEADER_LENGTH`, None without one.
 
-    Arrays may share the memory of ``body`` and are then read-only. Raise InvalidInputError, naming the field.
+    Arrays may share the memory of ``body`` and are then read-only; those in ``shared`` memory are copied. Raise
+    InvalidInputError, naming the field.
     """
     head, rest = _split(body, header_length)
-    wire = _parse(head, _Request)
-    binary_output = _flag("the request", wire.parameters, "binary_data_output", default=False)
-    outputs: dict[str, bool] = {}
+    wire = _parse(head, WireRequest)
+    binary_output = flag("the request", wire.parameters, "binary_data_output", default=False)
+    outputs: dict[str, RequestedOutput] = {}
     for output in wire.outputs:
         label = f"output {reprlib.repr(output.name)}"
         if output.name in outputs:
             raise InvalidInputError(f"{label} is asked for twice")
-        _refuse_unsupported(label, output.parameters)
-        outputs[output.name] = _flag(label, output.parameters, "binary_data", default=binary_output)
-    inputs = dict(_arrays("input", wire.inputs, rest))
+        outputs[output.name] = requested(label, output.parameters, binary=binary_output)
+    inputs = dict(_arrays("input", wire.inputs, rest, shared))
     return InferRequest(
         id=wire.id, inputs=inputs, outputs=outputs, binary_output=binary_output, parameters=wire.parameters
     )
@@ -90,30 +105,38 @@ def decode_request(body: Buffer, header_length: str | int | None = None) -> Infe
 
 def encode_request(request: InferRequest, *, binary: bool = True) -> tuple[int | None, list[Buffer]]:
     """Write a request. Return the length of the JSON (None without binary data) and the parts of the body."""
-    tensors, data = _tensors("input", request.inputs, dict.fromkeys(request.inputs, binary))
+    data: list[Buffer] = []
+    tensors = [_tensor("input", name, array, data if binary else None) for name, array in request.inputs.items()]
     parameters = dict(request.parameters)
     if request.binary_output:
         parameters["binary_data_output"] = True
     outputs = [
-        _RequestedOutput(name=name, parameters={"binary_data": wanted}) for name, wanted in request.outputs.items()
+        WireOutput(name=name, parameters={"binary_data": wanted.binary}) for name, wanted in request.outputs.items()
     ]
-    return _join(_Request(id=request.id, inputs=tensors, outputs=outputs, parameters=parameters), data)
+    return _join(WireRequest(id=request.id, inputs=tensors, outputs=outputs, parameters=parameters), data)
 
 
-def encode_response(response: InferResponse, request: InferRequest) -> tuple[int | None, list[Buffer]]:
+def encode_response(
+    response: InferResponse, request: InferRequest, shared: SharedMemory = NONE_SHARED
+) -> tuple[int | None, list[Buffer]]:
     """Write what was asked for. Return the length of the JSON (None without binary data) and the parts of the body.
 
-    Raise InvalidInputError where the request asks for an output that is not there, or for JSON where JSON has no form.
+    Raise InvalidInputError where the request asks for an output that is not there, for JSON where JSON has no form, or
+    for more than fits the ``shared`` memory that it names.
     """
-    request.check_outputs(response.outputs)
-    wanted = {name: response.outputs[name] for name in request.outputs} if request.outputs else response.outputs
-    tensors, data = _tensors("output", wanted, {name: request.wants_binary(name) for name in wanted})
-    wire = _Response(
+    tensors: list[WireTensor] = []
+    data: list[Buffer] = []
+    for name, array, wanted in asked_for(response, request):
+        if wanted.shared is None:
+            tensors.append(_tensor("output", name, array, data if wanted.binary else None))
+        else:
+            tensors.append(_bare(name, array, put(shared, wanted.shared, array)))
+    wire = WireResponse(
         model_name=response.model_name,
         model_version=response.model_version,
         id=response.id or request.id,
         outputs=tensors,
-        parameters=dict(response.parameters),
+        parameters=response.parameters,
     )
     return _join(wire, data)
 
@@ -122,8 +145,8 @@ def decode_response(body: Buffer, header_length: str | int | None = None) -> Inf
     """Read a response. Raise HeterosisError where it is no response of this protocol."""
     try:
         head, rest = _split(body, header_length)
-        wire = _parse(head, _Response)
-        outputs = dict(_arrays("output", wire.outputs, rest))
+        wire = _parse(head, WireResponse)
+        outputs = dict(_arrays("output", wire.outputs, rest, NONE_SHARED))
     except InvalidInputError as error:
         raise HeterosisError(f"the server's answer does not follow the Open Inference Protocol: {error}") from None
     return InferResponse(
@@ -171,7 +194,9 @@ def _parse(head: memoryview, type_: type[T]) -> T:
         raise InvalidInputError("the JSON is nested too deep") from None
 
 
-def _arrays(kind: str, tensors: Sequence[_Tensor], rest: memoryview) -> Iterator[tuple[str, Array]]:
+def _arrays(
+    kind: str, tensors: Sequence[WireTensor], rest: memoryview, shared: SharedMemory
+) -> Iterator[tuple[str, Array]]:
     """Read the tensors of a body; ``rest`` is what follows the JSON."""
     seen: set[str] = set()
     for tensor in tensors:
@@ -179,59 +204,53 @@ def _arrays(kind: str, tensors: Sequence[_Tensor], rest: memoryview) -> Iterator
         if tensor.name in seen:
             raise InvalidInputError(f"{label} is given twice")
         seen.add(tensor.name)
-        _refuse_unsupported(label, tensor.parameters)
+        part = slice_of(label, tensor.parameters)
         size = tensor.parameters.get("binary_data_size")
-        has_data = len(memoryview(tensor.data)) > 0
-        if size is None:
-            if not has_data:
-                raise InvalidInputError(f"{label} has neither data nor the parameter binary_data_size")
-            yield tensor.name, from_json(label, tensor.datatype, tensor.shape, tensor.data)
-            continue
-        if has_data:
-            raise InvalidInputError(f"{label} has both data and the parameter binary_data_size")
-        if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-            raise InvalidInputError(f"binary_data_size of {label} is {size!r}; it must be a number of bytes")
-        if size > len(rest):
+        ways = (tensor.data is not msgspec.UNSET) + (size is not None) + (part is not None)
+        if ways != 1:
             raise InvalidInputError(
-                f"{label} announces {size} bytes of binary data, but only {len(rest)} are left in the body"
+                f"{label} has {'none' if ways == 0 else 'more than one'} of data, the parameter "
+                "binary_data_size and a shared memory region"
             )
-        yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, rest[:size])
-        rest = rest[size:]
+        if tensor.data is not msgspec.UNSET:
+            yield tensor.name, from_json(label, tensor.datatype, tensor.shape, tensor.data)
+        elif part is not None:
+            yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, shared.read(part))
+        else:
+            own, rest = _cut(label, size, rest)
+            yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, own)
     if len(rest):
         raise InvalidInputError(f"{len(rest)} bytes follow the binary data of the last {kind}")
 
 
-def _tensors(kind: str, arrays: Mapping[str, Array], binary: Mapping[str, bool]) -> tuple[list[_Tensor], list[Buffer]]:
-    tensors: list[_Tensor] = []
-    data: list[Buffer] = []
-    for name, array in arrays.items():
-        tensor = _Tensor(name=name, datatype=datatype_of(array), shape=list(array.shape))
-        if binary[name]:
-            data.append(to_binary(array))
-            tensor.parameters = {"binary_data_size": len(data[-1])}
-        else:
-            tensor.data = msgspec.Raw(msgspec.json.encode(to_json(f"{kind} {name!r}", array)))
-        tensors.append(tensor)
-    return tensors, data
+def _cut(label: str, size: object, rest: memoryview) -> tuple[memoryview, memoryview]:
+    """Cut the binary data of a tensor off what follows the JSON."""
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise InvalidInputError(f"binary_data_size of {label} is {size!r}; it must be a number of bytes")
+    if size > len(rest):
+        raise InvalidInputError(
+            f"{label} announces {size} bytes of binary data, but only {len(rest)} are left in the body"
+        )
+    return rest[:size], rest[size:]
 
 
-def _join(wire: _Request | _Response, data: list[Buffer]) -> tuple[int | None, list[Buffer]]:
+def _tensor(kind: str, name: str, array: Array, data: list[Buffer] | None) -> WireTensor:
+    """Write a tensor: its binary form to the end of ``data``, or without one as JSON into the tensor itself."""
+    if data is None:
+        tensor = _bare(name, array, {})
+        tensor.data = msgspec.Raw(to_json(f"{kind} {name!r}", array))
+        return tensor
+    data.append(to_binary(array))
+    return _bare(name, array, {"binary_data_size": len(data[-1])})
+
+
+def _bare(name: str, array: Array, parameters: Parameters) -> WireTensor:
+    return WireTensor(name=name, datatype=datatype_of(array), shape=list(array.shape), parameters=parameters)
+
+
+def _join(wire: WireRequest | WireResponse, data: list[Buffer]) -> tuple[int | None, list[Buffer]]:
     head = msgspec.json.encode(wire)
     if not data:
         return None, [head]
     head = head.ljust(-(-len(head) // ALIGNMENT) * ALIGNMENT)
     return len(head), [head, *data]
-
-
-def _flag(label: str, parameters: Parameters, name: str, *, default: bool) -> bool:
-    value = parameters.get(name, default)
-    if not isinstance(value, bool):
-        raise InvalidInputError(f"parameter {name!r} of {label} is {value!r}; it must be true or false")
-    return value
-
-
-def _refuse_unsupported(label: str, parameters: Parameters) -> None:
-    if "shared_memory_region" in parameters:
-        raise InvalidInputError(f"{label} asks for shared memory, which is not supported; send binary data instead")
-    if parameters.get("classification"):
-        raise InvalidInputError(f"{label} asks for classification, which is not supported; leave the parameter out")

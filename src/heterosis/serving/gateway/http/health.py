@@ -2,7 +2,7 @@
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.http import HttpRequest, HttpResponse, Route
+from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
 
 
 class Health:
@@ -15,9 +15,13 @@ class Health:
     def routes(self) -> list[Route]:
         """List what is answered here."""
         return [
-            Route("GET", "/v2/health/live", self.live),
-            Route("GET", "/v2/health/ready", self.ready),
-            *of_model("GET", "/ready", self.model_ready),
+            Route("GET", "/v2/health/live", self.live, Operation("Is the server alive?", media=None)),
+            Route(
+                "GET", "/v2/health/ready", self.ready, Operation("Does it take requests?", media=None, errors=(503,))
+            ),
+            *of_model(
+                "GET", "/ready", self.model_ready, Operation("Does it take requests?", media=None, errors=(503,))
+            ),
         ]
 
     async def live(self, _: HttpRequest) -> HttpResponse:

@@ -2,9 +2,10 @@
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.http import HttpRequest, HttpResponse, Route
+from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
 from heterosis.serving.protocol import HEADER_LENGTH, decode_request, encode_response
-from heterosis.serving.protocol.parameters import TIMEOUT_HEADER
+from heterosis.serving.protocol.parameters import TIMEOUT_HEADER, relative_timeout_ms
+from heterosis.serving.protocol.wire import WireRequest, WireResponse
 
 _HEADER_LENGTH, _TIMEOUT = HEADER_LENGTH.lower(), TIMEOUT_HEADER.lower()
 
@@ -18,14 +19,25 @@ class Infer:
 
     def routes(self) -> list[Route]:
         """List what is answered here."""
-        return of_model("POST", "/infer", self.infer)
+        operation = Operation(
+            "Run it",
+            body=WireRequest,
+            answer=WireResponse,
+            binary=True,
+            headers=(TIMEOUT_HEADER,),
+            errors=(413, 429, 500, 503, 504),
+        )
+        return of_model("POST", "/infer", self.infer, operation)
 
     async def infer(self, request: HttpRequest, model: str, version: str = "") -> HttpResponse:
         """Run a model."""
-        with self._gateway.metrics.request():
-            asked = decode_request(request.body, request.headers.get(_HEADER_LENGTH))
-            answer = await self._gateway.infer(model, version, asked, request.headers.get(_TIMEOUT))
-        header_length, parts = encode_response(answer, asked)
+        gateway = self._gateway
+        with gateway.metrics.request():
+            found = gateway.model(model, version)
+            asked = decode_request(request.body, request.headers.get(_HEADER_LENGTH), gateway.shared)
+            timeout_ms = relative_timeout_ms(asked.parameters, request.headers.get(_TIMEOUT))
+            answer = await gateway.infer(found, asked, timeout_ms)
+        header_length, parts = encode_response(answer, asked, gateway.shared)
         if header_length is None:
             return HttpResponse(headers={"content-type": "application/json"}, body=parts)
         headers = {"content-type": "application/octet-stream", _HEADER_LENGTH: str(header_length)}

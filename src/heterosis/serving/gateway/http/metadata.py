@@ -2,7 +2,9 @@
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.http import HttpRequest, HttpResponse, Route, json_response
+from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route, json_response
+from heterosis.serving.protocol import ModelMetadata, ServerMetadata
+from heterosis.serving.protocol.configuration import ModelConfig
 
 
 class Metadata:
@@ -14,7 +16,13 @@ class Metadata:
 
     def routes(self) -> list[Route]:
         """List what is answered here."""
-        return [Route("GET", "/v2", self.server), *of_model("GET", "", self.model)]
+        about = Operation("Its inputs and outputs", answer=ModelMetadata, errors=(503,))
+        config = Operation("How it is served", answer=ModelConfig, errors=(503,))
+        return [
+            Route("GET", "/v2", self.server, Operation("The server's name and extensions", answer=ServerMetadata)),
+            *of_model("GET", "", self.model, about),
+            *of_model("GET", "/config", self.config, config),
+        ]
 
     async def server(self, _: HttpRequest) -> HttpResponse:
         """Name the server and the extensions that it speaks."""
@@ -23,3 +31,7 @@ class Metadata:
     async def model(self, _: HttpRequest, model: str, version: str = "") -> HttpResponse:
         """Describe a model's inputs and outputs."""
         return json_response(self._gateway.model_metadata(model, version))
+
+    async def config(self, _: HttpRequest, model: str, version: str = "") -> HttpResponse:
+        """Say how a model is served."""
+        return json_response(self._gateway.model_config(model, version))

@@ -1,7 +1,7 @@
 """What Prometheus reads."""
 
 from heterosis.serving.gateway.core import Gateway
-from heterosis.serving.http import HttpRequest, HttpResponse, Route
+from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
 
 
 class Scrape:
@@ -13,7 +13,9 @@ class Scrape:
 
     def routes(self) -> list[Route]:
         """List what is answered here."""
-        return [Route("GET", "/metrics", self.scrape)]
+        return [
+            Route("GET", "/metrics", self.scrape, Operation("Metrics for Prometheus", media=self._metrics.media_type))
+        ]
 
     async def scrape(self, _: HttpRequest) -> HttpResponse:
         """Report requests, latency, queues, instances and joules in Prometheus' text format."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 
-from heterosis.serving.http import HttpResponse, Route
+from heterosis.serving.http import HttpResponse, Operation, Route
 
 MODEL = "/v2/models/{model}"
 VERSION = MODEL + "/versions/{version}"
 
 
-def of_model(method: str, noun: str, handler: Callable[..., Awaitable[HttpResponse]]) -> list[Route]:
+def of_model(
+    method: str, noun: str, handler: Callable[..., Awaitable[HttpResponse]], operation: Operation
+) -> list[Route]:
     """Route ``noun`` of a model, and of a version of it, to one handler."""
-    return [Route(method, prefix + noun, handler) for prefix in (MODEL, VERSION)]
+    return [Route(method, prefix + noun, handler, operation) for prefix in (MODEL, VERSION)]
