@@ -17,7 +17,7 @@ from tests.serving.conftest import serve
 
 REAL = make_variant("a", model=FUNCTION, engine=FUNCTION)
 EMULATED = make_variant("a")
-NOWHERE = "ipc:///tmp/heterosis-nobody-listens-here"
+NOWHERE = "unix:///tmp/heterosis-nobody-listens-here"
 
 EXITS = """
 import sys

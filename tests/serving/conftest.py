@@ -12,11 +12,13 @@ import pytest
 from heterosis.launch import LocalLauncher
 from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
+from heterosis.serving.bodies import body_memory
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Servable
 from heterosis.serving.repository import FixedSource, Repository, Source
 from heterosis.serving.router import Router
 from heterosis.serving.server import Http, Options, gateway_of, serving_grpc
+from heterosis.serving.transport import SharedMemory
 from heterosis.terms import UNKNOWN, Energy, Plan
 from heterosis.testing import make_plan, make_variant
 
@@ -86,8 +88,9 @@ async def serve_source(folder: Path, source: Source, **options: Any) -> AsyncIte
     repository = Repository(router, source)
     asked = Options(port=0, **{"grpc_port": None, **options})
     gateway = gateway_of(repository, Metrics(repository, NoMeter()), asked)
-    http = Http(gateway, asked)
-    await router.start(f"ipc://{folder}/router")
+    memory = SharedMemory()
+    http = Http(gateway, asked, body_memory(memory))
+    await router.start(f"unix://{folder}/router", memory)
     task = asyncio.create_task(http.serve())
     while not http.started:  # noqa: ASYNC110 - it is soon
         await asyncio.sleep(0.01)

@@ -6,16 +6,17 @@ import os
 import signal
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
 import pytest
-import zmq
 
 from heterosis.scheduling import SetTimer, StartInstance, TimerFired, validate
 from heterosis.scheduling.policies import POLICIES
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
+from heterosis.serving.transport.framing import frame
 from heterosis.simulation import replay
 from heterosis.terms.errors import DeadlineError, RefusedError, StageError, UnavailableError
 from tests.serving.conftest import Serve, Server, toy_plan
@@ -108,14 +109,16 @@ async def test_a_replay_that_differs_is_shown(serving: Serve) -> None:
 async def test_a_worker_without_the_token_is_turned_away(serving: Serve) -> None:
     """A stranger that takes an instance's name is told nothing and runs nothing."""
     async with serving(wait=False) as server:
-        with zmq.Context() as context, context.socket(zmq.DEALER) as stranger:
-            stranger.connect(server.router.workers.hub.address)
-            stranger.send(msgspec.msgpack.encode(Hello(instance="toy/scale-0", token="guess", pid=1)))  # noqa: S106
-            stranger.send(b"no message at all")
-            await server.model.available()
-            answers = await asyncio.gather(*(ask(server) for _ in range(5)))
-            assert answers == [[4.0] * 1000] * 5
-            assert stranger.poll(100) == 0
+        path = urlsplit(server.router.workers.hub.address).path
+        reader, writer = await asyncio.open_unix_connection(path)
+        hello = msgspec.msgpack.encode(Hello(instance="toy/scale-0", token="guess", pid=1))  # noqa: S106
+        writer.writelines(frame([hello], [None]))
+        await server.model.available()
+        answers = await asyncio.gather(*(ask(server) for _ in range(5)))
+        assert answers == [[4.0] * 1000] * 5
+        writer.write(b"no message at all")
+        assert await reader.read() == b""  # told nothing, and hung up on
+        writer.close()
 
 
 async def test_an_instance_that_cannot_load_is_said_so(serving: Serve) -> None:

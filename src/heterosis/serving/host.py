@@ -10,10 +10,8 @@ import socket
 import threading
 import traceback
 
-import zmq
-
 from heterosis.launch.control import Join, Leave, Left, decode_order, encode_line
-from heterosis.serving.transport import Link
+from heterosis.serving.transport import Link, LinkEndedError
 from heterosis.serving.worker import work
 
 
@@ -41,23 +39,22 @@ class Host:
                         link = self._links[join.instance] = Link(join.address)
                         threading.Thread(target=self._work, args=(join, link), name=join.instance, daemon=True).start()
                     case Leave(instance=instance):
-                        # On a thread, since it waits for the worker to hear of it.
-                        threading.Thread(target=self._end, args=(instance,), daemon=True).start()
+                        self._end(instance)
 
     def _work(self, join: Join, link: Link) -> None:
         try:
             work(link, join)
-        except zmq.ContextTerminated:
+        except LinkEndedError:
             reason = "told to end"
         except BaseException as error:  # noqa: BLE001 - whatever it is, SystemExit too, it ends this worker alone
             traceback.print_exc()
             reason = f"{type(error).__name__}: {error}"
-        link.close()
         self._end(join.instance)
+        link.close()
         with self._saying, contextlib.suppress(ConnectionError):
             self._channel.sendall(encode_line(Left(instance=join.instance, reason=reason)))
 
     def _end(self, instance: str) -> None:
-        link = self._links.pop(instance, None)  # who takes it out ends it: ZeroMQ allows that only once
+        link = self._links.pop(instance, None)
         if link is not None:
             link.end()

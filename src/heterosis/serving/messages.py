@@ -6,11 +6,15 @@ from heterosis.terms import Variant
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Worker: I was started as this instance, in this process; the token proves it."""
+    """Worker: I was started as this instance, in this process; the token proves it.
+
+    ``shares`` says whether it can read the memory that the router shares.
+    """
 
     instance: str
     token: str
     pid: int
+    shares: bool = False
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, tag=True):

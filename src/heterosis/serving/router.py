@@ -40,6 +40,7 @@ from heterosis.scheduling import (
 from heterosis.scheduling.states import InstanceState
 from heterosis.serving.messages import Assignment, Done, Ready, Run
 from heterosis.serving.statistics import Statistics
+from heterosis.serving.transport import SharedMemory
 from heterosis.serving.values import Buffer, DecodeError, decode, encode
 from heterosis.serving.workers import Brief, Workers
 from heterosis.terms import Call, OperatingPoint, Placement, Plan, Request
@@ -118,9 +119,9 @@ class Router:
 
     # --- life
 
-    async def start(self, address: str) -> None:
-        """Listen for workers at an address."""
-        await self.workers.listen(address)
+    async def start(self, address: str, memory: SharedMemory | None = None) -> None:
+        """Listen for workers at an address; those on this host share memory, where there is some."""
+        await self.workers.listen(address, memory)
         self._put_in_force(NOTHING)
 
     async def stop(self) -> None:

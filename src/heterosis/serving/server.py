@@ -14,12 +14,16 @@ import msgspec
 import structlog
 
 from heterosis.launch import LocalLauncher
+from heterosis.serving.bodies import body_memory
 from heterosis.serving.gateway import NAME, Gateway, http_handler
 from heterosis.serving.http import HttpServer
+from heterosis.serving.http.connection import Allocate
+from heterosis.serving.http.server import allocate
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.repository import Repository, Source
 from heterosis.serving.router import Router
+from heterosis.serving.transport import SharedMemory
 from heterosis.terms.errors import UsageError
 
 log = structlog.get_logger()
@@ -75,13 +79,15 @@ async def serve(
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         gateway = gateway_of(repository, metrics, options)
         stack.callback(gateway.close)
-        http = Http(gateway, options)
+        memory = SharedMemory()
+        stack.callback(memory.close)
+        http = Http(gateway, options, body_memory(memory))
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(stop, http.begin_stop)
             stack.callback(loop.remove_signal_handler, stop)
-        await router.start(f"ipc://{folder}/router")
+        await router.start(f"unix://{folder}/router", memory)
         grpc = await stack.enter_async_context(serving_grpc(gateway, options))
         await stack.enter_async_context(_reading(metrics))
         serving = asyncio.create_task(http.serve())
@@ -151,9 +157,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class Http(HttpServer):
     """The gateway over HTTP, told to refuse new requests while it answers those in progress."""
 
-    def __init__(self, gateway: Gateway, options: Options) -> None:
-        """Set up; `url` is known once it has `started`."""
-        super().__init__(http_handler(gateway), options.max_body_bytes)
+    def __init__(self, gateway: Gateway, options: Options, memory: Allocate = allocate) -> None:
+        """Set up; `url` is known once it has `started`. ``memory`` is where bodies lie."""
+        super().__init__(http_handler(gateway), options.max_body_bytes, memory)
         self.started = False
         self._gateway = gateway
         self._options = options

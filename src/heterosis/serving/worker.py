@@ -16,7 +16,8 @@ from heterosis.variants.loading import open_runner
 
 def work(link: Link, join: Join) -> NoReturn:
     """Join the router, load what it assigns, warm up, and run batches until the link ends."""
-    link.send(Hello(instance=join.instance, token=join.token, pid=os.getpid()))
+    link.connect()
+    link.send(Hello(instance=join.instance, token=join.token, pid=os.getpid(), shares=link.shares))
     assignment, frames = link.receive()
     assert isinstance(assignment, Assignment)  # noqa: S101 - the router's first word
     try:

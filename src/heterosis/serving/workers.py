@@ -11,7 +11,8 @@ import structlog
 
 from heterosis.launch import Launcher
 from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run
-from heterosis.serving.transport import Frames, Hub
+from heterosis.serving.transport import Hub, Peer, SharedMemory
+from heterosis.serving.transport.hub import Frames
 from heterosis.serving.values import Buffer
 from heterosis.terms import Placement, Variant
 
@@ -57,16 +58,17 @@ class Workers:
         self._launcher = launcher
         self._listener = listener
         self._token = secrets.token_hex(16)
-        self._hub: Hub | None = None
-        self._peers: dict[str, bytes] = {}
-        self._instances: dict[bytes, str] = {}
+        self.hub = Hub(self._received, self._malformed)
+        """Where workers are talked to."""
+        self._peers: dict[str, Peer] = {}
+        self._instances: dict[Peer, str] = {}
         self._placements: dict[str, Placement] = {}
         self._last_words: dict[str, str] = {}
         self._tasks: set[asyncio.Future[None]] = set()
 
-    async def listen(self, address: str) -> None:
-        """Wait for workers at an address."""
-        self._hub = Hub(address, self._received, self._malformed)
+    async def listen(self, address: str, memory: SharedMemory | None = None) -> None:
+        """Wait for workers at an address; those on this host share memory, where there is some."""
+        await self.hub.listen(address, memory)
 
     def start(self, placement: Placement, variant: Variant) -> None:
         """Have a worker started; `Listener` will hear of it."""
@@ -86,14 +88,7 @@ class Workers:
         """End every worker, and stop listening."""
         await asyncio.gather(*(self._launcher.stop(name) for name in self._launcher.pids()))
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._hub is not None:
-            self._hub.close()
-
-    @property
-    def hub(self) -> Hub:
-        """Where workers are talked to."""
-        assert self._hub is not None  # noqa: S101 - nothing is started before `listen`
-        return self._hub
+        self.hub.close()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -102,7 +97,7 @@ class Workers:
 
     # --- what they say
 
-    def _received(self, peer: bytes, message: FromWorker, frames: list[Buffer]) -> None:
+    def _received(self, peer: Peer, message: FromWorker, frames: list[Buffer]) -> None:
         if isinstance(message, Hello):
             self._welcome(peer, message)
             return
@@ -123,15 +118,16 @@ class Workers:
                 self._listener.instance_failed(instance, message.reason)
                 self.stop(instance)
 
-    def _malformed(self, peer: bytes, error: str) -> None:
+    def _malformed(self, peer: Peer, error: str) -> None:
         log.warning("dropped a malformed message", instance=self._instances.get(peer), error=error)
 
-    def _welcome(self, peer: bytes, hello: Hello) -> None:
+    def _welcome(self, peer: Peer, hello: Hello) -> None:
         placement = self._placements.get(hello.instance)
         known = placement is not None and hello.instance not in self._peers
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()) or not known or placement is None:
             log.warning("turned a worker away", instance=hello.instance, pid=hello.pid)
             return
+        peer.welcome()
         self._peers[hello.instance] = peer
         self._instances[peer] = hello.instance
         brief = self._listener.brief(placement)

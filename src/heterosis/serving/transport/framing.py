@@ -1,0 +1,149 @@
+"""How messages lie on a stream of bytes. No I/O here: both ends read with an `Assembler` and write with `frame`.
+
+A message is its number of frames (four bytes), an entry for each, and the frames that are not in shared memory. An
+entry is a frame's length, and its place in the shared memory or `INLINE` (eight bytes each, little-endian). Inline
+frames begin at multiples of `ALIGNMENT` from the start of the first, so that arrays can be used where they lie.
+"""
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+
+from heterosis.serving.values import Buffer
+
+INLINE = 2**64 - 1
+ALIGNMENT = 16
+READ_BYTES = 64 << 10
+MAX_FRAMES = 1 << 20
+MAX_FRAME_BYTES = 1 << 30
+MAX_MESSAGE_BYTES = 4 << 30
+
+_COUNT = struct.Struct("<I")
+_ENTRY_BYTES = 16
+_PADDING = bytes(ALIGNMENT)
+
+Place = tuple[int, int]
+"""Where a frame lies in shared memory: first byte, and length."""
+
+
+class FramingError(Exception):
+    """Bytes that are no message."""
+
+
+def frame(frames: Sequence[Buffer], places: Sequence[Place | None]) -> list[Buffer]:
+    """Return what to send for frames, in parts; those that have a place are not sent, but where they are."""
+    count = len(frames)
+    entries: list[int] = []
+    parts: list[Buffer] = [b""]
+    for buffer, place in zip(frames, places, strict=True):
+        if place is not None:
+            entries += (place[1], place[0])
+        else:
+            length = len(buffer)
+            entries += (length, INLINE)
+            parts.append(buffer)
+            if surplus := length % ALIGNMENT:
+                parts.append(_PADDING[surplus:])
+    parts[0] = struct.pack(f"<I{2 * count}Q", count, *entries)
+    return parts
+
+
+class Assembler:
+    """Puts messages together from what is read: give it bytes by filling `room`, then say `arrived`."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Take messages of up to so many bytes; raise it when the other end is known."""
+        self.most_bytes = most_bytes
+        self._buffer = bytearray(READ_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+        self._entries: tuple[int, ...] = ()
+        self._block: memoryview | None = None
+        """Where the inline frames of a large message go."""
+        self._block_filled = 0
+
+    def room(self) -> memoryview:
+        """Where the next bytes go."""
+        if self._block is not None:
+            return self._block[self._block_filled :]
+        return self._view[self._end :]
+
+    def arrived(self, count: int) -> list[list[memoryview | Place]]:
+        """Take note of so many bytes in the room; return the messages that are complete, as frames or their places.
+
+        Raise FramingError for what is no message.
+        """
+        found: list[list[memoryview | Place]] = []
+        if self._block is not None:
+            self._block_filled += count
+            if self._block_filled == len(self._block):
+                block, self._block = self._block, None
+                found.append(self._cut(block))
+            return found
+        self._end += count
+        while (message := self._next()) is not None:
+            found.append(message)
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._end == len(self._buffer):
+            left = self._end - self._start
+            if left == len(self._buffer):  # a long list of entries
+                self._grow()
+            else:
+                self._view[:left] = bytes(self._view[self._start : self._end])
+                self._start, self._end = 0, left
+        return found
+
+    def _grow(self) -> None:
+        larger = bytearray(2 * len(self._buffer))
+        larger[: len(self._buffer)] = self._buffer
+        self._buffer = larger
+        self._view = memoryview(larger)
+
+    def _next(self) -> list[memoryview | Place] | None:
+        """Take the next message out of the buffer; None where it is not there, or goes on in a block."""
+        start, have = self._start, self._end - self._start
+        if have < _COUNT.size:
+            return None
+        (frames,) = _COUNT.unpack_from(self._buffer, start)
+        if not 0 < frames <= min(MAX_FRAMES, self.most_bytes // _ENTRY_BYTES):
+            raise FramingError(f"a message of {frames} frames")
+        head = _COUNT.size + frames * _ENTRY_BYTES
+        if have < head:
+            return None
+        self._entries = struct.unpack_from(f"<{2 * frames}Q", self._buffer, start + _COUNT.size)
+        inline = self._inline_bytes()
+        if have >= head + inline:
+            self._start += head + inline
+            body = bytes(self._view[start + head : start + head + inline])
+            return self._cut(memoryview(body))
+        if head + inline > len(self._buffer) - start:
+            here = have - head
+            self._block = np.empty(inline, np.uint8).data
+            self._block[:here] = self._view[start + head : self._end]
+            self._block_filled = here
+            self._start = self._end = 0
+        return None
+
+    def _inline_bytes(self) -> int:
+        total = 0
+        for length, place in zip(self._entries[::2], self._entries[1::2], strict=True):
+            if length > MAX_FRAME_BYTES:
+                raise FramingError(f"a frame of {length} bytes")
+            if place == INLINE:
+                total += -(-length // ALIGNMENT) * ALIGNMENT
+        if total > self.most_bytes:
+            raise FramingError(f"a message of {total} bytes")
+        return total
+
+    def _cut(self, body: memoryview) -> list[memoryview | Place]:
+        found: list[memoryview | Place] = []
+        position = 0
+        for length, place in zip(self._entries[::2], self._entries[1::2], strict=True):
+            if place != INLINE:
+                found.append((place, length))
+            else:
+                found.append(body[position : position + length])
+                position += -(-length // ALIGNMENT) * ALIGNMENT
+        return found

@@ -1,0 +1,163 @@
+"""The router's end of the wire: talks to any number of workers, each known by its connection.
+
+A worker answers each message with one of its own, in order; what a message holds in shared memory is held until then.
+"""
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from heterosis.serving.messages import FromRouter, FromWorker, Hello
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, FramingError, Place, frame
+from heterosis.serving.transport.memory import SharedMemory
+from heterosis.serving.values import Buffer
+
+STRANGER_BYTES = 64 << 10
+"""Largest message of a worker that has not said who it is."""
+SHARED_BYTES = 16 << 10
+"""Frames from this size on are shared where they can be: a smaller one is copied sooner than looked up."""
+JOINED_BYTES = 16 << 10
+BACKLOG = 1024
+
+Frames = Sequence[Buffer]
+Received = Callable[["Peer", FromWorker, list[Buffer]], None]
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Hub:
+    """Listens for workers."""
+
+    def __init__(self, received: Received, malformed: Callable[["Peer", str], None]) -> None:
+        """Pass on what workers say, and that they say what nobody understands."""
+        self.received = received
+        self.malformed = malformed
+        self.decode = msgspec.msgpack.Decoder(FromWorker).decode
+        self.peers: set[Peer] = set()
+        self.address = ""
+        """Where workers find it."""
+        self.memory: SharedMemory | None = None
+        self._server: asyncio.Server | None = None
+
+    async def listen(self, address: str, memory: SharedMemory | None = None) -> None:
+        """Listen at an address: ``unix:///path``, or ``tcp://host:port``, where port 0 is any that is free.
+
+        Workers that listen at a path are on this host, and share ``memory``.
+        """
+        loop = asyncio.get_running_loop()
+        parts = urlsplit(address)
+        if parts.scheme == "unix":
+            self._server = await loop.create_unix_server(lambda: Peer(self), parts.path, backlog=BACKLOG)
+            self.memory = memory
+            self.address = address if memory is None else f"{address}?memory={memory.path}"
+        else:
+            self._server = await loop.create_server(
+                lambda: Peer(self), parts.hostname, parts.port or 0, backlog=BACKLOG
+            )
+            host, port = self._server.sockets[0].getsockname()[:2]
+            self.address = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def send(self, peer: "Peer", message: FromRouter, frames: Frames = ()) -> None:
+        """Send to a worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
+        peer.send(message, frames)
+
+    def close(self) -> None:
+        """Stop listening, and hang up."""
+        if self._server is not None:
+            self._server.close()
+        for peer in list(self.peers):
+            peer.close()
+
+
+class Peer(asyncio.BufferedProtocol):
+    """A worker's connection."""
+
+    def __init__(self, hub: Hub) -> None:
+        """Belong to a hub."""
+        self._hub = hub
+        self._assembler = Assembler(STRANGER_BYTES)
+        self._shares = False
+        self._held: deque[list[Buffer]] = deque()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is of a kind of its own
+        connection: socket.socket = transport.get_extra_info("socket")
+        if connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._hub.peers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the launcher says why
+        """Let go of what it had."""
+        self._hub.peers.discard(self)
+        self._held.clear()
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
+        """Where the next bytes go."""
+        return self._assembler.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what has come."""
+        try:
+            for message in self._assembler.arrived(nbytes):
+                self._take([part for part in message if isinstance(part, memoryview)])
+        except (FramingError, msgspec.DecodeError) as error:
+            self._hub.malformed(self, str(error))
+            self.close()  # where the next message would begin is not known
+
+    def welcome(self) -> None:
+        """Trust it: it has shown that it was started by us."""
+        self._assembler.most_bytes = MAX_MESSAGE_BYTES
+
+    def send(self, message: FromRouter, frames: Frames) -> None:
+        """See `Hub.send`."""
+        if self._transport.is_closing():
+            return
+        places: list[Place | None] = [None]
+        sent: list[Buffer] = [_encode(message)]
+        held: list[Buffer] = []
+        for buffer in frames:
+            shared = self._shared(buffer) if self._shares and len(buffer) >= SHARED_BYTES else None
+            if shared is not None:
+                places.append((shared[1], len(buffer)))
+                held.append(shared[0])
+            else:
+                places.append(None)
+            sent.append(buffer)
+        self._held.append(held)
+        parts = frame(sent, places)
+        if sum(map(len, parts)) <= JOINED_BYTES:
+            self._transport.write(b"".join(parts))
+        else:
+            self._transport.writelines(parts)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+    def _shared(self, buffer: Buffer) -> tuple[Buffer, int] | None:
+        """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
+        memory = self._hub.memory
+        if memory is None:
+            return None
+        place = memory.place_of(buffer)
+        if place is not None:
+            return buffer, place
+        copied = memory.copy(buffer)
+        if copied is None:
+            return None
+        place = memory.place_of(copied)
+        assert place is not None  # noqa: S101
+        return copied, place
+
+    def _take(self, frames: list[memoryview]) -> None:
+        message: FromWorker = self._hub.decode(frames[0])
+        if isinstance(message, Hello):
+            self._shares = message.shares
+        elif self._held:
+            self._held.popleft()
+        self._hub.received(self, message, list(frames[1:]))

@@ -1,0 +1,116 @@
+"""A worker's end of the wire: blocking, one message at a time."""
+
+import contextlib
+import functools
+import socket
+import threading
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from heterosis.serving.messages import FromRouter, FromWorker
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Place, frame
+from heterosis.serving.transport.hub import Frames
+from heterosis.serving.transport.memory import SharedView
+from heterosis.serving.values import Buffer
+
+RETRY_S = 0.1
+LINGER_S = 1
+
+_encode = msgspec.msgpack.Encoder().encode
+_shared_view = functools.cache(SharedView)
+"""Workers of one process look at the same memory."""
+
+
+class LinkEndedError(Exception):
+    """The link was ended, by another thread or by the router."""
+
+
+class Link:
+    """Used by one thread; any other may end it."""
+
+    def __init__(self, address: str) -> None:
+        """Take a router's address; nothing is connected yet."""
+        self._address = urlsplit(address)
+        self._socket: socket.socket | None = None
+        self._ended = threading.Event()
+        self._decode = msgspec.msgpack.Decoder(FromRouter).decode
+        self._assembler = Assembler(MAX_MESSAGE_BYTES)
+        self._messages: list[list[memoryview | Place]] = []
+        self._memory: SharedView | None = None
+        with contextlib.suppress(OSError, KeyError):  # without it, all is sent
+            self._memory = _shared_view(parse_qs(self._address.query)["memory"][0])
+
+    @property
+    def shares(self) -> bool:
+        """Whether the router's shared memory can be read here."""
+        return self._memory is not None
+
+    def connect(self) -> None:
+        """Connect to the router, however long it takes to be there. Raise LinkEndedError where the link is ended."""
+        while not self._ended.is_set():
+            with contextlib.suppress(OSError):
+                self._socket = self._open()
+                return
+            self._ended.wait(RETRY_S)
+        raise LinkEndedError
+
+    def send(self, message: FromWorker, frames: Frames = ()) -> None:
+        """Send to the router."""
+        parts = frame([_encode(message), *frames], [None] * (1 + len(frames)))
+        data = b"".join(parts) if len(parts) > 1 else parts[0]
+        try:
+            self._connected.sendall(data)
+        except OSError as error:
+            raise LinkEndedError from error
+
+    def receive(self) -> tuple[FromRouter, list[Buffer]]:
+        """Wait for the next message."""
+        while not self._messages:
+            try:
+                count = self._connected.recv_into(self._assembler.room())
+            except OSError as error:
+                raise LinkEndedError from error
+            if not count:
+                raise LinkEndedError
+            self._messages = self._assembler.arrived(count)
+        head, *frames = self._messages.pop(0)
+        assert isinstance(head, memoryview)  # noqa: S101 - the router says so
+        return self._decode(head), [self._found(part) for part in frames]
+
+    def close(self) -> None:
+        """Send what is still to be sent, and disconnect."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def end(self) -> None:
+        """Give up the link: who uses it raises `LinkEndedError`."""
+        self._ended.set()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def _connected(self) -> socket.socket:
+        if self._socket is None or self._ended.is_set():
+            raise LinkEndedError
+        return self._socket
+
+    def _open(self) -> socket.socket:
+        if self._address.scheme == "unix":
+            opened = socket.socket(socket.AF_UNIX)
+            try:
+                opened.connect(self._address.path)
+            except OSError:
+                opened.close()
+                raise
+            return opened
+        opened = socket.create_connection((str(self._address.hostname), self._address.port or 0))
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+
+    def _found(self, part: memoryview | Place) -> Buffer:
+        if isinstance(part, memoryview):
+            return part
+        assert self._memory is not None  # noqa: S101 - the router was told
+        return self._memory.frame(*part)

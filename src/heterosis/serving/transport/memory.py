@@ -1,0 +1,104 @@
+"""Memory that a router shares with the workers on its host: it writes, they only read.
+
+A block belongs to who asked for it until nothing refers to it any more: numpy arrays and memoryviews of it keep it, as
+they would keep memory of their own. Blocks are used again, the latest first, since that is the warmest. The memory has
+no name in the file system, and is gone with the last process that has it; pages that were never used cost nothing.
+"""
+
+import mmap
+import os
+import weakref
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from heterosis.serving.values import Buffer
+
+DEFAULT_BYTES = 512 << 20
+GRAIN = 4096
+"""Blocks are whole pages, and begin at one."""
+
+Array = np.ndarray[Any, Any]
+
+
+class SharedMemory:
+    """The router's end: gives blocks. None of its methods may be called from another thread."""
+
+    def __init__(self, size: int = DEFAULT_BYTES) -> None:
+        """Reserve so many bytes of address space. Raise OSError where the system has no such thing."""
+        self._file = os.memfd_create("heterosis-transport", os.MFD_CLOEXEC)
+        os.ftruncate(self._file, size)
+        self._bytes = np.frombuffer(mmap.mmap(self._file, size), np.uint8)
+        self._address: int = self._bytes.ctypes.data
+        self._size = size
+        self._unused = 0
+        """From here on nothing was ever given."""
+        self._free: dict[int, list[int]] = defaultdict(list)
+        self._given: dict[int, tuple[weakref.ref[Array], int, int]] = {}
+        self.path = f"/proc/{os.getpid()}/fd/{self._file}"
+        """Where other processes of the same user find it."""
+
+    def allocate(self, length: int, offset: int = 0) -> memoryview | None:
+        """Give a block in which the byte at ``offset`` is at the start of a cache line; None where there is no room."""
+        skew = -offset % 64
+        pages = _rounded(length + skew)
+        if free := self._free[pages]:
+            start = free.pop()
+        elif self._unused + pages <= self._size:
+            start, self._unused = self._unused, self._unused + pages
+        else:
+            return None
+        block = self._bytes[start + skew : start + skew + length]
+        reference = weakref.ref(block, self._take_back)
+        self._given[id(reference)] = (reference, start, pages)
+        return block.data
+
+    def copy(self, frame: Buffer) -> memoryview | None:
+        """Copy a frame into a block; None where there is no room."""
+        block = self.allocate(len(frame))
+        if block is not None:
+            block[:] = frame
+        return block
+
+    def place_of(self, frame: Buffer) -> int | None:
+        """Where a frame begins; None where that is elsewhere."""
+        address = np.frombuffer(frame, np.uint8).__array_interface__["data"][0] - self._address
+        return address if 0 <= address < self._size else None
+
+    @property
+    def given(self) -> int:
+        """Blocks that somebody has."""
+        return len(self._given)
+
+    def close(self) -> None:
+        """Let go of the memory, once nobody has a block of it."""
+        os.close(self._file)
+
+    def _take_back(self, reference: "weakref.ref[Array]") -> None:
+        _, start, pages = self._given.pop(id(reference))
+        self._free[pages].append(start)
+
+
+class SharedView:
+    """A worker's end: reads."""
+
+    def __init__(self, path: str) -> None:
+        """Open what `SharedMemory.path` says. Raise OSError where this process cannot."""
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._view = memoryview(mmap.mmap(file, 0, prot=mmap.PROT_READ))
+        finally:
+            os.close(file)
+
+    def frame(self, place: int, length: int) -> memoryview:
+        """Return a frame. Raise IndexError where there is none."""
+        if place + length > len(self._view):
+            raise IndexError(f"no {length} bytes at {place} in memory of {len(self._view)}")
+        return self._view[place : place + length]
+
+
+def _rounded(length: int) -> int:
+    """Round up to a size that blocks have: whole pages, and only so many sizes that most blocks can be used again."""
+    step = max(GRAIN, 1 << max(0, length.bit_length() - 3))
+    return -(-length // step) * step
