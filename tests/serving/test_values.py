@@ -147,6 +147,22 @@ def test_subclasses_arrive_plain() -> None:
     assert back == [(1, 2.5), "text", b"raw", "red", {1: 2}]
 
 
+@pytest.mark.parametrize("shape", [(3,), (), (1, 3, 1), (0, 16), (2, 0)])
+def test_arrays_of_text_travel(shape: tuple[int, ...]) -> None:
+    """Text and bytes, of any shape, arrive as they are."""
+    array = np.empty(shape, object)
+    array.reshape(-1)[:] = ["grüß", b"\xff\x00", ""][: array.size] if array.size < 4 else "x"
+    result = decode(encode({"text": array}))["text"]
+    assert (result.dtype, result.shape, result.tolist()) == (array.dtype, array.shape, array.tolist())
+
+
+@pytest.mark.parametrize("content", [((2,), ["a"]), ((-1,), ["a"]), ((1,), [1])])
+def test_malformed_text_is_refused(content: tuple[tuple[int, ...], list[Any]]) -> None:
+    """Shapes and contents are checked."""
+    with pytest.raises(DecodeError, match="malformed value: text"):
+        decode([msgspec.msgpack.encode(msgspec.msgpack.Ext(4, msgspec.msgpack.encode(content)))])
+
+
 def endless() -> list[Any]:
     """Make a list that contains itself."""
     items: list[Any] = []

@@ -1,6 +1,8 @@
-"""`heterosis serve`: a pipeline behind the Open Inference Protocol."""
+"""`heterosis serve`: a pipeline, or models as they are, behind the Open Inference Protocol."""
 
+import os
 import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,15 +10,21 @@ import msgspec
 from cyclopts import Parameter
 
 from heterosis.cli.console import output, remark
-from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, PipelineFile, Rate, SloMs, Store
+from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, Rate, SloMs, Store
 from heterosis.cli.workflows import open_workflow
 
 if TYPE_CHECKING:
-    from heterosis.serving.server import Listening
+    from heterosis.serving.server import Listening, Options
 
 
 def serve(  # noqa: PLR0913 - one for each option
-    file: PipelineFile,
+    file: Annotated[
+        str,
+        Parameter(
+            help="A Python file that defines a pipeline (FILE:NAME where it defines several), a model file (.onnx, "
+            ".tflite, .xml), or a folder of these: NAME.onnx, or NAME/VERSION/model.onnx."
+        ),
+    ],
     /,
     *,
     rate: Rate = 1.0,
@@ -46,6 +54,13 @@ def serve(  # noqa: PLR0913 - one for each option
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
     ] = False,
+    quick: Annotated[
+        bool,
+        Parameter(
+            help="Serve model files as they are, after a short look at them; `--no-quick` makes variants of one, "
+            "profiles and plans them, as for a pipeline."
+        ),
+    ] = True,
     budget: Budget = None,
     store: Store = DEFAULT_STORE,
     json: Json = False,
@@ -58,31 +73,16 @@ def serve(  # noqa: PLR0913 - one for each option
     ```
     heterosis serve ocr.py --rate 2
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
+    heterosis serve resnet.onnx --slo 50
+    heterosis serve models/
     ```
     """
-    from heterosis.cli.files import read_json
+    from heterosis.serving.address import check_address
     from heterosis.serving.server import Options
-    from heterosis.terms import Plan
-    from heterosis.workflow.service import check_address, with_policy
 
     check_address(host, port)
     if grpc_port != "none":
         check_address(host, grpc_port)
-    with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
-        make = workflow.naive_plan if naive else workflow.plan
-        chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
-        service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
-
-    def say_ready(where: "Listening") -> None:
-        name = workflow.pipeline.name
-        if json:
-            said = {**msgspec.to_builtins(where), "pipeline": name}
-            sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
-            sys.stdout.flush()
-        else:
-            grpc = f", and for gRPC at {where.grpc}" if where.grpc else ""
-            output().print(f"serving {name} at {where.url}/v2/models/{name}/infer{grpc}; Ctrl-C stops")
-
     _log_aside(quiet=quiet)
     options = Options(
         host=host,
@@ -92,9 +92,65 @@ def serve(  # noqa: PLR0913 - one for each option
         journal=journal,
         max_body_bytes=round(max_body * 2**20),
     )
-    service.run(options, on_ready=say_ready)
+    if quick and plan is None and not naive and accuracy is None and _holds_models(Path(file)):
+        _serve_models(Path(file), rate, slo, policy, store, options, json=json)
+    else:
+        from heterosis.cli.files import read_json
+        from heterosis.terms import Plan
+        from heterosis.workflow.service import with_policy
+
+        with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
+            make = workflow.naive_plan if naive else workflow.plan
+            chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
+            service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
+        service.run(options, on_ready=_say_ready([workflow.pipeline.name], json=json))
     if not quiet:
         remark("stopped: every request that was taken has been answered")
+
+
+def _holds_models(path: Path) -> bool:
+    from heterosis.pipeline.model import is_model
+
+    return path.is_dir() or is_model(path)
+
+
+def _serve_models(
+    path: Path,
+    rate: float,
+    slo: float | None,
+    policy: str | None,
+    store: Path,
+    options: "Options",
+    *,
+    json: bool,
+) -> None:
+    """Serve model files as they are."""
+    from heterosis.devices import local_fleet
+    from heterosis.profiling.meters import open_meter
+    from heterosis.serving.folder import ModelFolder
+    from heterosis.serving.server import run
+    from heterosis.serving.server import serve as serve_source
+    from heterosis.terms import Slo
+
+    fleet = local_fleet()
+    goal = None if slo is None else Slo(latency_ms=slo)
+    source = ModelFolder(path, fleet, rate_rps=rate, slo=goal, policy=policy or "heterosis", store=store)
+    with open_meter(fleet.devices, [os.getpid()]) as meter:
+        run(serve_source(source, meter, options=options, on_ready=_say_ready(source.listed(), json=json)))
+
+
+def _say_ready(names: Collection[str], *, json: bool) -> "Callable[[Listening], None]":
+    def say(where: "Listening") -> None:
+        if json:
+            said = {**msgspec.to_builtins(where), "pipeline": next(iter(names)), "models": list(names)}
+            sys.stdout.write(msgspec.json.encode(said).decode() + "\n")
+            sys.stdout.flush()
+        else:
+            name = next(iter(names)) if len(names) == 1 else "NAME"
+            grpc = f", and for gRPC at {where.grpc}" if where.grpc else ""
+            output().print(f"serving {', '.join(names)} at {where.url}/v2/models/{name}/infer{grpc}; Ctrl-C stops")
+
+    return say
 
 
 def _log_aside(*, quiet: bool) -> None:

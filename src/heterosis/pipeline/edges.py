@@ -58,6 +58,24 @@ class TensorEdge(Edge, frozen=True, kw_only=True):
         return np.ascontiguousarray(value, dtype=self.spec.dtype)
 
 
+class TextEdge(Edge, frozen=True, kw_only=True):
+    """An array of text: bytes for clients, str inside."""
+
+    def decode(self, tensor: Array) -> Any:
+        """Decode every element."""
+        self._check(tensor)
+        text = np.empty(tensor.shape, object)
+        text.reshape(-1)[:] = [_scalar(self.spec.name, element, "str") for element in tensor.reshape(-1)]
+        return text
+
+    def encode(self, value: Any) -> Array:
+        """Encode every element."""
+        text = np.asarray(value, object)
+        tensor = np.empty(text.shape, object)
+        tensor.reshape(-1)[:] = [_bytes(element) for element in text.reshape(-1)]
+        return tensor
+
+
 class ScalarEdge(Edge, frozen=True, kw_only=True):
     """One str, bytes, int, float or bool."""
 

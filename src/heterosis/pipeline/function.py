@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -29,15 +29,15 @@ class Sample(msgspec.Struct, frozen=True):
 class Pipeline:
     """An async function over stages, with its SLO, its samples, and how its answers are judged."""
 
-    def __init__(self, function: Callable[..., Awaitable[Any]], slo: Slo) -> None:
-        """Read the function's signature and find the stages that it names."""
+    def __init__(self, function: Callable[..., Awaitable[Any]], slo: Slo, stages: Sequence[Stage] = ()) -> None:
+        """Read the function's signature and, unless they are given, find the stages that it names."""
         if not inspect.iscoroutinefunction(function):
             raise UsageError(f"pipeline {function.__name__!r} must be an `async def` function")
         functools.update_wrapper(self, function)
         self.function = function
         self.slo = slo
         self.name: str = function.__name__
-        self.stages = _stages_named_in(function)
+        self.stages = tuple(stages) or _stages_named_in(function)
         self._samples: Callable[[], Iterable[Sample]] | None = None
         self._score: Score | None = None
 
@@ -49,6 +49,10 @@ class Pipeline:
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline once; outside a server its stages run in this process."""
         return await self.function(*args, **kwargs)
+
+    def size(self, values: Mapping[str, Any]) -> int:  # noqa: ARG002 - a pipeline of another kind looks at them
+        """How many items a request with these inputs has."""
+        return 1
 
     def samples(self, source: Callable[[], Iterable[Sample]]) -> Callable[[], Iterable[Sample]]:
         """Decorate the function that yields the samples."""
@@ -90,8 +94,12 @@ def pipeline(*, slo: Slo) -> Callable[[Callable[..., Awaitable[Any]]], Pipeline]
 def _same(result: Any, truth: Any) -> bool:
     import numpy as np
 
+    if isinstance(result, Mapping) and isinstance(truth, Mapping):
+        return result.keys() == truth.keys() and all(_same(result[key], truth[key]) for key in truth)
     if isinstance(result, np.ndarray) or isinstance(truth, np.ndarray):
         result, truth = np.asarray(result), np.asarray(truth)
+        if truth.dtype == object:
+            return bool(np.array_equal(result, truth))
         return result.shape == truth.shape and bool(np.allclose(result, truth, rtol=1e-2, atol=1e-3))
     return bool(result == truth)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from heterosis.pipeline.function import Pipeline
+from heterosis.pipeline.model import ModelPipeline, is_model
 from heterosis.terms.errors import UsageError
 
 _importing = threading.RLock()
@@ -15,7 +16,9 @@ _importing = threading.RLock()
 
 
 def load_pipeline(target: str | Path) -> Pipeline:
-    """Load a pipeline from ``FILE`` or ``FILE:NAME``; the file may import its neighbours."""
+    """Load a pipeline from ``FILE`` or ``FILE:NAME``; the file may import its neighbours, or be a model as it is."""
+    if is_model(Path(target)):
+        return ModelPipeline(Path(target).resolve(), Path(target).stem)
     file, _, name = str(target).partition(".py:")
     path = Path(file if not name else f"{file}.py").resolve()
     if not path.is_file():

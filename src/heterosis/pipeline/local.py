@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heterosis.pipeline.calls import frontier
+from heterosis.pipeline.model import ENGINE_OF
 from heterosis.pipeline.runner import Args, StageRunner
 from heterosis.pipeline.stage import FUNCTION, Stage
 from heterosis.terms import TracedCall
@@ -22,6 +23,7 @@ class LocalCaller:
     def __init__(self, runners: Mapping[str, StageRunner] | None = None) -> None:
         """Start with these runners; others are made when first needed."""
         self.runners = dict(runners or {})
+        self._own: dict[Stage, StageRunner] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -32,9 +34,9 @@ class LocalCaller:
 
     async def call(self, stage: Stage, args: Args) -> Any:
         """Run one call here and now."""
-        runner = self.runners.get(stage.name)
+        runner = self.runners.get(stage.name) or self._own.get(stage)
         if runner is None:
-            runner = self.runners[stage.name] = reference_runner(stage)
+            runner = self._own[stage] = reference_runner(stage)
         position = len(self.calls)
         self.calls.append(TracedCall(stage=stage.name, parents=frontier.get()))
         self.inputs.append(args)
@@ -48,18 +50,19 @@ class LocalCaller:
 
     def close(self) -> None:
         """Close every runner."""
-        for runner in self.runners.values():
+        for runner in (*self.runners.values(), *self._own.values()):
             runner.close()
 
 
 def reference_runner(stage: Stage, threads: int = 0) -> StageRunner:
     """A runner of a stage's reference model as it is, on onnxruntime."""
     if not stage.models:
-        return StageRunner(stage, FUNCTION)
+        return stage.runner(FUNCTION)
     from heterosis.engines import ENGINES
 
     model = next(iter(stage.models))
-    return StageRunner(stage, model, ENGINES["onnxruntime"].load(stage.artifact(model), threads))
+    artifact = stage.artifact(model)
+    return stage.runner(model, ENGINES[ENGINE_OF.get(artifact.suffix, "onnxruntime")].load(artifact, threads))
 
 
 @functools.cache

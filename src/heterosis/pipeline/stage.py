@@ -5,10 +5,14 @@ import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from heterosis.pipeline.calls import current_caller
 from heterosis.terms.errors import UsageError
+
+if TYPE_CHECKING:
+    from heterosis.engines.engine import Session
+    from heterosis.pipeline.runner import StageRunner
 
 FUNCTION = "function"
 """The one model of a stage that has none: its own ``run`` method."""
@@ -43,6 +47,16 @@ class Stage:
     async def __call__(self, *args: Any) -> Any:
         """Run one call of the stage."""
         return await current_caller().call(self, args)
+
+    def runner(self, model: str, session: "Session | None" = None) -> "StageRunner":
+        """Return what runs batches of the stage on a session of one of its models."""
+        from heterosis.pipeline.runner import StageRunner
+
+        return StageRunner(self, model, session)
+
+    def size(self, args: tuple[Any, ...]) -> int:  # noqa: ARG002 - a stage of another kind looks at them
+        """How many items a call has."""
+        return 1
 
     def artifact(self, model: str) -> Path:
         """Find the file of one of the models."""

@@ -175,7 +175,7 @@ class Model:
         pipeline = self.servable.pipeline
         began = time.monotonic()
         try:
-            request = self._router.admit(self.key, limit_ms / 1e3, request_class)
+            request = self._router.admit(self.key, limit_ms / 1e3, request_class, pipeline.size(values))
         except HeterosisError as error:
             self._ended("overload" if isinstance(error, RefusedError) else "unavailable", began)
             raise
@@ -231,5 +231,6 @@ class _RequestCaller:
         except EncodeError as error:
             raise StageError(f"stage {stage.name!r} cannot be called: {error}") from error
         name = f"{self._request}/{next(self._numbers)}"
-        call = Call(id=name, request=self._request, stage=qualified_name(self._key, stage.name))
+        qualified = qualified_name(self._key, stage.name)
+        call = Call(id=name, request=self._request, stage=qualified, size=stage.size(args))
         return await self._router.run_call(call, frames)

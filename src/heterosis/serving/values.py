@@ -1,8 +1,9 @@
 """Values on their way between processes: a MessagePack header, and the bytes of each large array as a buffer.
 
-What may travel: None, bool, int (64 bits), float, str, bytes, numpy arrays and scalars of any data type but object,
-and lists, tuples and dicts of these. Subclasses arrive as the plain type (a named tuple as a tuple). Nothing is
-pickled, and nothing received is trusted: an array is made only where its data type, shape and length of bytes agree.
+What may travel: None, bool, int (64 bits), float, str, bytes, numpy arrays and scalars of any data type (of objects
+only where all are str or bytes), and lists, tuples and dicts of these. Subclasses arrive as the plain type (a named
+tuple as a tuple). Nothing is pickled, and nothing received is trusted: an array is made only where its data type, shape
+and length of bytes agree.
 """
 
 import functools
@@ -23,7 +24,7 @@ INLINE_BYTES = 1024
 
 MAX_DEPTH = 64
 
-_LARGE, _SMALL, _SCALAR, _TUPLE = range(4)  # codes of our MessagePack extensions
+_LARGE, _SMALL, _SCALAR, _TUPLE, _TEXT = range(5)  # codes of our MessagePack extensions
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 _SUBCLASSES: dict[type, Callable[[Any], Any]] = {
     str: str.__str__,
@@ -124,6 +125,8 @@ class _Writer:
     def _array(self, array: "np.ndarray[Any, Any]", where: str) -> msgspec.msgpack.Ext:
         if isinstance(array, np.ma.MaskedArray):
             raise EncodeError(f"cannot send {where}: it is a masked array; send its data and its mask apart")
+        if array.dtype == object and {str, bytes}.issuperset(map(type, items := array.reshape(-1).tolist())):
+            return _extension(_TEXT, (array.shape, items))
         described = _describe(array.dtype, where)
         if array.nbytes <= INLINE_BYTES:
             return _extension(_SMALL, (described, array.shape, array.tobytes()))
@@ -138,7 +141,10 @@ def _extension(code: int, content: Any) -> msgspec.msgpack.Ext:
 def _describe(dtype: "np.dtype[Any]", where: str) -> Any:
     """Describe a data type as a .npy file does: a string, or a list of fields."""
     if dtype.hasobject:
-        raise EncodeError(f"cannot send {where}: an array of data type {dtype} holds Python objects; convert it first")
+        raise EncodeError(
+            f"cannot send {where}: an array of data type {dtype} holds Python objects other than str and bytes; "
+            "convert it first"
+        )
     described = _description(dtype)
     if described is None:
         raise EncodeError(f"cannot send {where}: data type {dtype} is not one of numpy's own; convert it first")
@@ -206,6 +212,15 @@ class _Reader:
             return self._array(described, (), raw)[()]
         if code == _SMALL:
             return self._array(*msgspec.msgpack.decode(data, type=tuple[Any, tuple[int, ...], bytes]))
+        if code == _TEXT:
+            shape, items = msgspec.msgpack.decode(data, type=tuple[tuple[int, ...], list[Any]])
+            if not {str, bytes}.issuperset(map(type, items)):
+                raise DecodeError("malformed value: text that is neither str nor bytes")
+            if any(side < 0 for side in shape) or math.prod(shape) != len(items):
+                raise DecodeError(f"malformed value: text of shape {list(shape)} cannot have {len(items)} elements")
+            text = np.empty(len(items), object)
+            text[:] = items
+            return text.reshape(shape)
         if code == _LARGE:
             described, shape = msgspec.msgpack.decode(data, type=tuple[Any, tuple[int, ...]])
             frame = next(self.frames, None)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from heterosis.engines import Tensors
-from heterosis.pipeline.runner import Args, StageRunner
+from heterosis.pipeline.runner import Args
 from heterosis.pipeline.stage import Stage
 from heterosis.terms import TensorSpec
 from heterosis.variants.recipe import Items
@@ -18,7 +18,7 @@ MAX_ITEMS = 8
 def calibration_items(stage: Stage, model: str, inputs: Sequence[str], calls: Sequence[Args]) -> Items:
     """Return what the model gets, under these names, in at most 8 of the calls, each a batch of one."""
     recorder = _Recorder(inputs)
-    runner = StageRunner(stage, model, recorder)
+    runner = stage.runner(model, recorder)
     chosen = np.linspace(0, len(calls) - 1, min(len(calls), MAX_ITEMS)).round().astype(int)
     for position in chosen:
         (result,) = runner.run([calls[position]])

@@ -15,7 +15,7 @@ def open_runner(stage: Stage, variant: Variant, threads: int) -> StageRunner:
     Raise EngineError where the engine is unknown, missing, or refuses the artifact.
     """
     if variant.engine == FUNCTION:
-        return StageRunner(stage, FUNCTION)
+        return stage.runner(FUNCTION)
     if variant.engine not in ENGINES:
         raise EngineError(
             f"stage {stage.name!r}: variant {variant.name!r} needs the engine {variant.engine!r}; "
@@ -23,7 +23,7 @@ def open_runner(stage: Stage, variant: Variant, threads: int) -> StageRunner:
         )
     session = ENGINES[variant.engine].load(Path(variant.artifact), threads)
     try:
-        return StageRunner(stage, variant.model, session)
+        return stage.runner(variant.model, session)
     except BaseException:  # whatever the stage's setup() raises
         session.close()
         raise
