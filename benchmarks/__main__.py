@@ -4,12 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
-from benchmarks import ablation, agreement, day, fleet_agreement, layers, overhead, planner, scheduler
+from benchmarks import ablation, agreement, conformance, day, fleet_agreement, layers, overhead, planner, scheduler
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
 ON_REQUEST = {
     "ablation": ablation.run,
     "agreement": agreement.run,
+    "conformance": conformance.run,
     "fleet-agreement": fleet_agreement.run,
     "layers": layers.run,
     "tenth-of-a-day": day.run_tenth,

@@ -117,7 +117,7 @@ def test_serve_and_bench_by_url(pipeline_file: Path, store: Path, tmp_path: Path
     plan = tmp_path / "plan.json"
     plan.write_text(heterosis("plan", pipeline_file, "--store", store, "--budget", 5, "--rate", 20, "--json").stdout)
     command = [sys.executable, "-m", "heterosis.cli", "serve", pipeline_file, "--store", store, "--plan", plan]
-    command += ["--port", "0", "--json", "--journal", tmp_path / "journal"]
+    command += ["--port", "0", "--grpc-port", "0", "--json", "--journal", tmp_path / "journal"]
     with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as server:  # noqa: S603
         assert server.stdout is not None
         ready = msgspec.json.decode(server.stdout.readline())
@@ -142,7 +142,9 @@ def test_a_plan_of_another_pipeline_is_refused(
     """A plan whose stages are not the file's is told apart."""
     plan = heterosis("plan", pipeline_file, "--store", store, "--budget", 5, "--rate", 20, "--json").stdout
     (tmp_path / "plan.json").write_text(plan.replace('"letters"', '"words"'))
-    done = heterosis("serve", pipeline_file, "--store", store, "--plan", tmp_path / "plan.json", "--port", 0)
+    done = heterosis(
+        "serve", pipeline_file, "--store", store, "--plan", tmp_path / "plan.json", "--port", 0, "--grpc-port", 0
+    )
     assert done.returncode == 2
     assert "the plan is for pipeline 'words'" in done.stderr
 

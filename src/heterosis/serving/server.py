@@ -15,7 +15,7 @@ import structlog
 
 from heterosis.launch import LocalLauncher
 from heterosis.serving.bodies import body_memory
-from heterosis.serving.gateway import NAME, Gateway, http_handler
+from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
 from heterosis.serving.http import HttpServer
 from heterosis.serving.http.connection import Allocate
 from heterosis.serving.http.server import allocate
@@ -29,7 +29,6 @@ from heterosis.terms.errors import UsageError
 log = structlog.get_logger()
 
 METER_PERIOD_S = 1.0
-MAX_BODY_BYTES = 64 << 20
 T = TypeVar("T")
 
 
@@ -107,7 +106,13 @@ async def serve(
 
 def gateway_of(repository: Repository, metrics: Metrics, options: Options) -> Gateway:
     """Make the gateway. Shared memory is for clients on this host, so only a server that no other can reach has it."""
-    return Gateway(repository, metrics, shared_memory=is_loopback(options.host), name=options.name)
+    return Gateway(
+        repository,
+        metrics,
+        name=options.name,
+        shared_memory=is_loopback(options.host),
+        max_body_bytes=options.max_body_bytes,
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -31,18 +31,26 @@ EXTENSIONS = (
     "system_shared_memory",
 )
 NAME = "heterosis"
+MAX_BODY_BYTES = 64 << 20
 
 
 class Gateway:
     """The operations of the protocol on a repository of models; each raises a HeterosisError where it cannot."""
 
     def __init__(
-        self, repository: Repository, metrics: Metrics, *, shared_memory: bool = True, name: str = NAME
+        self,
+        repository: Repository,
+        metrics: Metrics,
+        *,
+        name: str = NAME,
+        shared_memory: bool = True,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         """Stand in front of a repository. ``name`` is what the server says its name is."""
         self.repository = repository
         self.metrics = metrics
         self.shared = SharedMemory(enabled=shared_memory)
+        self.max_body_bytes = max_body_bytes
         self.draining = False
         self._name = name
 

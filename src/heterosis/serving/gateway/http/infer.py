@@ -3,6 +3,7 @@
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
 from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
+from heterosis.serving.http.compression import unfolded
 from heterosis.serving.protocol import HEADER_LENGTH, decode_request, encode_response
 from heterosis.serving.protocol.parameters import TIMEOUT_HEADER, relative_timeout_ms
 from heterosis.serving.protocol.wire import WireRequest, WireResponse
@@ -34,7 +35,8 @@ class Infer:
         gateway = self._gateway
         with gateway.metrics.request():
             found = gateway.model(model, version)
-            asked = decode_request(request.body, request.headers.get(_HEADER_LENGTH), gateway.shared)
+            body = unfolded(request.body, request.headers, gateway.max_body_bytes)
+            asked = decode_request(body, request.headers.get(_HEADER_LENGTH), gateway.shared)
             timeout_ms = relative_timeout_ms(asked.parameters, request.headers.get(_TIMEOUT))
             answer = await gateway.infer(found, asked, timeout_ms)
         header_length, parts = encode_response(answer, asked, gateway.shared)
