@@ -31,14 +31,14 @@ from heterosis.bench.load import warm_up
 from heterosis.catalogue import open_fleet, open_pipeline
 from heterosis.cli.subserver import serving
 from heterosis.client import Client
+from heterosis.control.energy import DynamicPower
+from heterosis.control.power import Meter
 from heterosis.pipeline import load_pipeline
 from heterosis.planning.fleet import Task, Workload, to_plan
 from heterosis.scheduling import BatchDone, Record, RunBatch
 from heterosis.serving.journal import read_journal
 from heterosis.serving.server import run as run_on_loop
 from heterosis.simulation import Outcome, Setting, Simulator, make_report, workload
-from heterosis.simulation.energy import DynamicPower
-from heterosis.simulation.power import Meter
 from heterosis.simulation.repetition import interval
 from heterosis.simulation.workload import Arrival
 from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec

@@ -1,6 +1,7 @@
 """The core, event by event: no loop, no clock, no sleep."""
 
 import pytest
+from msgspec.structs import replace
 
 from heterosis.scheduling import (
     BatchDone,
@@ -222,3 +223,34 @@ def make_plan_without(plan: Plan, instance: str) -> Plan:
 
     kept = tuple(placement for placement in plan.placements if placement.instance != instance)
     return msgspec.structs.replace(plan, placements=kept)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_an_instance_may_turn_out_to_be_of_another_type(busy: bool) -> None:  # noqa: FBT001
+    """It runs on without a new start, and from then on what it takes is judged by the other type's figures."""
+    plan = make_plan({"a": 10.0}, slots=2)
+    driver = Driver(plan)
+    if busy:
+        driver.ask("r0")
+    slow = replace(plan.placements[0].configuration, device_type="toy x2.00")
+    changed = replace(
+        plan,
+        placements=(replace(plan.placements[0], configuration=slow), *plan.placements[1:]),
+        points=(
+            *plan.points,
+            *(
+                replace(point, configuration=slow, latency=replace(point.latency, mean_ms=2 * point.latency.mean_ms))
+                for point in plan.points
+            ),
+        ),
+    )
+    assert not [each for each in driver(PlanChanged(plan=changed)) if isinstance(each, StartInstance | StopInstance)]
+    assert driver.scheduler.instances["a-0"].configuration == slow
+    assert driver.scheduler.view.can_take(driver.scheduler.instances["a-0"]) is not busy
+    if busy:
+        driver.done("a-0", after=0.01)
+    for number in range(1, 3):
+        driver.ask(f"r{number}", after=0.001)
+    driver.done("a-0", run_ms=20.0, after=0.02)
+    driver.done("a-1", after=0.02)
+    assert driver.scheduler.estimates.mean(slow, 1) == pytest.approx(0.02, rel=0.05)

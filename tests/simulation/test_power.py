@@ -115,7 +115,7 @@ def test_loading_draws_active_power(world: World) -> None:
     plan = on_node(world.plan, "here")
     loaded = run(plan, Power(fleet=world.fleet), 0.0, load_at_start=True)
     assert joules(loaded.joules.starting) == pytest.approx(4 * 0.5 * 10.0)
-    assert loaded.latencies_s == [pytest.approx(0.51)]
+    assert loaded.latencies_s == [pytest.approx(0.55)]
     assert joules(run(plan, Power(fleet=world.fleet), 0.0).joules.starting) == 0.0
 
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from heterosis.arrivals import poisson_count
+from heterosis.control.energy import Joules
 from heterosis.scheduling import validate
 from heterosis.simulation import (
     Failure,
@@ -25,7 +26,6 @@ from heterosis.simulation import (
     make_report,
     workload,
 )
-from heterosis.simulation.energy import Joules
 from heterosis.testing import graph_of
 
 from .conftest import World, on_node

@@ -10,7 +10,8 @@ Rules
    A call that saw `MAX_DEATHS` instances go down is poison and is dropped.
 5. When a request ends, its waiting calls are dropped; those in a batch run on, and nobody hears of them.
 6. A device runs in one power mode at a time: an instance of another mode can take a batch only while it runs nothing.
-7. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch.
+7. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch. An instance that it only
+   takes for one of another device type, as its device turned out to be slower, say, runs on under that name.
 
 The core reads no clock, does no I/O and draws no randomness: the same events give the same effects, in the server, in
 the simulator and in a replay.
@@ -293,8 +294,12 @@ class Scheduler:
     # --- plans
 
     def _plan_changed(self, event: PlanChanged) -> None:
-        self._adopt(event.plan)
         wanted = {placement.instance: placement for placement in event.plan.placements}
+        for name, placement in wanted.items():
+            known = self.instances.get(name)
+            if known is not None and known.placement != placement and known.may_become(placement):
+                self.pools.relabel(known, placement)
+        self._adopt(event.plan)
         for name, instance in list(self.instances.items()):
             if name not in wanted:
                 self._retire(instance)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from heterosis.scheduling.capacity import Place
 from heterosis.scheduling.state import InstanceRecord, Unit
 from heterosis.scheduling.states import InstanceState
-from heterosis.terms import Configuration
+from heterosis.terms import Configuration, Placement
 
 
 class Pools:
@@ -57,6 +57,13 @@ class Pools:
         self._modes[instance.unit] = +modes
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
+
+    def relabel(self, instance: InstanceRecord, placement: Placement) -> None:
+        """Let an instance take another placement (see `InstanceRecord.may_become`); `regroup` follows."""
+        for pool in (self.idle, self.spare):
+            pool[instance.configuration].pop(instance.name, None)
+        instance.place(placement)
+        self.refresh(instance)
 
     def can_take(self, instance: InstanceRecord) -> bool:
         """Whether an instance can take a batch now."""

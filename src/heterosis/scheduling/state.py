@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from heterosis.scheduling.capacity import Place, places
 from heterosis.scheduling.states import CallState, InstanceState, check_call, check_instance
 from heterosis.terms import Call, Configuration, Placement, Request
@@ -76,10 +78,23 @@ class InstanceRecord:
 
     def __post_init__(self) -> None:
         """Keep at hand what is asked for at every decision."""
+        self.place(self.placement)
+
+    def place(self, placement: Placement) -> None:
+        """Take a placement for its own."""
+        self.placement = placement
         self.name = self.placement.instance
         self.configuration = self.placement.configuration
         self.places = places(self.placement)
         self.unit = (self.placement.node, self.placement.device)
+
+    def may_become(self, placement: Placement) -> bool:
+        """Whether it can take another placement without a new start: one that differs in nothing but the device type.
+
+        What a device is taken for may change, as it gets hot, for example; the instance on it is the same.
+        """
+        configuration = replace(self.configuration, device_type=placement.configuration.device_type)
+        return replace(self.placement, configuration=configuration) == placement
 
     def move(self, to: InstanceState) -> None:
         """Change state, legally."""

@@ -219,7 +219,7 @@ class Router:
             )
         for placement in plan.placements:
             record = self.scheduler.instances.get(placement.instance)
-            if record is not None and record.placement != placement:
+            if record is not None and not (record.placement == placement or record.may_become(placement)):
                 raise UsageError(f"instance {placement.instance!r} runs with another placement; plan it by a new name")
 
     def _ending(self, plan: Plan) -> bool:

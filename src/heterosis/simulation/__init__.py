@@ -1,21 +1,22 @@
 """Drives the scheduling core in virtual time."""
 
-from heterosis.simulation.energy import Joules
-from heterosis.simulation.failures import Failure, RandomFailures
+from heterosis.control.energy import Joules
+from heterosis.control.power import Power
+from heterosis.simulation.failures import DeviceFailure, Failure, RandomFailures, Slowdown
 from heterosis.simulation.network import Link, Network, Traffic
 from heterosis.simulation.occupancy import Occupancy
 from heterosis.simulation.outcome import Outcome
-from heterosis.simulation.power import Power
 from heterosis.simulation.repetition import Interval, interval, repeat
 from heterosis.simulation.replay import Divergence, replay
 from heterosis.simulation.report import Report, make_report
-from heterosis.simulation.setting import Setting
+from heterosis.simulation.setting import Setting, Steering
 from heterosis.simulation.simulator import Simulator
 from heterosis.simulation.sizes import Empirical, Fixed, LogNormal, Shares, Uniform
 from heterosis.simulation.workload import Arrival, RequestClass, Sizes, single_call, stream, workload
 
 __all__ = [
     "Arrival",
+    "DeviceFailure",
     "Divergence",
     "Empirical",
     "Failure",
@@ -35,6 +36,8 @@ __all__ = [
     "Shares",
     "Simulator",
     "Sizes",
+    "Slowdown",
+    "Steering",
     "Traffic",
     "Uniform",
     "interval",

@@ -16,6 +16,26 @@ class Failure:
     repair_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceFailure:
+    """All instances on a device go down, whichever those are by then; none loads there before its repair."""
+
+    node: str
+    device: str
+    at_s: float
+    repair_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slowdown:
+    """From a moment on, batches on a device take so many times as long as profiled (1: as profiled again)."""
+
+    node: str
+    device: str
+    at_s: float
+    factor: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RandomFailures:
     """Every instance fails now and then: times between repair and failure, and of repair, are exponential.

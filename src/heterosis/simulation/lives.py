@@ -2,14 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 
+from heterosis.control.speeds import profiled
 from heterosis.scheduling import Event, InstanceReady
-from heterosis.simulation.failures import Failure, RandomFailures
+from heterosis.scheduling.state import Unit
+from heterosis.simulation.failures import DeviceFailure, Failure, RandomFailures, Slowdown
 from heterosis.simulation.kernel import Kernel
 from heterosis.terms import Configuration, OperatingPoint, Placement
 from heterosis.terms.errors import UsageError
 
-Happening = Event | Failure
-"""What the kernel holds: events for the core, and failures, which become some."""
+
+class Tick:
+    """Time to ask what steers the run."""
+
+
+Happening = Event | Failure | DeviceFailure | Slowdown | Tick
+"""What the kernel holds: events for the core, and what becomes some."""
 
 
 class Lives:
@@ -28,17 +35,20 @@ class Lives:
         self._streams: dict[str, Iterator[tuple[float, float]]] = {}
         self._loading: dict[str, InstanceReady] = {}
         self._repaired_at: dict[str, float] = {}
+        self._devices_repaired_at: dict[Unit, float] = {}
 
     def load_s(self, placement: Placement) -> float:
         """Time to load and warm up: the longest of the operating points with batches that the instance may get."""
-        times = self._load_s.get(placement.configuration, [])
+        times = self._load_s.get(profiled(placement.configuration), [])
         return max((took for batch, took in times if batch <= placement.max_batch), default=0.0)
 
-    def start(self, placement: Placement, load_s: float) -> None:
-        """Let an instance be ready once it is repaired, where it has to be, and has loaded for so long."""
+    def start(self, placement: Placement, load_s: float, wake_s: float = 0.0) -> None:
+        """Let an instance be ready once its device is repaired and awake, and it has loaded for so long."""
         name, now = placement.instance, self._kernel.now
         event = self._loading[name] = InstanceReady(instance=name, load_ms=load_s * 1e3)
-        self._kernel.at(max(now, self._repaired_at.get(name, 0.0)) + load_s, event)
+        unit = (placement.node, placement.device)
+        begin = max(now, self._repaired_at.get(name, 0.0), self._devices_repaired_at.get(unit, 0.0))
+        self._kernel.at(begin + wake_s + load_s, event)
         if self._random is not None and name not in self._streams:
             self._streams[name] = self._random.of(name)
             self._fail_after(name, now)
@@ -58,6 +68,10 @@ class Lives:
         """Take an instance down for repair, and draw when it fails next."""
         self.stop(failure.instance)
         self._repaired_at[failure.instance] = self._kernel.now + failure.repair_s
+
+    def fail_device(self, failure: DeviceFailure) -> None:
+        """Let nothing load on a device before its repair."""
+        self._devices_repaired_at[failure.node, failure.device] = self._kernel.now + failure.repair_s
 
     def after(self, failure: Failure) -> None:
         """Draw the failure after one that was drawn, whether or not that hit anything."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from heterosis.control.energy import Joules
 from heterosis.scheduling import Refusal
-from heterosis.simulation.energy import Joules
 from heterosis.simulation.records import Records
 from heterosis.terms import Slo
 

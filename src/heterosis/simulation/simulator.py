@@ -8,6 +8,9 @@ from collections.abc import Iterable
 import msgspec
 import numpy as np
 
+from heterosis.control.energy import DynamicPower, Joules
+from heterosis.control.power import Meter
+from heterosis.control.speeds import profiled
 from heterosis.scheduling import (
     BatchDone,
     CallReady,
@@ -17,6 +20,7 @@ from heterosis.scheduling import (
     InstanceDown,
     InstanceReady,
     PlanChanged,
+    Record,
     Refusal,
     RefuseRequest,
     RequestArrived,
@@ -29,13 +33,12 @@ from heterosis.scheduling import (
     StopInstance,
     TimerFired,
 )
+from heterosis.scheduling.state import Unit
 from heterosis.scheduling.states import InstanceState
-from heterosis.simulation.energy import DynamicPower, Joules
-from heterosis.simulation.failures import Failure
+from heterosis.simulation.failures import DeviceFailure, Failure, Slowdown
 from heterosis.simulation.kernel import Kernel
-from heterosis.simulation.lives import Happening, Lives, check_failures
+from heterosis.simulation.lives import Happening, Lives, Tick, check_failures
 from heterosis.simulation.outcome import Outcome
-from heterosis.simulation.power import Meter
 from heterosis.simulation.progress import Flight, Running, Shape
 from heterosis.simulation.service import MeasuredTimes, Service
 from heterosis.simulation.setting import Setting
@@ -63,7 +66,10 @@ class Simulator:
         ``bias`` multiplies every run time (1.15: 15 % above profile).
         """
         plans = (plan, *(later for _, later in setting.plan_changes))
-        points = {(point.configuration, point.batch): point for each in plans for point in each.points}
+        self._steering = setting.steering
+        steered = () if self._steering is None else self._steering.points
+        profiles = [*(each.points for each in plans), steered]
+        points = {(point.configuration, point.batch): point for of in profiles for point in of}
         measured = msgspec.structs.replace(plan, points=tuple(points.values()))
         instances = {placement.instance for each in plans for placement in each.placements}
         check_failures(setting.failures, instances)
@@ -80,6 +86,8 @@ class Simulator:
         self._running: dict[str, Running] = {}
         self._flights: dict[int, Flight] = {}
         self._busy_until: dict[str, float] = {}
+        self._slow: dict[Unit, float] = {}
+        """Devices that take so many times as long as profiled."""
         self._refusal: Refusal | None = None
         self._lives = Lives(self._kernel, measured.points, setting.random_failures)
         self._network, self._occupancy = setting.network, setting.occupancy
@@ -100,10 +108,7 @@ class Simulator:
         self._handle(PlanChanged(plan=self._plan))
         self._present()
         self._loads = True
-        for failure in self._setting.failures:
-            kernel.at(failure.at_s, failure)
-        for at, plan in self._setting.plan_changes:
-            kernel.at(at, PlanChanged(plan=plan))
+        self._schedule()
         following, last, patience = next(arriving, None), 0.0, self._setting.patience_s
         while True:
             while soon:
@@ -126,13 +131,27 @@ class Simulator:
                 self._happen(event)
         return self._close()
 
+    def _schedule(self) -> None:
+        """Set what is to happen whatever comes."""
+        kernel, setting = self._kernel, self._setting
+        for failure in setting.failures:
+            kernel.at(failure.at_s, failure)
+        for each in setting.device_failures:
+            kernel.at(each.at_s, each)
+        for slowdown in setting.slowdowns:
+            kernel.at(slowdown.at_s, slowdown)
+        for at, plan in setting.plan_changes:
+            kernel.at(at, PlanChanged(plan=plan))
+        if self._steering is not None:
+            kernel.at(self._steering.tick_s, Tick())
+
     def _arrive(self, arrival: Arrival, limit_ms: float) -> None:
         records, at = self._records, arrival.at
         number = len(records)
         limit_s = (limit_ms if arrival.latency_ms is None else arrival.latency_ms) / 1e3
         request = Request(
             id=f"r{number}",
-            pipeline=self._plan.pipeline,
+            pipeline=arrival.pipeline or self._plan.pipeline,
             arrival=at,
             deadline=at + limit_s,
             request_class=arrival.request_class,
@@ -148,15 +167,33 @@ class Simulator:
 
     def _happen(self, event: Happening) -> None:
         """Take what is neither an arrival nor the end of a batch."""
-        if isinstance(event, Failure):
+        if isinstance(event, Tick):
+            self._tick()
+        elif isinstance(event, Failure):
             self._fail(event)
+        elif isinstance(event, DeviceFailure):
+            self._fail_device(event)
+        elif isinstance(event, Slowdown):
+            self._slow[event.node, event.device] = event.factor
         elif not isinstance(event, InstanceReady) or self._lives.is_ready(event):
             self._handle(event)
             if isinstance(event, InstanceDown | PlanChanged):
                 self._present()
 
+    def _tick(self) -> None:
+        """Ask what steers the run, and again later."""
+        assert self._steering is not None  # noqa: S101
+        kernel = self._kernel
+        for plan in self._steering.tick(kernel.now):
+            self._handle(PlanChanged(plan=plan))
+            self._present()
+        kernel.at(kernel.now + self._steering.tick_s, Tick())
+
     def _handle(self, event: Event) -> None:
-        for effect in self._decide(event, self._kernel.now):
+        effects = self._decide(event, self._kernel.now)
+        if self._steering is not None:
+            self._steering.observe(Record(at=self._kernel.now, event=event, effects=tuple(effects)))
+        for effect in effects:
             if type(effect) is RunBatch:
                 self._run(effect)
             else:
@@ -174,10 +211,12 @@ class Simulator:
         kernel = self._kernel
         match effect:
             case StartInstance(placement=placement):
-                load_s = self._lives.load_s(placement) if self._loads else 0.0
-                self._lives.start(placement, load_s)
+                load_s, wake_s = self._lives.load_s(placement) if self._loads else 0.0, 0.0
                 if self._meter is not None:
+                    if self._loads:
+                        wake_s = self._meter.wake_s((placement.node, placement.device))
                     self._meter.start(placement, load_s)
+                self._lives.start(placement, load_s, wake_s)
             case StopInstance(instance=instance):
                 self._lives.stop(instance)
                 kernel.at(kernel.now, InstanceDown(instance=instance, reason="stopped"))
@@ -199,8 +238,10 @@ class Simulator:
         batch = instance.batches[-1]
         if batch.id != effect.batch:  # one decision gave it two
             batch = next(each for each in instance.batches if each.id == effect.batch)
-        size, configuration = batch.size, instance.configuration
+        size, configuration = batch.size, profiled(instance.configuration)
         run_s = self._service.draw(configuration, size, self._rng) * self._bias
+        if self._slow:
+            run_s *= self._slow.get(instance.unit, 1.0)
         begin = max(now, self._busy_until.get(effect.instance, 0.0))
         back_s = 0.0
         if self._network is not None:
@@ -266,6 +307,12 @@ class Simulator:
         self._lives.fail(failure)
         self._handle(InstanceDown(instance=instance.name, reason="failed"))
         self._present()
+
+    def _fail_device(self, failure: DeviceFailure) -> None:
+        self._lives.fail_device(failure)
+        for name, instance in list(self.scheduler.instances.items()):
+            if instance.unit == (failure.node, failure.device):
+                self._fail(Failure(name, failure.at_s, failure.repair_s))
 
     def _present(self) -> None:
         """Tell the meter which devices have instances."""

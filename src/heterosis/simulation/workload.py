@@ -26,6 +26,8 @@ class Arrival:
     request_class: str = DEFAULT_CLASS
     latency_ms: float | None = None
     """Its own latency objective, where that is not the plan's."""
+    pipeline: str = ""
+    """Whose request it is, where the plan is for several."""
 
 
 class Sizes(Protocol):
@@ -45,6 +47,8 @@ class RequestClass:
     share: float = 1.0
     latency_ms: float | None = None
     sizes: Sizes | None = None
+    pipeline: str = ""
+    """Whose requests they are, where the plan is for several."""
 
 
 def single_call(stage: str) -> TracedRequest:
@@ -95,6 +99,7 @@ def _give(moments: Sequence[float], classes: Sequence[RequestClass], rng: np.ran
                 1 if drawn is None else int(drawn[number]),
                 kind.name,
                 kind.latency_ms,
+                kind.pipeline,
             )
         )
     return arrivals

@@ -1,5 +1,5 @@
 """Between plans: device counts that follow the arrivals, and when devices without work sleep."""
 
-from heterosis.planning.fleet.tuning.tuner import Tuner
+from heterosis.planning.fleet.tuning.tuner import Retuning, Tuner
 
-__all__ = ["Tuner"]
+__all__ = ["Retuning", "Tuner"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from heterosis.planning.envelope import LONGEST_S, Envelope, least_rate
+from heterosis.planning.envelope import LONGEST_S, Envelope, Rates, least_rate
 from heterosis.planning.fleet.allotment import Allotment, latency_s
 from heterosis.planning.fleet.options import ROUNDING, Option
 from heterosis.planning.fleet.task import Task
@@ -21,12 +21,39 @@ from heterosis.planning.fleet.tuning.retuning import at_rates, retuned
 STEADY_S = 5.0
 """Windows at least as long tell the rate to serve."""
 HOLD_S = 15.0
+RETRY_S = 5.0
+"""How soon it is looked at again whether fewer devices are enough, where they were not."""
 LEAST = 0.5
 """Of the planned rate, what is allotted for at least: below it batches fill too slowly, and a new plan is due."""
 
 
+class Retuning(msgspec.Struct, frozen=True, kw_only=True):
+    """Other rates to allot for; to `solve` it takes milliseconds, which need not be those of who serves."""
+
+    task: Task
+    """At the rates to allot for."""
+    planned: Allotment
+    factors: Mapping[str, float]
+    """The rates as multiples of those planned for, by pipeline."""
+    on: Allotment
+    """What runs now."""
+    rises: bool
+    """Whether any rate is higher than what is allotted for."""
+    reasons: tuple[str, ...]
+
+    def solve(self) -> Allotment:
+        """Return the allotment for these rates."""
+        found = retuned(self.task, self.planned, factors=self.factors, on=self.on)
+        return msgspec.structs.replace(found, reasons=(*self.reasons, *found.reasons))
+
+
 class Tuner:
     """Follows the arrivals of every pipeline of a task, and adapts an allotment to them. Moments are seconds."""
+
+    allotment: Allotment
+    """What is to run now."""
+    task: Task
+    """At the rates that are allotted for."""
 
     def __init__(
         self,
@@ -43,27 +70,35 @@ class Tuner:
         An envelope is exceeded by chance in a share ``1 - confidence`` of the minutes at most, where the counts of
         arrivals have ``dispersion`` times the variance of random ones.
         """
-        self._planned, self.allotment, self.task = planned, planned, task
-        """The task at the rates that are allotted for."""
         self._hold_s, self._confidence, self._dispersion = hold_s, confidence, dispersion
-        self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
         self._envelopes = {
-            name: Envelope(min(latency_s(workload, planned), STEADY_S), memory_s=LONGEST_S)
-            for name, workload in self._pipelines.items()
+            workload.graph.pipeline: Envelope(min(latency_s(workload, planned), STEADY_S), memory_s=LONGEST_S)
+            for workload in task.workloads
         }
-        self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
         self._whole_at = begin + LONGEST_S
         """When the envelopes have seen as much as they remember."""
         self._changed_at = begin
+        self._tried_at = begin
+        self._adopt(task, planned)
 
     def note(self, pipeline: str, at: float, arrivals: int = 1) -> None:
         """Count requests of a pipeline that arrive."""
         self._envelopes[pipeline].note(at, arrivals)
 
+    def replanned(self, task: Task, planned: Allotment, now: float) -> None:
+        """Go on from another plan, with what was seen of the arrivals."""
+        self._changed_at = now
+        self._adopt(task, planned)
+
     def tune(self, now: float) -> Allotment | None:
         """Return what to change to, with the reason, or None where nothing changes."""
+        wanted = self.wanted(now)
+        return None if wanted is None else self.take(wanted, wanted.solve(), now)
+
+    def wanted(self, now: float) -> Retuning | None:
+        """Return which rates to allot for, where those have to be others."""
         rates, reasons = dict(self.rates), list[str]()
-        may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at)
+        may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
         for name, envelope in self._envelopes.items():
             rate, why = self._rate(envelope, self.rates[name], now)
             least = LEAST * self._pipelines[name].rate_rps
@@ -72,25 +107,41 @@ class Tuner:
                 reasons.append(f"{name}: {why}; allotted for {rates[name]:.4g}/s, before {self.rates[name]:.4g}/s")
         if not reasons:
             return None
-        task = at_rates(self.task, rates)
-        found = retuned(task, self._planned, factors=self._factors(rates), on=self.allotment)
-        rises = any(rates[name] > before for name, before in self.rates.items())
+        return Retuning(
+            task=at_rates(self.task, rates),
+            planned=self._planned,
+            factors={name: rate / self._pipelines[name].rate_rps for name, rate in rates.items()},
+            on=self.allotment,
+            rises=any(rates[name] > before for name, before in self.rates.items()),
+            reasons=tuple(reasons),
+        )
+
+    def take(self, wanted: Retuning, found: Allotment, now: float) -> Allotment | None:
+        """Take what was found for the rates that were wanted; return it where it differs from what runs."""
         same = _counts(found) == _counts(self.allotment)
-        if same and not rises:
+        if same and not wanted.rises:
+            self._tried_at = now
             return None
-        self.task, self.rates = task, rates
-        found = self.allotment = msgspec.structs.replace(found, reasons=(*reasons, *found.reasons))
+        self.task, self.allotment = wanted.task, found
+        self.rates = {workload.graph.pipeline: workload.rate_rps for workload in wanted.task.workloads}
         if same:
             return None
         self._changed_at = now
         return found
 
+    def least(self, now: float) -> dict[str, float]:
+        """The rates that surely come now, by pipeline: what was seen is too unlikely for less."""
+        return {name: self._least(envelope, envelope.rates(now)) for name, envelope in self._envelopes.items()}
+
+    def _adopt(self, task: Task, planned: Allotment) -> None:
+        self._planned, self.allotment, self.task = planned, planned, task
+        self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
+        self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
+
     def _rate(self, envelope: Envelope, allotted: float, now: float) -> tuple[float, str]:
         """The rate to allot for by what one pipeline's envelope says, and why."""
         rates = envelope.rates(now)
-        sure = least_rate(
-            rates, envelope.windows_s, envelope.starts, confidence=self._confidence, dispersion=self._dispersion
-        )
+        sure = self._least(envelope, rates)
         window_s, steady = next(
             pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
         )
@@ -98,8 +149,10 @@ class Tuner:
             return max(sure, steady), f"at least {sure:.4g}/s come, more than by chance"
         return min(max(sure, steady), allotted), f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
 
-    def _factors(self, rates: Mapping[str, float]) -> dict[str, float]:
-        return {name: rate / self._pipelines[name].rate_rps for name, rate in rates.items()}
+    def _least(self, envelope: Envelope, rates: Rates) -> float:
+        return least_rate(
+            rates, envelope.windows_s, envelope.starts, confidence=self._confidence, dispersion=self._dispersion
+        )
 
 
 def _counts(allotment: Allotment) -> dict[tuple[Option, ...], int]:

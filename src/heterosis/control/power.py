@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from heterosis.control.energy import NOTHING, Joules
 from heterosis.scheduling.state import Unit
-from heterosis.simulation.energy import NOTHING, Joules
 from heterosis.terms import DEFAULT_MODE, UNKNOWN, Device, Energy, Fleet, Placement, Plan, Quality
 from heterosis.terms.errors import UsageError
 
@@ -61,6 +61,11 @@ class Meter:
                 if on != state.on:
                     self._count(state, now)
                     state.on, state.idle_since = on, now
+
+    def wake_s(self, unit: Unit) -> float:
+        """How long a device takes until it can load anything; 0 where it is on."""
+        state = self._states[unit]
+        return 0.0 if state.on else state.device.type.wake_ms / 1e3
 
     def begin(self, unit: Unit, now: float) -> float:
         """Take a batch that is sent to a device; return the earliest moment at which it can run."""

@@ -1,0 +1,134 @@
+"""What the loop asks its planner, and how that is answered: by a process beside the server, or at once in a simulation.
+
+A question is either to plan anew, or to follow the arrivals between plans (`heterosis.planning.fleet.tuning`). Where
+nothing serves all that comes, less is asked for: accuracy first, down to the floor, then requests.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from heterosis.planning.fleet import Allotment, Answer, Task, accuracy, to_plan
+from heterosis.planning.fleet.assembly import groups_of
+from heterosis.planning.fleet.changes import Decision, Headroom, load_of, settled, worthwhile
+from heterosis.planning.fleet.changes.contents import present
+from heterosis.planning.fleet.tuning import Retuning
+from heterosis.planning.fleet.tuning.retuning import at_rates
+from heterosis.terms import Plan
+
+RESERVE = 1.25
+"""A plan is kept only if it bears this multiple of the load: what it has in hand is what keeps waits short."""
+STEPS_DOWN = (1.0, 0.5, 0.0)
+"""Of the way from the floor of accuracy up to what is aimed at, tried in turn."""
+SHARES = (0.8, 0.6, 0.45, 0.3, 0.2, 0.1)
+"""Of the requests, planned for in turn where all of them cannot be served."""
+
+MUST = "what runs is slower than it was planned as"
+
+MakePlan = Callable[[Task], Answer | None]
+"""Plans, and has the plan tried where there is time for that; None where there is no plan."""
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
+    """Asks for the plan to go on with."""
+
+    task: Task
+    """The fleet as it is, devices as fast as they are, and the rates to plan for."""
+    now: Plan
+    """In force."""
+    reason: str
+    """Why it is asked."""
+    retuning: Retuning | None = None
+    """Asks for no new plan, but for the one in force at other rates."""
+    must: bool = False
+    """Whether the plan in force is no longer what it was made as, for a device is slower now: what it bears then says
+    nothing of how late its answers are."""
+    aims: Mapping[str, float] = {}
+    """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
+    reserve: float = RESERVE
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag="proposal"):
+    """What to go on with."""
+
+    task: Task
+    """What was planned for in the end."""
+    allotment: Allotment
+    plan: Plan
+    decision: Decision
+    """Whether to change to it, why, and by which steps."""
+    served: float = 1.0
+    """Share of the rates asked for that it is for; below 1 nothing serves all of them."""
+    bears: float
+    """By how much its load could be multiplied until its instances have no time left."""
+    accuracies: Mapping[str, float | None]
+    """Expected, by pipeline."""
+    solve_s: float = 0.0
+
+
+class NoPlanError(Exception):
+    """Nothing that the fleet has left serves any of it."""
+
+
+def respond(question: Question, make: MakePlan) -> Proposal:
+    """Answer a question, with the planner given. Raise NoPlanError where not even a tenth can be served."""
+    if question.retuning is not None:
+        task, allotment, served = question.retuning.task, question.retuning.solve(), 1.0
+    else:
+        task, allotment, served = _planned(question, make)
+    now = present(task, question.now)
+    prefer = [(each.node, each.device) for each in now.placements]
+    plan = settled(task, now, to_plan(task, allotment, policy=now.policy, prefer=prefer))
+    load = load_of(plan)
+    decision = worthwhile(task, now, plan, load={stage: question.reserve * per_s for stage, per_s in load.items()})
+    if question.must and plan.placements != now.placements and not decision.change:
+        decision = replace(decision, change=True, reason=f"{MUST}; {decision.reason}")
+    return Proposal(
+        task=task,
+        allotment=allotment,
+        plan=plan,
+        decision=decision,
+        served=served,
+        bears=Headroom(plan.points, load).of(plan.placements),
+        accuracies={each.graph.pipeline: accuracy(each, allotment) for each in task.workloads},
+    )
+
+
+def _planned(question: Question, make: MakePlan) -> tuple[Task, Allotment, float]:
+    task = replace(question.task, now=devices_on(question.task, question.now))
+    floors = _floors(task, question.aims)
+    for lower in floors:
+        found = make(lower)
+        if found is not None:
+            return lower, found.allotment, 1.0
+    rates = {each.graph.pipeline: each.rate_rps for each in task.workloads}
+    for share in SHARES:
+        fewer = at_rates(floors[-1], {name: share * rate for name, rate in rates.items()})
+        found = make(fewer)
+        if found is not None:
+            return fewer, found.allotment, share
+    raise NoPlanError(f"no plan for a tenth of the load on the {len(task.fleet.devices)} devices that are left")
+
+
+def _floors(task: Task, aims: Mapping[str, float]) -> Sequence[Task]:
+    """The task at floors of accuracy from what is aimed at down to the SLO's own."""
+
+    def at(share: float) -> Task:
+        def raised(name: str, floor: float | None) -> float | None:
+            aim = aims.get(name)
+            return floor if aim is None else (floor or 0.0) + share * max(aim - (floor or 0.0), 0.0)
+
+        workloads = tuple(
+            replace(each, slo=replace(each.slo, min_accuracy=raised(each.graph.pipeline, each.slo.min_accuracy)))
+            for each in task.workloads
+        )
+        return replace(task, workloads=workloads)
+
+    return [at(share) for share in STEPS_DOWN] if aims else [task]
+
+
+def devices_on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:
+    """Devices that a plan has on, by type and mode."""
+    on = groups_of(task, present(task, plan))
+    return {(task.kinds[number].type.name, mode): count for (number, mode), count in on.items()}

@@ -1,0 +1,53 @@
+"""The loop in virtual time: its planner answers at once, and is heard so much later as planning takes."""
+
+from collections.abc import Collection, Sequence
+
+from heterosis.control.controller import Ask, Controller
+from heterosis.control.questions import MakePlan, NoPlanError, Proposal, respond
+from heterosis.scheduling import Record
+from heterosis.terms import OperatingPoint, Plan
+
+TICK_S = 0.25
+PLANNING_S = 1.0
+
+
+class Steering:
+    """Drives a controller for a simulator (its `heterosis.simulation.Setting`)."""
+
+    def __init__(
+        self, controller: Controller, make: MakePlan, *, tick_s: float = TICK_S, planning_s: float = PLANNING_S
+    ) -> None:
+        """Let plans be made by ``make``, and be there ``planning_s`` after they were asked for."""
+        self.controller, self.tick_s = controller, tick_s
+        self._make, self._planning_s = make, planning_s
+        self._waiting: list[tuple[float, Proposal | str]] = []
+
+    @property
+    def points(self) -> Collection[OperatingPoint]:
+        """All that any plan may have."""
+        return [point for workload in self.controller.task.workloads for point in workload.profile.points]
+
+    def observe(self, record: Record) -> None:
+        """Take a step of the scheduler."""
+        self.controller.observe(record)
+
+    def tick(self, now: float) -> Sequence[Plan]:
+        """Return the plans to put in force now, in order."""
+        while self._waiting and self._waiting[0][0] <= now:
+            _, answer = self._waiting.pop(0)
+            if isinstance(answer, Proposal):
+                self.controller.answered(answer, now)
+            else:
+                self.controller.refused(answer, now)
+        plans = []
+        for act in self.controller.tick(now):
+            if isinstance(act, Ask):
+                try:
+                    answer = respond(act.question, self._make)
+                except NoPlanError as error:
+                    answer = str(error)
+                late_s = self._planning_s if act.question.retuning is None else 0.0
+                self._waiting.append((now + late_s, answer))
+            else:
+                plans.append(act.plan)
+        return plans

@@ -1,0 +1,106 @@
+"""Devices that are slower than profiled: noticed soon, never by chance, and planned for as what they are."""
+
+import numpy as np
+import pytest
+
+from heterosis.control.speeds import FORGOTTEN_S, Speeds, profiled
+from heterosis.planning.fleet import Task, allot, to_plan
+from heterosis.scheduling.state import Unit
+from heterosis.testing.tasks import make_task
+
+
+def task() -> Task:
+    """One kind of three devices, in one stage."""
+    return make_task(1, stages=1, kinds=1, variants=1, devices=3, rate_rps=180.0)
+
+
+def units(of: Task) -> list[Unit]:
+    """All devices."""
+    return [(node.name, device.name) for node in of.fleet.nodes for device in node.devices]
+
+
+def run(
+    speeds: Speeds, of: Task, factors: dict[Unit, float], begin: float, seconds: float, *, per_s: float, noise: float
+) -> dict[Unit, float]:
+    """Let devices run batches for so long; return when each was first noticed."""
+    point = of.workloads[0].profile.points[0]
+    rng = np.random.default_rng(0)
+    noticed: dict[Unit, float] = {}
+    for number in range(round(seconds * per_s)):
+        now = begin + number / per_s
+        for unit, factor in factors.items():
+            run_s = factor * point.latency.mean_ms / 1e3 * float(np.exp(rng.normal(0, noise)))
+            speeds.observe(unit, point.configuration, 1, run_s, now)
+        for unit in speeds.changed(now):
+            noticed.setdefault(unit, now - begin)
+    return noticed
+
+
+@pytest.mark.parametrize("per_s", [1.0, 5.0, 50.0])
+def test_half_as_fast_is_noticed_within_ten_seconds(per_s: float) -> None:
+    """With as few as one batch a second, and inputs that differ; and only the device that is."""
+    of = task()
+    speeds = Speeds(of.workloads[0].profile.points)
+    slow = units(of)[0]
+    factors = dict.fromkeys(units(of), 1.0)
+    assert run(speeds, of, factors, 0, 60, per_s=per_s, noise=0.2) == {}
+    noticed = run(speeds, of, factors | {slow: 2.0}, 60, 30, per_s=per_s, noise=0.2)
+    assert noticed.keys() == {slow}
+    assert noticed[slow] <= 10
+    assert speeds.factors[slow] == pytest.approx(2.0, rel=0.15)
+    assert run(speeds, of, factors, 90, 30, per_s=per_s, noise=0.2).keys() == {slow}
+    assert speeds.factors == {}
+
+
+def test_noise_is_no_change() -> None:
+    """Not in an hour of batches whose times differ by a third."""
+    of = task()
+    speeds = Speeds(of.workloads[0].profile.points)
+    assert run(speeds, of, dict.fromkeys(units(of), 1.0), 0, 3600, per_s=2.0, noise=0.3) == {}
+
+
+def test_a_slow_device_is_planned_for_as_a_kind_of_its_own() -> None:
+    """It bears half as much; instances on it keep their names, and so run on."""
+    of = task()
+    speeds = Speeds(of.workloads[0].profile.points)
+    slow = units(of)[0]
+    run(speeds, of, dict.fromkeys(units(of), 1.0) | {slow: 2.0}, 0, 20, per_s=10.0, noise=0.05)
+    corrected = speeds.corrected(of)
+    assert [len(kind.units) for kind in corrected.kinds] == [1, 2]
+    assert corrected.kinds[0].units == (slow,)
+    before, after = allot(of), allot(corrected)
+    assert before is not None
+    assert after is not None
+    assert after.cost > before.cost
+    plan = to_plan(of, before.allotment)
+    relabelled = speeds.relabelled(plan, of.fleet)
+    assert [each.instance for each in relabelled.placements] == [each.instance for each in plan.placements]
+    changed = [each for each in relabelled.placements if (each.node, each.device) == slow]
+    assert all(each.configuration.device_type != profiled(each.configuration).device_type for each in changed)
+    means = {point.configuration.device_type: point.latency.mean_ms for point in relabelled.points if point.batch == 1}
+    assert len(means) == 2
+    assert max(means.values()) == pytest.approx(2 * min(means.values()), rel=0.1)
+    again = Speeds(of.workloads[0].profile.points)
+    assert again.relabelled(relabelled, of.fleet) == plan
+
+
+def test_all_slower_alike_is_the_types_own_speed() -> None:
+    """No device differs from the others: the profile is corrected, and no instance is taken for anything else."""
+    of = task()
+    speeds = Speeds(of.workloads[0].profile.points)
+    run(speeds, of, dict.fromkeys(units(of), 1.5), 0, 20, per_s=10.0, noise=0.05)
+    corrected = speeds.corrected(of)
+    assert len(corrected.kinds) == 1
+    ratio = corrected.workloads[0].profile.points[0].latency.mean_ms / of.workloads[0].profile.points[0].latency.mean_ms
+    assert ratio == pytest.approx(1.5, rel=0.05)
+
+
+def test_a_device_that_is_not_used_is_forgiven() -> None:
+    """How else would it be found out that it is fast again."""
+    of = task()
+    speeds = Speeds(of.workloads[0].profile.points)
+    slow = units(of)[0]
+    run(speeds, of, {slow: 2.0}, 0, 20, per_s=10.0, noise=0.05)
+    assert speeds.changed(20 + FORGOTTEN_S / 2) == {}
+    assert speeds.changed(21 + FORGOTTEN_S).keys() == {slow}
+    assert speeds.factors == {}
