@@ -4,7 +4,11 @@ import argparse
 import json
 from pathlib import Path
 
+<<<<<<< HEAD
 from benchmarks import ablation, agreement, conformance, day, fleet_agreement, layers, overhead, planner, scheduler
+=======
+from benchmarks import ablation, agreement, day, fleet_agreement, layers, meters, overhead, planner, scheduler
+>>>>>>> 6a576b4 (Hold meters against codecarbon's and Zeus', and read processes at less cost)
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
 ON_REQUEST = {
@@ -13,6 +17,7 @@ ON_REQUEST = {
     "conformance": conformance.run,
     "fleet-agreement": fleet_agreement.run,
     "layers": layers.run,
+    "meters": meters.run,
     "tenth-of-a-day": day.run_tenth,
 }
 """Take minutes or tell details, and run only when they are named."""

@@ -59,16 +59,20 @@ AGX_ORIN = {
 
 RAPL = {
     f"sys/class/powercap/{zone}/{name}": text
-    for zone, label in {
-        "intel-rapl:0": "package-0",
-        "intel-rapl:0/intel-rapl:0:0": "core",
-        "intel-rapl:0/intel-rapl:0:1": "dram",
-        "intel-rapl:1": "package-1",
-        "intel-rapl:1/intel-rapl:1:0": "dram",
-        "intel-rapl:2": "psys",
-        "intel-rapl-mmio:0": "package-0",
+    for zone, label, joules in (
+        ("intel-rapl:0", "package-0", 100),
+        ("intel-rapl:0/intel-rapl:0:0", "core", 80),
+        ("intel-rapl:0/intel-rapl:0:1", "dram", 30),
+        ("intel-rapl:1", "package-1", 90),
+        ("intel-rapl:1/intel-rapl:1:0", "dram", 20),
+        ("intel-rapl:2", "psys", 500),
+        ("intel-rapl-mmio:0", "package-0", 100),
+    )
+    for name, text in {
+        "name": f"{label}\n",
+        "energy_uj": f"{joules * 1_000_000}\n",
+        "max_energy_range_uj": "262143328850\n",
     }.items()
-    for name, text in {"name": f"{label}\n", "energy_uj": "1000000\n", "max_energy_range_uj": "262143328850\n"}.items()
 }
 """The counters of a server with two packages."""
 

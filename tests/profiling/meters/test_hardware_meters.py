@@ -27,10 +27,16 @@ def test_rapl_counts_packages_and_memory_once(tmp_path: Path) -> None:
     (zones / "intel-rapl:0:1").symlink_to("intel-rapl:0/intel-rapl:0:1")  # as Linux has it
     meter = RaplMeter("cpu", root)
     for file in zones.glob("**/energy_uj"):
-        file.write_text("3500000\n")
+        file.write_text(f"{int(file.read_text()) + 2_500_000}\n")
     read = meter.read()
     assert sorted(read) == ["package-0", "package-0 dram", "package-1", "package-1 dram"]
     assert set(read.values()) == {Energy(2.5, Quality.COUNTER)}
+
+
+def test_rapl_takes_one_of_two_counters_that_mirror_each_other(tmp_path: Path) -> None:
+    """Some processors of several dies tell the joules of the whole socket once for each die."""
+    root = write_files(tmp_path, RAPL | {"sys/class/powercap/intel-rapl:1/energy_uj": "100200000\n"})
+    assert sorted(RaplMeter("cpu", root).read()) == ["package-0", "package-0 dram", "package-1 dram"]
 
 
 def test_rapl_wraps_around(tmp_path: Path) -> None:

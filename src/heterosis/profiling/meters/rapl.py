@@ -20,6 +20,9 @@ ZONES = "sys/class/powercap"
 
 RESOLUTION_S = 0.001
 
+SAME_UJ = 1_000_000
+"""Two readings of one counter lie closer together than this."""
+
 
 class RaplMeter:
     """The packages of a machine, and their memory."""
@@ -66,13 +69,31 @@ def meters(devices: Sequence[Device], root: Path = ROOT) -> Iterator[partial[Rap
 def _zones(root: Path) -> list[tuple[str, Path]]:
     """The zones to count, by names that are used once."""
     tops = [(text(zone / "name"), zone) for zone in inside(root / ZONES, "intel-rapl:*") if zone.name.count(":") == 1]
-    packages = [(name, zone) for name, zone in tops if name.startswith("package")]
+    packages = _distinct([(name, zone) for name, zone in tops if name.startswith("package")])
     if not packages:
         return [(name, zone) for name, zone in tops if name == "psys"]
     found = list(packages)
-    for package, zone in packages:
+    for package, zone in tops:
         # A subzone lies in its package, and again beside it as a link; it is taken from the package alone.
-        found += [(f"{package} dram", sub) for sub in inside(zone, f"{zone.name}:*") if text(sub / "name") == "dram"]
+        if package.startswith("package"):
+            subzones = inside(zone, f"{zone.name}:*")
+            found += [(f"{package} dram", sub) for sub in subzones if text(sub / "name") == "dram"]
+    return found
+
+
+def _distinct(packages: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Leave out packages whose counter is that of another: no two of their own stand within a joule of each other.
+
+    Processors of several dies may tell the joules of the whole socket for each die (codecarbon's issue 1274).
+    """
+    found: list[tuple[str, Path]] = []
+    counts: list[int] = []
+    for name, zone in packages:
+        count = number(zone / "energy_uj")
+        if not count or all(abs(count - other) > SAME_UJ for other in counts):
+            found.append((name, zone))
+        if count:
+            counts.append(count)
     return found
 
 
