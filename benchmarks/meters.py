@@ -1,7 +1,8 @@
 """What a reading of the utilisation meter costs and sees, and what codecarbon says of the same work.
 
-A family of nine is read, as a server and its workers; children burn CPU time and end before they are ever read. codecarbon, where it is installed, models the CPU too on a machine without counters, from its
-thermal design power: the two need not agree, and the figures say by how much they do not.
+A family of nine is read, as a server and its workers; children burn CPU time and end before they are ever read.
+codecarbon, where it is installed, models the CPU too on a machine without counters, from its thermal design power: the
+two need not agree, and the figures say by how much they do not.
 """
 
 import importlib.util

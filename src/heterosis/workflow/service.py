@@ -58,11 +58,24 @@ class Service:
 
     def run(self, options: "Options", on_ready: Callable[["Listening"], object] = lambda _: None) -> None:
         """Serve until SIGINT or SIGTERM; ``on_ready`` is told where it listens once every instance is warm."""
-        from heterosis.profiling.meters import UtilisationMeter
+        import structlog
+
+        from heterosis.devices import node_name, open_modes
+        from heterosis.profiling.meters import open_meter
         from heterosis.serving.models import Servable
         from heterosis.serving.repository import FixedSource
         from heterosis.serving.server import run, serve
 
-        meter = UtilisationMeter(self._device, [os.getpid()])
         servable = Servable(pipeline=self.pipeline, target=self._target, plan=self.plan, warm_up=self.warm_up)
-        run(serve(FixedSource(servable), meter, options=options, on_ready=on_ready))
+        with (
+            open_modes([self._device.name], node=node_name()) as modes,
+            open_meter([self._device], [os.getpid()]) as meter,
+        ):
+            log = structlog.get_logger()
+            for each in modes.recovered:
+                log.warning(each)
+            for source in meter.sources:
+                log.info("energy", devices=source.devices, meter=source.meter or "none", note=source.note)
+            here = any(placement.node == node_name() for placement in self.plan.placements)
+            power_modes = modes if here else None
+            run(serve(FixedSource(servable), meter, options=options, power_modes=power_modes, on_ready=on_ready))
