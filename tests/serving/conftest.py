@@ -15,6 +15,7 @@ from heterosis.scheduling import Record
 from heterosis.serving.bodies import body_memory
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Servable
+from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import FixedSource, Repository, Source
 from heterosis.serving.router import Router
 from heterosis.serving.server import Http, Options, gateway_of, serving_grpc
@@ -80,11 +81,13 @@ async def serve(
 
 
 @contextlib.asynccontextmanager
-async def serve_source(folder: Path, source: Source, **options: Any) -> AsyncIterator[Server]:
+async def serve_source(
+    folder: Path, source: Source, *, power_modes: PowerModes | None = None, **options: Any
+) -> AsyncIterator[Server]:
     """Serve models, none of which is loaded yet."""
     records: list[Record] = []
     launcher = LocalLauncher()
-    router = Router(launcher, record=records.append)
+    router = Router(launcher, record=records.append, power_modes=power_modes)
     repository = Repository(router, source)
     asked = Options(port=0, **{"grpc_port": None, **options})
     gateway = gateway_of(repository, Metrics(repository, NoMeter()), asked)

@@ -48,8 +48,10 @@ def devices(
         raise UsageError(f"--watch needs a number of seconds above 0, and got {watch:g}")
     machine = look()
     names = [finding.device.name for finding in machine.findings]
-    with open_modes(names)[0] as modes:
+    with open_modes(names) as modes:
         settable = {name: modes.modes(name)[1:] for name in names}
+        for each in modes.recovered:
+            remark(each)
     window, meter = (None, None) if watch is None else _watch(machine, watch, record)
     if json:
         print_json(

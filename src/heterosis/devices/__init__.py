@@ -2,7 +2,7 @@
 
 from heterosis.devices.cpu import memory_bytes, usable_cores
 from heterosis.devices.findings import Finding, Unseen
-from heterosis.devices.machine import FINDERS, Machine, describe, local_fleet, look
+from heterosis.devices.machine import FINDERS, Machine, describe, local_fleet, look, node_name
 from heterosis.devices.modes.registry import PowerModes, open_modes
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "local_fleet",
     "look",
     "memory_bytes",
+    "node_name",
     "open_modes",
     "usable_cores",
 ]

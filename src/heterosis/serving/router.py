@@ -39,6 +39,7 @@ from heterosis.scheduling import (
 )
 from heterosis.scheduling.states import InstanceState
 from heterosis.serving.messages import Assignment, Done, Ready, Run
+from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.transport import SharedMemory
 from heterosis.serving.values import Buffer, DecodeError, decode, encode
@@ -94,8 +95,14 @@ class OpenCall(msgspec.Struct):
 class Router:
     """Admits requests of the pipelines that it hosts, and sends their calls to workers, as the scheduling core says."""
 
-    def __init__(self, launcher: Launcher, *, record: Callable[[Record], None] | None = None) -> None:
-        """Host nothing yet; ``record`` is given every step taken."""
+    def __init__(
+        self,
+        launcher: Launcher,
+        *,
+        record: Callable[[Record], None] | None = None,
+        power_modes: PowerModes | None = None,
+    ) -> None:
+        """Host nothing yet; ``record`` is given every step taken, ``power_modes`` sets those that policies choose."""
         self.scheduler = Scheduler(NOTHING)
         self.hosted: Mapping[str, Hosted] = {}
         """By key."""
@@ -104,6 +111,7 @@ class Router:
         self.alive: Counter[str] = Counter()
         """Instances of each stage that are ready."""
         self._record = record
+        self._switches = Switches(power_modes)
         self.workers = Workers(launcher, self)
         self._stages: dict[str, Hosted] = {}
         self._request_ids = itertools.count(1)
@@ -132,6 +140,7 @@ class Router:
         await asyncio.sleep(0)
         self._put_in_force(msgspec.structs.replace(self.plan, placements=()))
         await self.workers.close()
+        await self._switches.close()
 
     # --- what is hosted, and the plan
 
@@ -291,7 +300,7 @@ class Router:
                 case StopInstance():
                     self.workers.stop(effect.instance)
                 case SetPowerMode():
-                    log.info("power mode", node=effect.node, device=effect.device, mode=effect.mode)
+                    self._switches.switch(effect)
                 case SetTimer():
                     self._set_timer(effect)
 
@@ -316,10 +325,16 @@ class Router:
             sizes.append(len(held.frames))
             frames += held.frames
             waited_s += now - held.since
-        hosted = self._stages.get(self.scheduler.instances[effect.instance].configuration.stage)
+        placement = self.scheduler.instances[effect.instance].placement
+        hosted = self._stages.get(placement.configuration.stage)
         if hosted is not None:
             hosted.statistics.dispatched(len(effect.calls), waited_s)
-        self.workers.run(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
+
+        def send() -> None:
+            if effect.batch in self._batches:  # the instance may have died while its device changed its mode
+                self.workers.run(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
+
+        self._switches.when_settled(placement.node, placement.device, send)
 
     def _fail(self, call: str, error: HeterosisError) -> None:
         held = self._calls.get(call)

@@ -21,6 +21,7 @@ from heterosis.serving.http.connection import Allocate
 from heterosis.serving.http.server import allocate
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
+from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import Repository, Source
 from heterosis.serving.router import Router
 from heterosis.serving.transport import SharedMemory
@@ -59,6 +60,7 @@ async def serve(
     meter: Meter,
     *,
     options: Options,
+    power_modes: PowerModes | None = None,
     on_ready: Callable[[Listening], object] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is in progress and stop.
@@ -71,7 +73,7 @@ async def serve(
         if options.journal is not None:
             journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
             record = journal.write
-        router = Router(LocalLauncher(), record=record)
+        router = Router(LocalLauncher(), record=record, power_modes=power_modes)
         repository = Repository(router, source)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone

@@ -27,7 +27,7 @@ def throttled():
     stat = (found or [Path(CpuQuota().read()["group"]) / "cpu.stat"])[0]
     return int(stat.read_text().split("nr_throttled ")[1].split()[0])
 
-modes, remarks = open_modes(["cpu"], folder=Path(sys.argv[1]))
+modes = open_modes(["cpu"], folder=Path(sys.argv[1]))
 before, free = groups("self"), slowdown()
 try:
     with modes:

@@ -20,7 +20,7 @@ HOLDER = """
 import sys, time
 from pathlib import Path
 from heterosis.devices.modes.registry import open_modes
-modes, _ = open_modes(["cpu"], root=Path(sys.argv[1]), folder=Path(sys.argv[2]))
+modes = open_modes(["cpu"], root=Path(sys.argv[1]), folder=Path(sys.argv[2]))
 modes.set_now("cpu", "1200MHz")
 print("set", flush=True)
 time.sleep(60)
@@ -41,7 +41,7 @@ def frequency(root: Path) -> str:
 def opened(tmp_path: Path) -> Open:
     """Return what opens the power modes of a CPU whose clock can be set."""
     write_files(tmp_path / "root", CPUFREQ)
-    return lambda: open_modes(["cpu"], root=tmp_path / "root", folder=tmp_path / "state", node="here")[0]
+    return lambda: open_modes(["cpu"], root=tmp_path / "root", folder=tmp_path / "state", node="here")
 
 
 async def test_sets_and_puts_back(opened: Open, tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_put_back_at_the_next_start(opened: Open, tmp_path: Path) -> None:
     os.waitpid(child, 0)
     for ledger in modes._ledgers.values():  # noqa: SLF001 - what the end of the process does
         os.close(ledger._descriptor)  # noqa: SLF001
-    remarks = open_modes(["cpu"], root=root, folder=folder)[1]
-    assert any("cpu was put back to what it was before a process that died" in each for each in remarks)
+    recovered = open_modes(["cpu"], root=root, folder=folder).recovered
+    assert recovered == ("cpu was put back to what it was before a process that died",)
     assert governor(root) == "schedutil"
     modes._before.clear()  # noqa: SLF001 - its process is dead
 
@@ -136,7 +136,7 @@ def test_two_ways_to_set_one_device(tmp_path: Path) -> None:
         "sys/fs/cgroup/box/cpu.max": "max 100000\n",
     }
     root = write_files(tmp_path / "root", files)
-    with open_modes(["cpu"], root=root, folder=tmp_path / "state")[0] as modes:
+    with open_modes(["cpu"], root=root, folder=tmp_path / "state") as modes:
         modes.set_now("cpu", "1cpus")
         assert (root / "sys/fs/cgroup/box/cpu.max").read_text() == "10000 10000"
         modes.set_now("cpu", "1200MHz")
@@ -145,14 +145,13 @@ def test_two_ways_to_set_one_device(tmp_path: Path) -> None:
     assert frequency(root) == "2400000"
 
 
-def test_cards_and_remarks(tmp_path: Path) -> None:
-    """A device whose modes cannot be set is remarked upon, and keeps the others from nothing."""
+def test_what_cannot_be_set_does_not_keep_the_rest_from_it(tmp_path: Path) -> None:
+    """A device whose modes cannot be set is told with the reason; a card beside it is set, and put back."""
     card = FakeCard()
-    modes, remarks = open_modes(
-        ["cpu", "nvidia-0", "coral-0"], root=tmp_path, folder=tmp_path / "s", nvml=FakeNvml(card)
-    )
+    modes = open_modes(["cpu", "nvidia-0", "coral-0"], root=tmp_path, folder=tmp_path / "s", nvml=FakeNvml(card))
     with modes:
         modes.set_now("nvidia-0", "110W")
         assert card.limit_mw == 110_000
-        assert any("no cpufreq" in each for each in remarks)
+        assert "no cpufreq" in modes.refused["cpu"][0]
+        assert modes.modes("coral-0") == ("default",)
     assert card.limit_mw == 150_000

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from heterosis.devices.modes import nvidia
@@ -52,11 +52,17 @@ class PowerModes:
         node: str | None = None,
         root: Path = ROOT,
         watch: bool = True,
+        recovered: Sequence[str] = (),
+        refused: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         """``actuators`` by device and kind; ``folder`` is where it is noted what was; ``node`` is this machine's name.
 
         Without a watcher, nothing is put back after a crash until power modes are opened anew.
         """
+        self.recovered = tuple(recovered)
+        """What was put back, or could not be, of a process that died."""
+        self.refused = refused
+        """By device, why something that sets such devices cannot set this one."""
         self._actuators = actuators
         self._folder = folder
         self._node = node
@@ -143,21 +149,22 @@ def open_modes(
     root: Path = ROOT,
     folder: Path | None = None,
     nvml: Any = None,
-) -> tuple[PowerModes, list[str]]:
-    """Return the power modes of these devices, and remarks: what was put back after a crash, and what cannot be set.
+) -> PowerModes:
+    """Return the power modes of these devices. What a process that died has left is put back first.
 
     Nothing is changed before the first `PowerModes.set`.
     """
     folder = folder or state_folder()
-    remarks = list(recover(folder, open_actuator))
+    recovered = list(recover(folder, open_actuator))
     actuators: dict[str, dict[str, Actuator]] = {}
+    refused: dict[str, list[str]] = {}
     for device in devices:
         for kind in KINDS.get(device.split("-")[0], ()):
             try:
                 actuators.setdefault(device, {})[kind] = open_actuator(kind, device, root, nvml)
             except HardwareError as error:
-                remarks.append(f"{device}: {error}")
-    return PowerModes(actuators, folder, node=node, root=root), remarks
+                refused.setdefault(device, []).append(str(error))
+    return PowerModes(actuators, folder, node=node, root=root, recovered=recovered, refused=refused)
 
 
 def state_folder() -> Path:
