@@ -4,11 +4,18 @@ import argparse
 import json
 from pathlib import Path
 
-<<<<<<< HEAD
-from benchmarks import ablation, agreement, conformance, day, fleet_agreement, layers, overhead, planner, scheduler
-=======
-from benchmarks import ablation, agreement, day, fleet_agreement, layers, meters, overhead, planner, scheduler
->>>>>>> 6a576b4 (Hold meters against codecarbon's and Zeus', and read processes at less cost)
+from benchmarks import (
+    ablation,
+    agreement,
+    conformance,
+    day,
+    fleet_agreement,
+    layers,
+    meters,
+    overhead,
+    planner,
+    scheduler,
+)
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
 ON_REQUEST = {
