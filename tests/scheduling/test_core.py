@@ -14,6 +14,7 @@ from heterosis.scheduling import (
     RequestEnded,
     RunBatch,
     SetTimer,
+    SkipCalls,
     StartInstance,
     StopInstance,
     TimerFired,
@@ -254,3 +255,31 @@ def test_an_instance_may_turn_out_to_be_of_another_type(busy: bool) -> None:  # 
     driver.done("a-0", run_ms=20.0, after=0.02)
     driver.done("a-1", after=0.02)
     assert driver.scheduler.estimates.mean(slow, 1) == pytest.approx(0.02, rel=0.05)
+
+
+def test_calls_of_a_batch_that_is_held_but_not_run_yet_are_freed_when_their_request_ends() -> None:
+    """The instance is told to leave them out; the others in the batch run, and only what ran teaches the estimates."""
+    driver = Driver(make_plan({"a": 4}, slots=1, max_batch=2, policy="fcfs"))
+    driver.ask("r1", deadline=1.0)
+    (held,) = driver.ask("r2", deadline=1.0)
+    assert isinstance(held, RunBatch)  # held in advance, to hide the hop
+    assert driver(RequestEnded(request="r1", outcome="cancelled")) == []  # that one runs
+    (skip,) = driver(RequestEnded(request="r2", outcome="cancelled"))
+    assert skip == SkipCalls(batch=held.batch, instance="a-0", calls=("r2/0",), reason="request cancelled")
+    driver.done("a-0", run_ms=4)
+    before = dict(driver.scheduler.estimates.drift)
+    driver(BatchDone(batch=held.batch, run_ms=0.01, skipped=("r2/0",)))
+    assert driver.scheduler.estimates.drift == before
+    (run,) = driver.ask("r3")
+    assert isinstance(run, RunBatch)
+
+
+def test_a_new_plan_keeps_no_batch_open_for_longer() -> None:
+    """A call that waits for a fuller batch has waited, whatever plan is in force."""
+    driver = Driver(make_plan({"a": 10}, slots=1))
+    driver.arrive("r0")
+    driver.call("r0", "a")
+    driver.ask("r1", deadline=1.0)
+    since = driver.scheduler.requests["r1"].calls["r1/0"].since
+    driver(PlanChanged(plan=driver.plan), after=0.01)
+    assert driver.scheduler.requests["r1"].calls["r1/0"].since == since

@@ -12,13 +12,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from heterosis.scheduling import SetTimer, StartInstance, TimerFired, validate
+from heterosis.pipeline import FUNCTION
+from heterosis.scheduling import SetTimer, SkipCalls, StartInstance, TimerFired, validate
 from heterosis.scheduling.policies import POLICIES
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
 from heterosis.serving.transport.framing import frame
 from heterosis.simulation import replay
-from heterosis.terms.errors import DeadlineError, RefusedError, StageError, UnavailableError
+from heterosis.terms.errors import DeadlineError, RefusedError, StageError, StalePlanError, UnavailableError, UsageError
+from heterosis.testing import make_plan, make_variant
 from tests.serving.conftest import Serve, Server, toy_plan
 
 VALUES = np.ones(1000, np.float32)
@@ -134,3 +136,117 @@ async def test_arguments_that_cannot_travel_are_named(serving: Serve) -> None:
     async with serving() as server:
         with pytest.raises(StageError, match="stage 'scale' cannot be called: cannot send"):
             await server.model.infer({"values": object(), "factor": 1, "nap_ms": 0})
+
+
+async def test_clients_that_go_away_free_their_calls_and_harm_nobody(serving: Serve) -> None:
+    """Calls that wait are dropped, those in a batch that has not begun are left out of it; the rest are answered."""
+    naps = {"scale": 1.0, "nap": 4.0}  # short enough, so the plan thinks, for a batch to be held in advance
+    variants = {stage: make_variant(stage, model=FUNCTION, engine=FUNCTION) for stage in naps}
+    plan = make_plan(naps, slots=1, max_batch=8, slo_ms=5000, variants=variants)
+    plan = msgspec.structs.replace(
+        plan,
+        placements=tuple(msgspec.structs.replace(each, slots=(place,)) for place, each in enumerate(plan.placements)),
+        policy="fcfs",
+    )
+    async with serving(plan) as server:
+        first = asyncio.create_task(ask(server, nap_ms=300, timeout_ms=20_000))
+        await asyncio.sleep(0.1)
+        leaving = [asyncio.create_task(ask(server, nap_ms=400, timeout_ms=20_000)) for _ in range(10)]
+        staying = [asyncio.create_task(ask(server, nap_ms=1, timeout_ms=20_000)) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        for task in leaving:
+            task.cancel()
+        began = time.monotonic()
+        answers = await asyncio.gather(first, *staying)
+        took_s = time.monotonic() - began
+        validate(server.router.scheduler)
+        outcomes = dict(server.model.statistics.outcomes)
+        assert not server.router.scheduler.requests
+        assert await ask(server) == [4.0] * 1000
+    assert answers == [[4.0] * 1000] * 11
+    assert outcomes["cancelled"] == 10
+    assert took_s < 2.0  # ten naps of 400 ms were not slept
+    assert any(isinstance(effect, SkipCalls) for record in server.records for effect in record.effects)
+    assert replay(server.records) is None
+
+
+async def test_a_timeout_fires_while_its_batch_runs(serving: Serve) -> None:
+    """The client hears in time (Triton honours a timeout only while a request is queued), and the next is served."""
+    async with serving(toy_plan(policy="fcfs")) as server:
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match="no answer within"):
+            await ask(server, nap_ms=1000, timeout_ms=150)
+        assert time.monotonic() - began < 0.7
+        answers = await asyncio.gather(*(ask(server, nap_ms=1, timeout_ms=20_000) for _ in range(10)))
+        assert answers == [[4.0] * 1000] * 10
+        assert dict(server.model.statistics.outcomes) == {"failed": 1, "answered": 10}
+
+
+async def test_a_batch_is_kept_open_for_the_time_that_the_plan_says(serving: Serve) -> None:
+    """No longer where it does not fill, and not at all once it is full (MLServer's users report otherwise)."""
+    plan = toy_plan(slots=1, max_batch=4)
+    stages = tuple(
+        msgspec.structs.replace(each, batch=4, fill_ms=200.0 if each.stage == "nap" else 0.0) for each in plan.stages
+    )
+    async with serving(msgspec.structs.replace(plan, stages=stages)) as server:
+
+        async def took_ms(number: int) -> float:
+            began = time.monotonic()
+            await asyncio.gather(*(ask(server, nap_ms=0, timeout_ms=20_000) for _ in range(number)))
+            return (time.monotonic() - began) * 1e3
+
+        await took_ms(4)
+        assert 200 <= await took_ms(1) < 400
+        assert await took_ms(4) < 190
+
+
+async def test_a_change_of_plan_is_made_before_it_breaks_and_loses_nothing(serving: Serve) -> None:
+    """Scaling up and down under load, again and again: never without a ready instance, every request answered."""
+    async with serving(toy_plan()) as server:
+        whole = server.router.plan
+        half = msgspec.structs.replace(whole, placements=tuple(p for p in whole.placements if p.slots == (0,)))
+        running = True
+
+        async def client() -> int:
+            answered = 0
+            while running:
+                assert await ask(server, nap_ms=3, timeout_ms=30_000) == [4.0] * 1000
+                answered += 1
+                assert all(server.router.alive[stage] for stage in ("toy/scale", "toy/nap"))
+            return answered
+
+        clients = [asyncio.create_task(client()) for _ in range(6)]
+        for _ in range(2):
+            await server.router.change_plan(half)
+            assert len(server.router.plan.placements) == 2
+            await server.router.change_plan(whole)
+        running = False
+        assert sum(await asyncio.gather(*clients)) > 20
+        validate(server.router.scheduler)
+    assert replay(server.records) is None
+
+
+async def test_a_plan_that_fits_no_more_is_turned_down(serving: Serve) -> None:
+    """One made from a plan that is not in force any more, or for other stages than those that are hosted."""
+    async with serving() as server:
+        before = server.router.plan
+        await server.router.change_plan(msgspec.structs.replace(before, rate_rps=11.0))
+        with pytest.raises(StalePlanError, match="has changed meanwhile"):
+            await server.router.change_plan(before, since=before)
+        with pytest.raises(UsageError, match="plan it anew"):
+            await server.router.change_plan(msgspec.structs.replace(before, placements=before.placements[:1]))
+        assert await ask(server) == [4.0] * 1000
+
+
+async def test_a_plan_whose_instances_cannot_load_leaves_the_old_one_in_force(serving: Serve) -> None:
+    """And what ran runs on."""
+    async with serving() as server:
+        before = server.router.plan
+        bad = msgspec.structs.replace(before.stages[0], variant=make_variant(before.stages[0].stage, engine="abacus"))
+        configuration = msgspec.structs.replace(before.placements[-1].configuration, variant=bad.variant.name)
+        more = msgspec.structs.replace(before.placements[-1], instance="toy/new", configuration=configuration)
+        after = msgspec.structs.replace(before, stages=(bad, *before.stages[1:]), placements=(*before.placements, more))
+        with pytest.raises(UnavailableError, match="toy/new cannot load"):
+            await server.router.change_plan(after)
+        assert server.router.plan is before
+        assert await ask(server) == [4.0] * 1000

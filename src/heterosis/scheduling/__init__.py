@@ -9,6 +9,7 @@ from heterosis.scheduling.effects import (
     RunBatch,
     SetPowerMode,
     SetTimer,
+    SkipCalls,
     StartInstance,
     StopInstance,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Scheduler",
     "SetPowerMode",
     "SetTimer",
+    "SkipCalls",
     "StartInstance",
     "StopInstance",
     "TimerFired",

@@ -8,7 +8,8 @@ Rules
    batch only up to its depth (see `Capacity.depth`).
 4. When an instance goes down, its calls wait again, and it is restarted, after a growing pause where it keeps failing.
    A call that saw `MAX_DEATHS` instances go down is poison and is dropped.
-5. When a request ends, its waiting calls are dropped; those in a batch run on, and nobody hears of them.
+5. When a request ends, its waiting calls are dropped; those in a batch that an instance holds but does not run yet are
+   left out of it; those in one that runs, run on, and nobody hears of them.
 6. A device runs in one power mode at a time: an instance of another mode can take a batch only while it runs nothing.
 7. A new plan starts what it adds, and stops what it leaves out as soon as that holds no batch. An instance that it only
    takes for one of another device type, as its device turned out to be slower, say, runs on under that name.
@@ -31,6 +32,7 @@ from heterosis.scheduling.effects import (
     RunBatch,
     SetPowerMode,
     SetTimer,
+    SkipCalls,
     StartInstance,
     StopInstance,
 )
@@ -131,10 +133,16 @@ class Scheduler:
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
         self.backlog.ended(record.bin, record.work_left_s)
+        held: dict[int, list[str]] = {}
         for call in record.calls.values():
             if call.state is CallState.WAITING:
                 call.move(CallState.DROPPED)
                 self.queues[call.call.stage].left()
+            elif call.state is CallState.ASSIGNED and self.batches[call.batch].batches[0].id != call.batch:
+                held.setdefault(call.batch, []).append(call.call.id)
+        for batch, calls in held.items():
+            instance = self.batches[batch].name
+            self._do(SkipCalls(batch=batch, instance=instance, calls=tuple(calls), reason=f"request {event.outcome}"))
 
     def _call_ready(self, event: CallReady) -> None:
         call = event.call
@@ -166,11 +174,12 @@ class Scheduler:
         instance, records = decision.instance, tuple(decision.calls)
         if not self.pools.can_take(instance):
             raise IllegalTransitionError(f"policy {self.plan.policy!r} chose {instance.name}, which can take no batch")
+        self._batch_count += 1
         for record in records:
             record.move(CallState.ASSIGNED)
+            record.batch = self._batch_count
             self.queues[record.call.stage].left()
         self._set_mode(instance)
-        self._batch_count += 1
         begin = instance.batches[-1].expected_end if instance.batches else self._now
         size = sum(record.call.size for record in records)
         end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
@@ -199,11 +208,20 @@ class Scheduler:
     def _batch_done(self, event: BatchDone) -> None:
         instance = self.batches[event.batch]
         batch = next(batch for batch in instance.batches if batch.id == event.batch)
-        self.estimates.observe(instance.configuration, batch.size, event.run_ms / 1e3)
         instance.failures = 0
         stage = instance.configuration.stage
         work = [self.capacity.work(stage, record.call.size) for record in batch.calls]
-        self.backlog.measured(event.run_ms / 1e3 * (len(instance.places) or 1), sum(work))
+        size, did = batch.size, sum(work)
+        if event.skipped:
+            ran = [
+                (record.call.size, each)
+                for record, each in zip(batch.calls, work, strict=True)
+                if record.call.id not in event.skipped
+            ]
+            size, did = sum(each for each, _ in ran), sum(each for _, each in ran)
+        if size:
+            self.estimates.observe(instance.configuration, size, event.run_ms / 1e3)
+            self.backlog.measured(event.run_ms / 1e3 * (len(instance.places) or 1), did)
         for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
@@ -338,7 +356,9 @@ class Scheduler:
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()
         for record in waiting:
+            since = record.since
             self._wait(record)
+            record.since = since  # a batch is kept open no longer for a new plan
 
     def _do(self, effect: Effect) -> None:
         self._effects.append(effect)

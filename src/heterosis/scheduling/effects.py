@@ -25,6 +25,15 @@ class RunBatch(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class SkipCalls(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Tell an instance that nobody waits for these calls of a batch any more: it leaves out what it has not begun."""
+
+    batch: int
+    instance: str
+    calls: tuple[str, ...]
+    reason: str
+
+
 class RefuseRequest(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Answer a request that just arrived with an error, at once."""
 
@@ -74,4 +83,4 @@ class SetPowerMode(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-Effect = RunBatch | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer | SetPowerMode
+Effect = RunBatch | SkipCalls | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer | SetPowerMode

@@ -26,11 +26,15 @@ class CallReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class BatchDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """An instance finished a batch. ``failed`` are the calls whose own code or input made the stage raise."""
+    """An instance finished a batch. ``failed`` are the calls whose own code or input made the stage raise.
+
+    ``skipped`` are those that it left out, since nobody waited for them any more.
+    """
 
     batch: int
     run_ms: float
     failed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 class InstanceReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):

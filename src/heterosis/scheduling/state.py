@@ -27,6 +27,8 @@ class CallRecord:
     """Instances that went down while they ran it."""
     since: float = 0.0
     """When it began to wait."""
+    batch: int = 0
+    """The batch that it was put in last."""
 
     def move(self, to: CallState) -> None:
         """Change state, legally."""

@@ -40,13 +40,27 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     sizes: tuple[int, ...]
 
 
+class Skip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Router: nobody waits for the calls at these places of a batch; leave them out, unless it is under way.
+
+    It has no answer of its own.
+    """
+
+    batch: int
+    places: tuple[int, ...]
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Worker: the batch is run. ``sizes`` are as in `Run`, of the results; a failed call has 0 and its error."""
+    """Worker: the batch is run. ``sizes`` are as in `Run`, of the results; a failed call has 0 and its error.
+
+    So has one that was left out, as it was told: its place is among ``skipped``.
+    """
 
     batch: int
     run_ms: float
     sizes: tuple[int, ...]
     errors: dict[int, str]
+    skipped: tuple[int, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -56,4 +70,4 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 FromWorker = Hello | Ready | Done | Failed
-FromRouter = Assignment | Run
+FromRouter = Assignment | Run | Skip

@@ -20,6 +20,7 @@ from heterosis.scheduling import (
     BatchDone,
     CallReady,
     DropCall,
+    Effect,
     Event,
     InstanceDown,
     InstanceReady,
@@ -33,12 +34,13 @@ from heterosis.scheduling import (
     Scheduler,
     SetPowerMode,
     SetTimer,
+    SkipCalls,
     StartInstance,
     StopInstance,
     TimerFired,
 )
 from heterosis.scheduling.states import InstanceState
-from heterosis.serving.messages import Assignment, Done, Ready, Run
+from heterosis.serving.messages import Assignment, Done, Ready, Run, Skip
 from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.transport import SharedMemory
@@ -288,21 +290,29 @@ class Router:
         if self._record is not None:
             self._record(Record(at=now, event=event, effects=tuple(effects)))
         for effect in effects:
-            match effect:
-                case RunBatch():
-                    self._run_batch(effect, now)
-                case DropCall():
-                    self._fail(effect.call, _ERRORS[effect.kind](effect.reason))
-                case RefuseRequest():
-                    self._refused[effect.request] = _refusal(effect)
-                case StartInstance():
-                    self.workers.start(effect.placement, self.plan.variant(effect.placement.configuration))
-                case StopInstance():
-                    self.workers.stop(effect.instance)
-                case SetPowerMode():
-                    self._switches.switch(effect)
-                case SetTimer():
-                    self._set_timer(effect)
+            if type(effect) is RunBatch:
+                self._run_batch(effect, now)
+            else:
+                self._execute(effect)
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case SkipCalls():
+                places = self._batches[effect.batch]
+                skip = Skip(batch=effect.batch, places=tuple(places.index(call) for call in effect.calls))
+                self.workers.send(effect.instance, skip)
+            case DropCall():
+                self._fail(effect.call, _ERRORS[effect.kind](effect.reason))
+            case RefuseRequest():
+                self._refused[effect.request] = _refusal(effect)
+            case StartInstance():
+                self.workers.start(effect.placement, self.plan.variant(effect.placement.configuration))
+            case StopInstance():
+                self.workers.stop(effect.instance)
+            case SetPowerMode():
+                self._switches.switch(effect)
+            case SetTimer():
+                self._set_timer(effect)
 
     def _set_timer(self, timer: SetTimer) -> None:
         delay = max(timer.at - time.monotonic(), TICK_S)
@@ -332,7 +342,7 @@ class Router:
 
         def send() -> None:
             if effect.batch in self._batches:  # the instance may have died while its device changed its mode
-                self.workers.run(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
+                self.workers.send(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
 
         self._switches.when_settled(placement.node, placement.device, send)
 
@@ -389,12 +399,14 @@ class Router:
         calls = self._batches.pop(done.batch)
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
         if hosted is not None:
-            hosted.statistics.ran(len(calls), done.run_ms / 1e3)
+            hosted.statistics.ran(len(calls) - len(done.skipped), done.run_ms / 1e3)
         position = 0
         failed = []
         for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
             held = self._calls.get(call)
             error = done.errors.get(place)
+            if place in done.skipped:
+                continue
             if error is not None:
                 failed.append(call)
                 self._fail(call, StageError(error))
@@ -404,7 +416,8 @@ class Router:
                 except DecodeError as malformed:
                     held.result.set_exception(StageError(f"a worker's result cannot be read: {malformed}"))
             position += size
-        self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=tuple(failed)))
+        skipped = tuple(calls[place] for place in done.skipped)
+        self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=tuple(failed), skipped=skipped))
 
 
 def _refusal(effect: RefuseRequest) -> HeterosisError:

@@ -52,6 +52,8 @@ class Statistics(msgspec.Struct):
         self.queue.add(waited_s, calls)
 
     def ran(self, calls: int, run_s: float) -> None:
-        """A batch of so many calls was run."""
+        """A batch of so many calls was run; of none, where all were left out."""
+        if not calls:
+            return
         self.infer.add(run_s * calls, calls)
         self.batches.setdefault(calls, Spell()).add(run_s)

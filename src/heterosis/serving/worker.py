@@ -2,12 +2,12 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
 from heterosis.launch.control import Join
 from heterosis.pipeline import StageRunner, load_pipeline
-from heterosis.serving.messages import Assignment, Done, Failed, Hello, Ready, Run
+from heterosis.serving.messages import Assignment, Done, Failed, FromRouter, Hello, Ready, Run, Skip
 from heterosis.serving.transport import Link
 from heterosis.serving.values import Buffer, EncodeError, decode, encode
 from heterosis.terms.errors import StageError
@@ -26,10 +26,38 @@ def work(link: Link, join: Join) -> NoReturn:
         link.send(Failed(reason=f"{type(error).__name__}: {error}"))
     else:
         link.send(ready)
+    inbox = Inbox(link)
     while True:
-        message, frames = link.receive()
-        assert isinstance(message, Run)  # noqa: S101
-        link.send(*run(runner, message, frames))
+        message, frames, skipped = inbox.next()
+        link.send(*run(runner, message, frames, skipped))
+
+
+class Inbox:
+    """The batches that are to be run, less the calls that nobody waits for any more."""
+
+    def __init__(self, link: Link) -> None:
+        """Read from a router."""
+        self._link = link
+        self._batches: dict[int, tuple[Run, list[Buffer]]] = {}
+        self._skipped: dict[int, tuple[int, ...]] = {}
+
+    def next(self) -> tuple[Run, list[Buffer], tuple[int, ...]]:
+        """Wait for the next batch; return it with the places of the calls to leave out, as far as is known by now."""
+        while not self._batches:
+            self._take(*self._link.receive())
+        while (more := self._link.receive_nowait()) is not None:
+            self._take(*more)
+        batch = next(iter(self._batches))
+        message, frames = self._batches.pop(batch)
+        skipped = self._skipped.pop(batch, ())
+        return message, frames, skipped
+
+    def _take(self, message: FromRouter, frames: list[Buffer]) -> None:
+        match message:
+            case Run(batch=batch):
+                self._batches[batch] = (message, frames)
+            case Skip(batch=batch, places=places) if batch in self._batches:
+                self._skipped[batch] = (*self._skipped.get(batch, ()), *places)
 
 
 def load(assignment: Assignment, warm_up: Sequence[Sequence[tuple[Any, ...]]]) -> tuple[StageRunner, Ready]:
@@ -45,17 +73,21 @@ def load(assignment: Assignment, warm_up: Sequence[Sequence[tuple[Any, ...]]]) -
     return runner, Ready(load_ms=(loaded - started) * 1e3, warm_up_ms=(warm - loaded) * 1e3)
 
 
-def run(runner: StageRunner, message: Run, frames: Sequence[Buffer]) -> tuple[Done, list[Buffer]]:
+def run(
+    runner: StageRunner, message: Run, frames: Sequence[Buffer], skipped: Collection[int] = ()
+) -> tuple[Done, list[Buffer]]:
     """Run one batch; the errors of single calls stand beside the results of the others."""
     started = time.perf_counter()
     calls, position = [], 0
-    for size in message.sizes:
-        calls.append(tuple(decode(frames[position : position + size])))
+    for place, size in enumerate(message.sizes):
+        if place not in skipped:
+            calls.append(tuple(decode(frames[position : position + size])))
         position += size
-    sizes: list[int] = []
+    sizes = [0] * len(message.sizes)
     buffers: list[Buffer] = []
     errors: dict[int, str] = {}
-    for place, result in enumerate(runner.run(calls)):
+    left = [place for place in range(len(sizes)) if place not in skipped]
+    for place, result in zip(left, runner.run(calls) if calls else (), strict=True):
         encoded: list[bytes | memoryview] = []
         if isinstance(result, StageError):
             errors[place] = str(result)
@@ -64,7 +96,8 @@ def run(runner: StageRunner, message: Run, frames: Sequence[Buffer]) -> tuple[Do
                 encoded = encode(result)
             except EncodeError as error:
                 errors[place] = f"stage {runner.stage.name!r}: its result cannot travel: {error}"
-        sizes.append(len(encoded))
+        sizes[place] = len(encoded)
         buffers += encoded
     run_ms = (time.perf_counter() - started) * 1e3
-    return Done(batch=message.batch, run_ms=run_ms, sizes=tuple(sizes), errors=errors), buffers
+    done = Done(batch=message.batch, run_ms=run_ms, sizes=tuple(sizes), errors=errors, skipped=tuple(skipped))
+    return done, buffers

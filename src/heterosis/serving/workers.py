@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from heterosis.launch import Launcher
-from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run
+from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run, Skip
 from heterosis.serving.transport import Hub, Peer, SharedMemory
 from heterosis.serving.transport.hub import Frames
 from heterosis.serving.values import Buffer
@@ -80,8 +80,8 @@ class Workers:
         """Have a worker ended; `Listener` will hear of it."""
         self._spawn(self._launcher.stop(instance))
 
-    def run(self, instance: str, message: Run, frames: Frames) -> None:
-        """Send a batch."""
+    def send(self, instance: str, message: Run | Skip, frames: Frames = ()) -> None:
+        """Send a batch, or word about one that was sent."""
         self.hub.send(self._peers[instance], message, frames)
 
     async def close(self) -> None:

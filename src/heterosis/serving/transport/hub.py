@@ -1,6 +1,7 @@
 """The router's end of the wire: talks to any number of workers, each known by its connection.
 
-A worker answers each message with one of its own, in order; what a message holds in shared memory is held until then.
+A worker answers each message but `Skip` with one of its own, in order; what a message holds in shared memory is held
+until then.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from heterosis.serving.messages import FromRouter, FromWorker, Hello
+from heterosis.serving.messages import FromRouter, FromWorker, Hello, Skip
 from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, FramingError, Place, frame
 from heterosis.serving.transport.memory import SharedMemory
 from heterosis.serving.values import Buffer
@@ -128,7 +129,8 @@ class Peer(asyncio.BufferedProtocol):
             else:
                 places.append(None)
             sent.append(buffer)
-        self._held.append(held)
+        if not isinstance(message, Skip):
+            self._held.append(held)
         parts = frame(sent, places)
         if sum(map(len, parts)) <= JOINED_BYTES:
             self._transport.write(b"".join(parts))

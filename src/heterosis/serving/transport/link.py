@@ -78,6 +78,20 @@ class Link:
         assert isinstance(head, memoryview)  # noqa: S101 - the router says so
         return self._decode(head), [self._found(part) for part in frames]
 
+    def receive_nowait(self) -> tuple[FromRouter, list[Buffer]] | None:
+        """Take the next message, if it is there already."""
+        if not self._messages:
+            try:
+                count = self._connected.recv_into(self._assembler.room(), 0, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise LinkEndedError from error
+            if not count:
+                raise LinkEndedError
+            self._messages = self._assembler.arrived(count)
+        return self.receive() if self._messages else None
+
     def close(self) -> None:
         """Send what is still to be sent, and disconnect."""
         if self._socket is not None:
