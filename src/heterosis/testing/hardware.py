@@ -31,6 +31,14 @@ CPUFREQ = {
 }
 """A CPU with two clusters whose clock can be set."""
 
+QUOTA = {
+    "proc/self/cgroup": "0::/box\n",
+    "proc/cpuinfo": "processor\t: 0\nprocessor\t: 1\n",
+    "sys/fs/cgroup/box/cgroup.controllers": "cpu\n",
+    "sys/fs/cgroup/box/cpu.max": "max 100000\n",
+}
+"""Two cores, and a control group (v2) that may be given a quota of their time."""
+
 AGX_ORIN = {
     "proc/device-tree/model": "NVIDIA Jetson AGX Orin Developer Kit\0",
     "proc/device-tree/compatible": "nvidia,p3737-0000+p3701-0005\0nvidia,p3701-0005\0nvidia,tegra234\0",

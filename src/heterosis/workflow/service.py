@@ -71,6 +71,7 @@ class Service:
             open_modes([self._device.name], node=node_name()) as modes,
             open_meter([self._device], [os.getpid()]) as meter,
         ):
+            modes.when_changed(meter.switched)
             log = structlog.get_logger()
             for each in modes.recovered:
                 log.warning(each)

@@ -12,7 +12,7 @@ import pytest
 
 from heterosis.devices.modes.registry import PowerModes, open_modes
 from heterosis.terms.errors import HardwareError
-from heterosis.testing.hardware import CPUFREQ, FakeCard, FakeNvml, write_files
+from heterosis.testing.hardware import CPUFREQ, QUOTA, FakeCard, FakeNvml, write_files
 
 Open = Callable[[], PowerModes]
 
@@ -129,13 +129,7 @@ def test_put_back_at_the_next_start(opened: Open, tmp_path: Path) -> None:
 
 def test_two_ways_to_set_one_device(tmp_path: Path) -> None:
     """A mode of one lifts that of the other."""
-    files = CPUFREQ | {
-        "proc/self/cgroup": "0::/box\n",
-        "proc/cpuinfo": "processor\t: 0\nprocessor\t: 1\n",
-        "sys/fs/cgroup/box/cgroup.controllers": "cpu\n",
-        "sys/fs/cgroup/box/cpu.max": "max 100000\n",
-    }
-    root = write_files(tmp_path / "root", files)
+    root = write_files(tmp_path / "root", CPUFREQ | QUOTA)
     with open_modes(["cpu"], root=root, folder=tmp_path / "state") as modes:
         modes.set_now("cpu", "1cpus")
         assert (root / "sys/fs/cgroup/box/cpu.max").read_text() == "10000 10000"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from heterosis.devices import open_modes
 from heterosis.profiling.meters import DYNAMIC, IDLE, HardwareMeter, Source, nvml, open_meter, rapl
 from heterosis.profiling.meters.attribution import Attributed, IdlePower, measure_idle
 from heterosis.profiling.meters.composite import METERS, Opener
 from heterosis.terms import UNKNOWN, Device, DeviceType, Energy, PowerMode, Quality
-from heterosis.testing.hardware import AGX_ORIN, RAPL, FakeCard, FakeNvml, write_files
+from heterosis.testing.hardware import AGX_ORIN, CPUFREQ, QUOTA, RAPL, FakeCard, FakeNvml, write_files
 
 STAT = "cpu  {busy} 0 0 9000 0 0 0 0 0 0\n"
 CPUINFO = "".join(f"processor\t: {core}\n" for core in range(4))
@@ -138,6 +139,28 @@ def test_noise_below_idle_is_not_taken_back() -> None:
     assert part.read()[DYNAMIC].joules == pytest.approx(5.0)
     now[0], meter.energy = 3.0, Energy(36.0, Quality.COUNTER)
     assert part.read()[DYNAMIC].joules == pytest.approx(6.0)
+
+
+def test_idle_power_of_another_mode_is_only_modelled() -> None:
+    """It was measured in the mode that the device was in; back there, it holds again, though not for the sum."""
+    meter, now = Steady(), [0.0]
+    part = Attributed(meter, IdlePower(power=Energy(10.0, Quality.COUNTER)), clock=lambda: now[0])
+    now[0], meter.energy = 1.0, Energy(15.0, Quality.COUNTER)
+    part.switched("1200MHz")
+    assert part.read()[IDLE] == Energy(10.0, Quality.MODELLED)
+    now[0], meter.energy = 2.0, Energy(30.0, Quality.COUNTER)
+    assert part.read() == {IDLE: Energy(20.0, Quality.MODELLED), DYNAMIC: Energy(10.0, Quality.MODELLED)}
+
+
+def test_changes_of_mode_reach_the_meter(tmp_path: Path) -> None:
+    """Of a frequency whose power is unknown the joules are; a quota leaves the model as it is."""
+    root = machine(tmp_path, CPUFREQ, QUOTA)
+    with open_modes(["cpu"], root=root, folder=tmp_path / "state") as modes, open_meter([CPU], root=root) as meter:
+        modes.when_changed(meter.switched)
+        modes.set_now("cpu", "1cpus")
+        assert meter.read()[IDLE].quality is Quality.MODELLED
+        modes.set_now("cpu", "1200MHz")
+        assert meter.read() == {IDLE: UNKNOWN, DYNAMIC: UNKNOWN}
 
 
 def test_a_lost_meter_makes_both_parts_unknown() -> None:

@@ -103,6 +103,23 @@ def test_unknown_power_gives_unknown_energy(burner: Burner) -> None:
     assert meter.cpu_seconds() > 0.05
 
 
+def test_a_mode_of_unknown_power_makes_the_rest_unknown(burner: Burner) -> None:
+    """Joules of a mode that the catalogue has go on in its power; what nobody knows is not guessed."""
+    slow = PowerMode(name="slow", idle_power_w=1.0, active_power_w=2.0)
+    device = Device(name="cpu", type=DeviceType(name="c", kind="cpu", power_modes=(POWER, slow)), slots=2)
+    now = [0.0]
+    meter = UtilisationMeter(device, [burner.process.pid], clock=lambda: now[0])
+    now[0] = 10.0
+    meter.switched("slow")
+    now[0] = 14.0
+    assert meter.read()[IDLE].joules == pytest.approx(34.0)
+    meter.switched("1200MHz")
+    now[0] = 15.0
+    assert meter.read() == {IDLE: UNKNOWN, DYNAMIC: UNKNOWN}
+    meter.switched("default")
+    assert meter.read() == {IDLE: UNKNOWN, DYNAMIC: UNKNOWN}
+
+
 def test_a_process_that_is_gone_counts_nothing() -> None:
     """Watching a process that has ended is no error."""
     ended = subprocess.Popen([sys.executable, "-c", ""])

@@ -4,7 +4,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -71,8 +71,16 @@ class PowerModes:
         self._watcher: Watcher | None = None
         self._ledgers: dict[str, Ledger] = {}
         self._before: dict[str, dict[str, Before]] = {}
+        self._told: list[Callable[[str, str], None]] = []
         self._lock = threading.Lock()
         atexit.register(self.close)
+
+    def when_changed(self, act: Callable[[str, str], None]) -> None:
+        """Have this called with a device and its mode after each change of what it draws.
+
+        A quota is none: it leaves idle power, and power for each busy core, as they are.
+        """
+        self._told.append(act)
 
     def modes(self, device: str) -> tuple[str, ...]:
         """Return the modes that a device can be brought into; of ranges, their ends."""
@@ -97,6 +105,8 @@ class PowerModes:
             for kind in takers[:1]:
                 self._note(device, kind)
                 actuators[kind].set(mode)
+        for act in self._told:
+            act(device, DEFAULT_MODE if takers[:1] == ["quota"] else mode)
 
     def close(self) -> None:
         """Bring back what was before. Raise HardwareError where that fails: the next start tries it again."""

@@ -14,7 +14,7 @@ import msgspec
 from heterosis.devices.sysfs import ROOT
 from heterosis.profiling.meters.meter import DYNAMIC, IDLE, HardwareMeter
 from heterosis.profiling.meters.processes import machine_cpu_seconds
-from heterosis.terms import UNKNOWN, Energy, Quality
+from heterosis.terms import DEFAULT_MODE, UNKNOWN, Energy, Quality
 
 CALM_CORES = 0.1
 """A machine whose processes keep no more of a core busy than this is idle."""
@@ -69,7 +69,7 @@ class Attributed:
         ``cpu_seconds`` tell those of ours and of all processes; without them all that is dynamic is ours.
         """
         self.meter = meter
-        self.idle = idle
+        self._measured = self._idle = idle.power
         self._idle_share = idle_share
         self._cpu_seconds = cpu_seconds
         self._clock = clock
@@ -81,7 +81,7 @@ class Attributed:
         now = (self._clock(), total(self.meter.read().values()), *self._seconds())
         passed, spent, ours, everyones = now[0] - self._last[0], now[1] - self._last[1], *self._since(now)
         self._last = now
-        idle = self.idle.power * passed
+        idle = self._idle * passed
         share = 1.0 if self._cpu_seconds is None else min(1.0, ours / everyones) if everyones > 0 else 0.0
         # The meter going away makes both unknown: what it would have told of idle time is not known either.
         self._idle_energy += (idle + spent * 0.0) * self._idle_share
@@ -91,6 +91,13 @@ class Attributed:
         else:
             self._most = Energy(self._most.joules, self._dynamic.quality)
         return {IDLE: self._idle_energy, DYNAMIC: self._most}
+
+    def switched(self, mode: str) -> None:
+        """Go on in another power mode: what was measured as idle is then no more than a model of it."""
+        self.read()
+        joules = self._measured.joules
+        same = mode == DEFAULT_MODE or joules is None
+        self._idle = self._measured if same else Energy(joules, Quality.MODELLED)
 
     def close(self) -> None:
         """Close the meter."""

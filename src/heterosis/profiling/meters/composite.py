@@ -83,6 +83,13 @@ class CompositeMeter:
                 for source, part in self._parts.items()
             }
 
+    def switched(self, device: str, mode: str) -> None:
+        """Take note that a device is in another power mode from now on (see `PowerModes.when_changed`)."""
+        with self._lock:
+            for source, part in self._parts.items():
+                if device in source.devices and part is not None:
+                    part.switched(mode)
+
     def close(self) -> None:
         """Close the meters."""
         for part in self._parts.values():

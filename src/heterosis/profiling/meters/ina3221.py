@@ -58,10 +58,10 @@ class Ina3221Meter:
 
 
 def meters(devices: Sequence[Device], root: Path = ROOT) -> Iterator[partial[Ina3221Meter]]:
-    """Return the meter of a Jetson board: it counts its CPU and its GPU together."""
-    names = [device.name for device in devices]
-    if "jetson" in names:
-        yield partial(Ina3221Meter, frozenset({"jetson", *({"cpu"} & set(names))}), root)
+    """Return the meter of a Jetson board: it counts its CPU and its GPU together, whichever of them are ours."""
+    ours = frozenset({"jetson", "cpu"} & {device.name for device in devices})
+    if "jetson" in ours or (ours and rails(root)):
+        yield partial(Ina3221Meter, ours, root)
 
 
 def rails(root: Path = ROOT) -> dict[str, partial[float]]:

@@ -30,13 +30,15 @@ class UtilisationMeter:
         families: Families | None = None,
     ) -> None:
         """Start counting now; ``families`` may be shared with other meters."""
-        self._idle_power_w = device.idle_power_w(mode)
-        self._dynamic_power_w = device.dynamic_power_w(mode)
+        self._device = device
+        self._power_w = (device.idle_power_w(mode), device.dynamic_power_w(mode))
         self._clock = clock
-        self._started = clock()
         self._families = families or Families()
         for pid in pids:
             self.watch(pid)
+        self._since = (clock(), self.cpu_seconds())
+        self._before = (_NOTHING, _NOTHING)
+        """Idle and dynamic joules of the modes that the device was in before this one."""
 
     def watch(self, pid: int) -> None:
         """Count a process and its children from now on; one that has ended already has nothing to count."""
@@ -46,10 +48,27 @@ class UtilisationMeter:
         """Return the CPU seconds so far, over all processes and cores."""
         return self._families.cpu_seconds()
 
+    def switched(self, mode: str) -> None:
+        """Go on in another power mode. Of one whose power is unknown, the joules are, from now on."""
+        self._before, self._since = self._read()
+        known = any(each.name == mode for each in self._device.type.power_modes)
+        self._power_w = (self._device.idle_power_w(mode), self._device.dynamic_power_w(mode)) if known else (None, None)
+
     def read(self) -> dict[str, Energy]:
         """Return idle and dynamic joules so far; unknown where the device's power is."""
-        elapsed = self._clock() - self._started
-        return {IDLE: _energy(self._idle_power_w, elapsed), DYNAMIC: _energy(self._dynamic_power_w, self.cpu_seconds())}
+        (idle, dynamic), _ = self._read()
+        return {IDLE: idle, DYNAMIC: dynamic}
+
+    def _read(self) -> tuple[tuple[Energy, Energy], tuple[float, float]]:
+        now = (self._clock(), self.cpu_seconds())
+        idle, dynamic = (
+            before + _energy(power_w, amount - since)
+            for before, power_w, amount, since in zip(self._before, self._power_w, now, self._since, strict=True)
+        )
+        return (idle, dynamic), now
+
+
+_NOTHING = Energy(0.0, Quality.MODELLED)
 
 
 def _energy(power_w: float | None, seconds: float) -> Energy:
