@@ -14,6 +14,8 @@ from edit_distance import edit_distance
 
 import heterosis as hs
 
+Lines = list[tuple[np.ndarray, np.ndarray]]
+
 
 class Detect:
     """Find the lines of text on a page and cut them out, in reading order."""
@@ -27,10 +29,14 @@ class Detect:
         """Scale the page to the detector's size."""
         return text_detection.prepare(page)
 
-    def after(self, text_map: np.ndarray, page: hs.Image) -> list[np.ndarray]:
-        """Turn the map of where text is into images of lines."""
+    def after(self, text_map: np.ndarray, page: hs.Image) -> Lines:
+        """Turn the map of where text is into lines: where each lies (left, top, right, bottom), and its image."""
         boxes = text_detection.boxes(text_map[0], text_detection.scale_of(page))
-        return [text_detection.cut(page, box) for box in boxes]
+        return [(text_detection.bounds(box), text_detection.cut(page, box)) for box in boxes]
+
+    def score(self, found: Lines, expected: Lines) -> dict[str, float]:
+        """Count missed lines, and those that are none, against what the reference found."""
+        return hs.scores.detection([place for place, _ in found], [place for place, _ in expected])
 
 
 class Orient:
@@ -79,7 +85,7 @@ async def ocr(page: hs.Image) -> list[str]:
     lines, turns = await hs.gather(detect(page), orient(page))
     if turns:
         lines = await detect(np.rot90(page, turns))
-    return await hs.gather(recognise(line) for line in lines)
+    return await hs.gather(recognise(image) for _, image in lines)
 
 
 @ocr.samples

@@ -93,6 +93,12 @@ def corners(box: Box) -> NDArray[np.float32]:
     return np.array(corners, np.float32)
 
 
+def bounds(box: Box) -> NDArray[np.float32]:
+    """Return the upright rectangle around a box: left, top, right, bottom."""
+    points = corners(box)
+    return np.concatenate([points.min(axis=0), points.max(axis=0)])
+
+
 def mean_inside(text_map: NDArray[np.float32], outline: NDArray[Any]) -> float:
     """Return the mean of the map inside an outline (points, 1, 2 of x, y)."""
     x, y, width, height = cv2.boundingRect(outline)

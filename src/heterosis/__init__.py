@@ -5,7 +5,7 @@ What a pipeline file needs is here; the rest lives in the folders named after wh
 
 from importlib.metadata import version
 
-from heterosis.pipeline import Image, Pipeline, Sample, Stage, Tensor, gather, load_pipeline, pipeline, stage
+from heterosis.pipeline import Image, Pipeline, Sample, Stage, Tensor, gather, load_pipeline, pipeline, scores, stage
 from heterosis.terms import Slo
 
 __version__ = version("heterosis")
@@ -20,5 +20,6 @@ __all__ = [
     "gather",
     "load_pipeline",
     "pipeline",
+    "scores",
     "stage",
 ]

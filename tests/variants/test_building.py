@@ -11,8 +11,11 @@ import psutil
 import pytest
 
 from heterosis.variants.building import REFUSAL, Task, build_all, load_items, save_items
+from heterosis.variants.recipes import RECIPES
 
 Write = Callable[..., Path]
+
+RANGES = set(RECIPES["onnxruntime-int8"].artifacts)
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +61,10 @@ def test_only_the_artifact_is_kept(
     left: list[int] = []
     assert build_all(tasks, left.append) == {}
     assert left == [2, 1, 0]
-    assert [path.name for path in (tmp_path / "qdq").iterdir()] == ["model.onnx"]
-    for folder in ("ir", "plain"):
-        assert {path.name for path in (tmp_path / folder).iterdir()} == {"model.xml", "model.bin"}
+    assert {path.name for path in (tmp_path / "qdq").iterdir()} == RANGES
+    assert {path.name for path in (tmp_path / "plain").iterdir()} == {"model.xml", "model.bin"}
+    weights = {Path(name).with_suffix(".bin").name for name in RECIPES["openvino-int8"].artifacts}
+    assert {path.name for path in (tmp_path / "ir").iterdir()} == {*RECIPES["openvino-int8"].artifacts} | weights
     assert capfd.readouterr() == ("", "")
 
 
@@ -107,7 +111,7 @@ def test_a_crash_fails_one_task_alone(models: Path, items: Path, tmp_path: Path)
     assert len(killed) == len(failed) == 1
     ((folder, reason),) = failed.items()
     assert "was killed by signal 9" in reason
-    assert sum((tmp_path / str(n) / "model.onnx").exists() for n in range(4)) == 3
+    assert sum((tmp_path / str(n) / "minmax.onnx").exists() for n in range(4)) == 3
     assert not Path(folder).exists()
     assert set(psutil.Process().children()) <= before
 
@@ -127,4 +131,4 @@ def test_an_interruption_ends_the_builders_at_once(models: Path, items: Path, tm
     assert set(psutil.Process().children()) <= before
     made = list((tmp_path / "made").iterdir())
     assert 1 <= len(made) < len(tasks)
-    assert all([path.name for path in folder.iterdir()] == ["model.onnx"] for folder in made)
+    assert all({path.name for path in folder.iterdir()} == RANGES for folder in made)

@@ -48,7 +48,7 @@ def test_an_unknown_engine_is_told_with_those_there_are(made: Made) -> None:
     file, _, _, variants = made
     stage = next(stage for stage in hs.load_pipeline(file).stages if stage.name == "classify")
     strange = msgspec.structs.replace(variants.reference("classify"), engine="abacus")
-    with pytest.raises(EngineError, match=r"needs the engine 'abacus'; there are: onnxruntime, openvino, emulated"):
+    with pytest.raises(EngineError, match=r"needs the engine 'abacus'; there are: onnxruntime, .*emulated"):
         open_runner(stage, strange, threads=1)
 
 

@@ -1,5 +1,6 @@
 """Stages, pipelines as functions, and tracing them into a graph."""
 
+from heterosis.pipeline import scores
 from heterosis.pipeline.calls import calls_run_by, gather
 from heterosis.pipeline.function import Pipeline, Sample, pipeline
 from heterosis.pipeline.loading import load_pipeline
@@ -24,6 +25,7 @@ __all__ = [
     "gather",
     "load_pipeline",
     "pipeline",
+    "scores",
     "stage",
     "trace",
 ]

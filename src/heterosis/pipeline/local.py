@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from heterosis.pipeline.calls import frontier
-from heterosis.pipeline.model import ENGINE_OF
 from heterosis.pipeline.runner import Args, StageRunner
 from heterosis.pipeline.stage import FUNCTION, Stage
 from heterosis.terms import TracedCall
@@ -16,7 +15,7 @@ from heterosis.terms.errors import StageError
 class LocalCaller:
     """Runs calls where they are made, on a runner for each stage, and records them.
 
-    ``runners`` maps stage names to runners; a stage without one gets its reference model on onnxruntime. ``calls``,
+    ``runners`` maps stage names to runners; a stage without one gets its reference model as it is. ``calls``,
     ``inputs`` and ``seconds`` hold, for each call made, its place in the request's graph, its arguments and its time.
     """
 
@@ -55,14 +54,14 @@ class LocalCaller:
 
 
 def reference_runner(stage: Stage, threads: int = 0) -> StageRunner:
-    """A runner of a stage's reference model as it is, on onnxruntime."""
+    """A runner of a stage's reference model as it is."""
     if not stage.models:
         return stage.runner(FUNCTION)
-    from heterosis.engines import ENGINES
+    from heterosis.engines import engine_of
 
     model = next(iter(stage.models))
     artifact = stage.artifact(model)
-    return stage.runner(model, ENGINES[ENGINE_OF.get(artifact.suffix, "onnxruntime")].load(artifact, threads))
+    return stage.runner(model, engine_of(artifact).load(artifact, threads))
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from heterosis.engines import ENGINE_OF
 from heterosis.engines.engine import Session
 from heterosis.pipeline.edges import Edge, TensorEdge, TextEdge
 from heterosis.pipeline.function import Pipeline, Sample
@@ -20,9 +21,6 @@ from heterosis.pipeline.stage import Stage
 from heterosis.pipeline.tensors import TensorRunner
 from heterosis.terms import DYNAMIC, Slo, TensorSpec
 from heterosis.terms.errors import UsageError
-
-ENGINE_OF = {".onnx": "onnxruntime", ".tflite": "litert", ".xml": "openvino"}
-"""What runs a model file as it is, by its suffix."""
 
 STAGE = "model"
 SLO = Slo(latency_ms=1000.0)

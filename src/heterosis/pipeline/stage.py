@@ -23,11 +23,14 @@ class Stage:
 
     The class has either ``run(*args)``, for work without a model, or
 
-    - ``models``: ``{name: artifact}``, sizes of one task, the reference first. An artifact is the path of an ONNX file,
-      relative to the file of the class, or ``package:path`` for one inside an installed package, which is not imported;
+    - ``models``: ``{name: artifact}``, sizes of one task, the reference first. An artifact is the path of an ONNX file
+      (or of TensorFlow Lite, OpenVINO's IR, or an exported program of PyTorch: `heterosis.engines.engine_of`), relative
+      to the file of the class, or ``package:path`` for one inside an installed package, which is not imported;
     - ``before(*args)``: a call's arguments -> the model's input for one item, without a batch axis: an array, or
       ``{input name: array}``;
     - ``after(output, *args)``: the model's output for one item (an array, or ``{output name: array}``) -> the result;
+    - optionally ``score(result, expected)``, a dict of measures (0..1) such as `heterosis.scores.detection`: what a
+      variant's result is worth where the reference's result of the same call was ``expected``;
     - optionally ``setup(model)``, once per session, and ``collate(items)``, a list of inputs -> batched inputs. Without
       ``collate``, items are stacked, those of unlike shape in batches of their own.
     """

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from heterosis.pipeline.model import ENGINE_OF, SLO, ModelPipeline, is_model
+from heterosis.engines import ENGINE_OF
+from heterosis.pipeline.model import SLO, ModelPipeline, is_model
 from heterosis.pipeline.probing import Question
 from heterosis.serving.looks import look
 from heterosis.serving.models import Servable

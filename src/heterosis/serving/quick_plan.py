@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from heterosis.pipeline.model import ENGINE_OF, SEED, SLO, STAGE, synthetic
+from heterosis.engines import ENGINE_OF
+from heterosis.pipeline.model import SEED, SLO, STAGE, synthetic
 from heterosis.pipeline.probing import Probed
 from heterosis.terms import (
     UNKNOWN,

@@ -1,5 +1,7 @@
 """Variants: the artifacts that one stage's model can run as."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -8,7 +10,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
 
     ``artifact`` is the path of the file that the engine loads, ``digest`` the SHA-256 of what it was made from and how.
     ``accuracy`` (0..1) is the pipeline's, end to end on its samples, with this variant in its stage and the reference
-    variant in every other; None where the pipeline has no samples to judge by.
+    variant in every other; None where the pipeline has no samples to judge by. Intervals are of 95 % confidence.
     """
 
     stage: str
@@ -20,6 +22,13 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     accuracy: float | None = None
     size_bytes: int = 0
+    accuracy_interval: tuple[float, float] | None = None
+    accuracy_change: tuple[float, float] | None = None
+    """Interval of the difference from the reference's accuracy, paired by samples."""
+    scores: Mapping[str, float] = {}
+    """What the stage's own ``score`` measures, such as recall, against the reference's result of the same call."""
+    note: str = ""
+    """How it was made, where there was a choice."""
 
     @property
     def name(self) -> str:

@@ -23,7 +23,7 @@ from heterosis.variants.digests import cpu, digest, source_digest
 from heterosis.variants.loading import open_runner
 from heterosis.variants.store import new_folder
 
-VERSION = 1
+VERSION = 2
 """Changes with how accuracy is judged."""
 FILE = "verdict.json"
 MAX_SIDE_BY_SIDE = 4
@@ -40,6 +40,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     not_finite: tuple[str, ...] = ()
     """The stages whose model put NaN or infinity into an output."""
+    samples: tuple[float, ...] = ()
+    """The score of each sample; their mean is the accuracy."""
+    stages: dict[str, dict[str, float]] = {}
+    """What the ``score`` of each stage measured, where it has one; see `heterosis.Stage`."""
 
 
 class Judge:
@@ -91,7 +95,28 @@ class Judge:
             truths = [known if truth is None else truth for truth, known in zip(truths, expected, strict=True)]
         scores = [self._pipeline.score(answer, truth) for answer, truth in zip(answers, truths, strict=True)]
         odd = sorted(variant.stage for variant in combination.values() if _key(variant) in self._caller.not_finite)
-        return Verdict(accuracy=sum(scores) / len(scores) if scores else None, not_finite=tuple(odd))
+        return Verdict(
+            accuracy=sum(scores) / len(scores) if scores else None,
+            not_finite=tuple(odd),
+            samples=tuple(scores),
+            stages=self._stage_scores(combination),
+        )
+
+    def _stage_scores(self, combination: Mapping[str, Variant]) -> dict[str, dict[str, float]]:
+        """Score each stage that can, over the calls of which the references' result is known too."""
+        found = {}
+        for stage in self._pipeline.stages:
+            variant, reference = combination[stage.name], self.references[stage.name]
+            score = getattr(stage.implementation(), "score", None) if variant != reference else None
+            if score is None:
+                continue
+            if not self._caller.has_run(reference):  # its verdict was in the store
+                asyncio.run(self._answers(self.references))
+            pairs = self._caller.pairs(variant, reference)
+            measured = [score(result, expected) for result, expected in pairs]
+            if measured:
+                found[stage.name] = {name: sum(each[name] for each in measured) / len(measured) for name in measured[0]}
+        return found
 
     async def _answers(self, combination: Mapping[str, Variant]) -> list[Any]:
         """Return what the pipeline makes of each sample: an answer, or an exception."""
@@ -130,6 +155,19 @@ class _RememberingCaller:
         if isinstance(result, StageError):
             raise result
         return copy.deepcopy(result)  # a pipeline may change what it gets
+
+    def has_run(self, variant: Variant) -> bool:
+        """Whether any call of a variant is remembered."""
+        return any(key == _key(variant) for key, _ in self._results)
+
+    def pairs(self, variant: Variant, reference: Variant) -> list[tuple[Any, Any]]:
+        """Return what both made of each call that both have run."""
+        both = [
+            (result, self._results.get((_key(reference), call)))
+            for (key, call), result in self._results.items()
+            if key == _key(variant)
+        ]
+        return [pair for pair in both if pair[1] is not None and not any(isinstance(r, StageError) for r in pair)]
 
     def close(self, keep: Iterable[Key] = ()) -> None:
         """Close the sessions that are idle."""

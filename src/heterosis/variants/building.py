@@ -6,6 +6,7 @@ JSON each, and answers each with a line: an empty string, or why it could not be
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ import msgspec
 import numpy as np
 
 from heterosis.terms.errors import EngineError
+from heterosis.variants.exporting import onnx_of
 from heterosis.variants.recipe import Items, Unsuited
 from heterosis.variants.recipes import RECIPES
 from heterosis.variants.store import new_folder
@@ -30,12 +32,18 @@ REFUSAL = "refused.txt"
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One artifact to build: the name of the recipe, the ONNX file, the inputs to calibrate with, and where it goes."""
+    """One folder to build: the name of the recipe, the model's file, what to calibrate with, and where it goes."""
 
     recipe: str
     source: str
     items: str
     folder: str
+
+
+def files_of(artifact: Path) -> list[Path]:
+    """Return the files that an artifact consists of: OpenVINO keeps the weights in one of their own."""
+    weights = artifact.with_suffix(".bin")
+    return [artifact, weights] if artifact.suffix == ".xml" else [artifact]
 
 
 def save_items(path: Path, items: Items) -> Path:
@@ -124,10 +132,11 @@ class _Builder:
             answer = self._ask(msgspec.json.encode(msgspec.structs.replace(task, folder=str(folder))))
             if answer:
                 raise EngineError(answer)
-            refusal, artifact = folder / REFUSAL, folder / RECIPES[task.recipe].artifact
-            made = {refusal} if refusal.exists() else {artifact, artifact.with_suffix(".bin")}
-            for left in set(folder.iterdir()) - made:
-                left.unlink()
+            refusal, made = folder / REFUSAL, set[Path]()
+            for artifact in RECIPES[task.recipe].artifacts:
+                made |= set(files_of(folder / artifact))
+            for left in set(folder.iterdir()) - ({refusal} if refusal.exists() else made):
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def _ask(self, line: bytes) -> str:
         process = self._started()
@@ -177,10 +186,12 @@ def main() -> None:
 
 
 def _build(task: Task) -> str:
-    make, folder = RECIPES[task.recipe].make, Path(task.folder)
+    recipe, folder = RECIPES[task.recipe], Path(task.folder)
+    make, source = recipe.make, Path(task.source)
     assert make is not None  # noqa: S101
     try:
-        make(Path(task.source), load_items(Path(task.items)) if task.items else (), folder)
+        items = load_items(Path(task.items)) if task.items else ()
+        make(source if source.suffix == ".tflite" else onnx_of(source, folder), items, folder)
     except (OSError, MemoryError) as error:
         return f"its conversion failed: {error}"  # another time it may work
     except Unsuited as reason:

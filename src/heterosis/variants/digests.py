@@ -14,8 +14,9 @@ import numpy as np
 
 from heterosis.pipeline.function import Pipeline
 
-CPU_FEATURES = {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16"} | {
+CPU_FEATURES = {"avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16"} | {
     "asimddp",
+    "asimdhp",
     "i8mm",
     "bf16",
     "sve",
