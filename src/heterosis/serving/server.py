@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ipaddress
+import os
 import shutil
 import signal
 import tempfile
@@ -131,6 +132,7 @@ async def serving_grpc(gateway: Gateway, options: Options) -> AsyncIterator[str 
     if options.grpc_port is None:
         yield None
         return
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")  # children of this process run programs of their own
     from heterosis.serving.gateway.grpc import GrpcServer
 
     server = GrpcServer(gateway, host=options.host, port=options.grpc_port, max_message_bytes=options.max_body_bytes)

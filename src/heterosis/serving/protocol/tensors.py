@@ -124,8 +124,11 @@ def shaped(label: str, shape: Sequence[int], array: Array) -> Array:
     return array.reshape(shape)
 
 
-def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryview) -> Array:
-    """Read the binary form; the array is read-only, and shares the memory of ``data`` where that is aligned."""
+def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryview, *, align: bool = True) -> Array:
+    """Read the binary form; the array is read-only, and shares the memory of ``data``.
+
+    Except where that is not aligned, as engines want it, and to ``align`` is asked for: then it is copied.
+    """
     check(label, datatype, shape)
     count = math.prod(shape)
     if datatype == BYTES:
@@ -139,13 +142,12 @@ def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryvie
             f"{label} has {len(data)} bytes of binary data; {datatype} of the shape {list(shape)} "
             f"needs {count * dtype.itemsize}"
         )
-    array = np.frombuffer(data, dtype=dtype).reshape(shape)
+    array = np.frombuffer(data, dtype=dtype)
+    if align and not array.flags.aligned:
+        array = np.frombuffer(bytes(data), dtype=dtype)
     if datatype == "BOOL" and count and int(array.view(np.uint8).max()) > 1:
         raise InvalidInputError(f"binary data of {label} has a byte other than 0 and 1, which is no BOOL")
-    if not array.flags.aligned:  # engines read it in whole words
-        array = array.copy()
-        array.flags.writeable = False
-    return array
+    return array.reshape(shape)
 
 
 def to_json(label: str, array: Array) -> bytes:

@@ -116,11 +116,12 @@ def test_our_requests_are_read_by_us() -> None:
 
 
 def test_raw_inputs_are_not_copied() -> None:
-    """Where they happen to be aligned, they are used in place."""
-    message = encode_infer_request("m", InferRequest(inputs={"x": np.zeros(1000, np.uint8)}))
-    array = decode_infer_request(message).inputs["x"]
-    start = np.frombuffer(message, np.uint8)
-    assert np.shares_memory(array, start)
+    """Aligned or not, they are used in place."""
+    for name in ("x", "xy", "xyz", "xyzz"):
+        message = encode_infer_request("m", InferRequest(inputs={name: np.arange(1000, dtype=np.float32)}))
+        array = decode_infer_request(message).inputs[name]
+        assert np.shares_memory(array, np.frombuffer(message, np.uint8))
+        np.testing.assert_array_equal(array, np.arange(1000))
 
 
 def contents(**fields: Any) -> Any:

@@ -1,6 +1,7 @@
 """Requests and responses to infer, between their wire form and arrays.
 
-Raw tensors are neither copied out of a request nor more than once into a response. Sources: see inference.proto.
+Raw tensors are neither copied out of a request nor more than once into a response. They lie where they happen to lie in
+the message; on their way to a worker they are put where engines want them. Sources: see inference.proto.
 """
 
 import reprlib
@@ -35,7 +36,10 @@ class GrpcInferRequest(InferRequest, frozen=True, kw_only=True):
 
 
 def decode_infer_request(message: bytes, shared: SharedMemory = NONE_SHARED) -> GrpcInferRequest:
-    """Read a ``ModelInferRequest``. Raise InvalidInputError, naming the field. Arrays may share its memory."""
+    """Read a ``ModelInferRequest``. Raise InvalidInputError, naming the field.
+
+    Arrays may share its memory, and need not be aligned.
+    """
     rest, raw = take_out(message, _RAW_INPUTS)
     try:
         wire = ModelInferRequest.FromString(rest)
@@ -158,7 +162,7 @@ def _inputs(
         elif not raw:
             yield tensor.name, from_contents(label, tensor.datatype, shape, tensor.contents)
         elif left:
-            yield tensor.name, from_binary(label, tensor.datatype, shape, left.pop())
+            yield tensor.name, from_binary(label, tensor.datatype, shape, left.pop(), align=False)
         else:
             raise InvalidInputError(f"{label} has no data: raw_input_contents has only {len(raw)} elements")
     if left:
