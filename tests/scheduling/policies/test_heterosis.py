@@ -1,10 +1,30 @@
 """Ours: who goes first, while the SLO is safe and when it is at risk."""
 
-import pytest
+import heapq
+import itertools
 
-from heterosis.scheduling import RefuseRequest
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heterosis.scheduling import (
+    BatchDone,
+    CallReady,
+    Effect,
+    Event,
+    InstanceReady,
+    PlanChanged,
+    RefuseRequest,
+    RequestArrived,
+    RunBatch,
+    Scheduler,
+    SetTimer,
+    StartInstance,
+    TimerFired,
+)
 from heterosis.studies.kairos import at_load
-from heterosis.testing import Driver, make_pool, runs
+from heterosis.terms import Call, Request
+from heterosis.testing import Driver, make_plan, make_pool, runs
 
 MACHINES = {"gpu": {1: 10.0, 2: 20.0}, "cpu": {1: 40.0, 2: 80.0}}
 """Milliseconds of a call, by its items."""
@@ -53,3 +73,70 @@ def test_sparing_moves_violations_off_the_largest() -> None:
             for policy in ("heterosis", "heterosis:without_sparing")
         )
         assert spared < not_spared
+
+
+STEPS = st.tuples(st.floats(0, 0.02), st.sampled_from([0.01, 0.05, 0.2, 0.2, 0.2]), st.sampled_from("xxxxy"))
+
+
+@given(
+    slots=st.integers(1, 3),
+    max_batch=st.sampled_from([1, 4]),
+    base_ms=st.sampled_from([1.0, 10.0]),
+    slo_ms=st.sampled_from([20.0, 200.0]),
+    steps=st.lists(STEPS, max_size=60),
+)
+def test_the_short_cut_for_calls_that_are_alike_decides_as_the_list_does(
+    slots: int, max_batch: int, base_ms: float, slo_ms: float, steps: list[tuple[float, float, str]]
+) -> None:
+    """The same effects, reasons included, in light load and in a crowd."""
+    plan = make_plan({"a": base_ms}, slots=slots, max_batch=max_batch, slo_ms=slo_ms)
+    fast, slow = Scheduler(plan), Scheduler(plan)
+    slow._policy._list_alike = lambda *_: None  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
+    assert Run(fast, base_ms).effects(steps) == Run(slow, base_ms).effects(steps)
+
+
+class Run:
+    """Drives a scheduler through arrivals, each batch in the time that it always takes."""
+
+    def __init__(self, scheduler: Scheduler, base_ms: float) -> None:
+        """Start the plan."""
+        self._scheduler = scheduler
+        self._base_ms = base_ms
+        self._seen: list[tuple[float, Effect]] = []
+        self._due: list[tuple[float, int, Event]] = []
+        self._numbers = itertools.count()
+
+    def effects(self, steps: list[tuple[float, float, str]]) -> list[tuple[float, Effect]]:
+        """All effects; a step is the time before a request, the time that it has, and its class."""
+        now = 0.0
+        self._handle(PlanChanged(plan=self._scheduler.plan), now)
+        for number, (wait, limit, request_class) in enumerate(steps):
+            now += wait
+            self._settle(now)
+            name, deadline = f"r{number}", now + limit
+            request = Request(id=name, pipeline="toy", arrival=now, deadline=deadline, request_class=request_class)
+            self._handle(RequestArrived(request=request), now)
+            if name in self._scheduler.requests:
+                self._handle(CallReady(call=Call(id=f"{name}/0", request=name, stage="a")), now)
+        self._settle(now + 10)
+        return self._seen
+
+    def _settle(self, until: float) -> None:
+        while self._due and self._due[0][0] <= until:
+            at, _, event = heapq.heappop(self._due)
+            self._handle(event, at)
+
+    def _handle(self, event: Event, now: float) -> None:
+        for effect in self._scheduler.handle(event, now):
+            self._seen.append((now, effect))
+            match effect:
+                case RunBatch(batch=batch, calls=calls):
+                    took_ms = self._base_ms * (0.5 + 0.5 * len(calls)) * (1 + batch % 3 / 10)
+                    self._later(now + took_ms / 1e3, BatchDone(batch=batch, run_ms=took_ms))
+                case StartInstance(placement=placement):
+                    self._later(now, InstanceReady(instance=placement.instance, load_ms=1.0))
+                case SetTimer(at=at, key=key):
+                    self._later(max(at, now), TimerFired(key=key))
+
+    def _later(self, at: float, event: Event) -> None:
+        heapq.heappush(self._due, (at, next(self._numbers), event))

@@ -47,7 +47,7 @@ from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
-from heterosis.terms import Request
+from heterosis.terms import Configuration, Request
 
 PARTS = {
     "displacement": "who fits nowhere never takes the place of a longer call",
@@ -180,9 +180,52 @@ class Heterosis:
                 self._displace(ticket, entries)
         return tickets, entries
 
+    def _list_alike(self, view: View, queue: Queue) -> tuple[list[Ticket], list[Entry]] | None:
+        """List calls of one size and class that only one configuration can run: as `_list` does, in less time.
+
+        Only as many are entered as something can be found for now. None where it takes more to tell.
+        """
+        waiting = queue.first(LOOK)
+        kinds = {(record.call.stage, record.call.size, record.request.request_class) for record in waiting}
+        if len(kinds) != 1:
+            return None
+        ((stage, size, request_class),) = kinds
+        allowed = self._mixing.allowed(view, stage)
+        if self._at_risk or self._without is not None or len(allowed) != 1:
+            return None
+        (configuration,) = allowed
+        if view.capacity.width[configuration] > 1:
+            return None
+        group, tail = view.capacity.group[configuration], view.capacity.tails.get(stage, 0.0)
+        mean, safe = view.estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
+        choice = Choice(configuration, Slots(view, group, self._price(view, group)), 1, mean, safe)
+        start, now, late = choice.start(view), view.now, self._caution * tail
+        lefts = [record.request.deadline - late - now for record in waiting]
+        if not 0 < mean <= safe or min(lefts) - start - safe < 0:
+            return None
+        weight = self._fairness.weight(request_class) if self._without != "fairness" else 1.0
+        urgencies = [(left - start - safe) * (mean + tail) / weight for left in lefts]
+        tickets = [
+            Ticket(1, 1, urgencies[number], number, waiting[number], [choice], lefts[number])
+            for number in sorted(range(len(waiting)), key=urgencies.__getitem__)
+        ]
+        entries: list[Entry] = []
+        spare = len(view.spare(configuration))
+        time = view.capacity.slot_time(configuration, size)
+        for ticket in tickets:
+            start = choice.start(view)
+            if start:
+                spare -= 1
+                if spare < 0:
+                    break
+            if start + safe <= ticket.left_s or (self._chances and start + mean <= ticket.left_s):
+                entries.append(Entry(ticket, choice, start))
+                choice.slots.take(1, start + time)
+        return tickets, entries
+
     def _ticket(self, view: View, number: int, record: CallRecord, slots: dict[int, Slots]) -> Ticket:
         capacity, estimates = view.capacity, view.estimates
-        size, waiting, crowded = record.call.size, len(view.queues[record.call.stage]), self._busy > CROWDED
+        size = record.call.size
         tail = capacity.tails.get(record.call.stage, 0.0)
         left = record.request.deadline - self._caution * tail - view.now
         choices = []
@@ -195,9 +238,7 @@ class Heterosis:
             of = slots.get(group)
             if of is None:
                 of = slots[group] = Slots(view, group, self._price(view, group))
-            # In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
-            items = size if not crowded else min(max(capacity.max_batch[configuration], size), size * waiting)
-            mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
+            mean, safe = estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
             choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
             if safe <= allowed:
                 places.add(group)
@@ -219,6 +260,15 @@ class Heterosis:
         if self._without != "fairness":
             urgency /= self._fairness.weight(record.request.request_class)
         return Ticket(scarcity, rank, urgency, number, record, choices, left)
+
+    def _items(self, view: View, configuration: Configuration, size: int) -> int:
+        """How many items a batch with a call has to be thought to have.
+
+        In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
+        """
+        if self._busy <= CROWDED:
+            return size
+        return min(max(view.capacity.max_batch[configuration], size), size * len(view.queues[configuration.stage]))
 
     def _choose(self, view: View, ticket: Ticket) -> Choice | None:
         """The cheapest of the choices that are in time; None where none is."""
@@ -279,7 +329,8 @@ class Heterosis:
             if alone is not None:
                 yield from alone
                 return
-        tickets, entries = self._list(view, queues)
+        listed = self._list_alike(view, queues[0]) if len(queues) == 1 else None
+        tickets, entries = listed or self._list(view, queues)
         starting = {entry.ticket.number for entry in entries if not entry.start_s}
         for entry in entries:
             ticket, choice = entry.ticket, entry.choice
