@@ -53,6 +53,8 @@ class Capacity:
         """Items that a batch of each stage is waited for to have."""
         self.fill_s = {stage.stage: stage.fill_ms / 1e3 for stage in plan.stages}
         """How long a call of each stage may wait for a fuller batch."""
+        self.fills = any(self.fill_s.values())
+        """Whether any may."""
         self.least_accuracy = {stage.stage: stage.accuracy for stage in plan.stages if stage.accuracy is not None}
         """What the variants of a stage must come to on average, for stages that mix them."""
         self.accuracy = {placement.configuration: placement.accuracy for placement in plan.placements}

@@ -2,7 +2,6 @@
 
 from bisect import insort
 from collections.abc import Iterator
-from itertools import islice
 
 from heterosis.scheduling.state import CallRecord, Priority
 from heterosis.scheduling.states import CallState
@@ -46,15 +45,23 @@ class Queue:
         """The first call that waits."""
         entries = self._entries
         while self._start < len(entries):
-            entry = entries[self._start]
-            if _waits(entry):
-                return entry[2]
+            _, number, record = entries[self._start]
+            if record.state is CallState.WAITING and record.entry == number:  # `_waits`, without the call
+                return record
             self._start += 1
         return None
 
     def first(self, count: int) -> list[CallRecord]:
         """The first calls that wait, in order, at most ``count``."""
-        return list(islice(self, count))
+        found: list[CallRecord] = []
+        entries = self._entries
+        for position in range(self._start, len(entries)):
+            _, number, record = entries[position]
+            if record.state is CallState.WAITING and record.entry == number:
+                found.append(record)
+                if len(found) == count:
+                    break
+        return found
 
     def batch(self, max_items: int) -> list[CallRecord]:
         """The first calls that wait, in order: the very first, and as many more as fit in so many items."""

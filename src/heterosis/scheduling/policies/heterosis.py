@@ -145,11 +145,14 @@ class Heterosis:
                 if tail < view.capacity.longest_tail:  # it has come a long way for nothing
                     self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
                 yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
-        filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
+        fills = view.capacity.fills
+        filling = {
+            stage: at for stage, queue in waiting if fills and (at := _fills_until(view, stage, queue)) > view.now
+        }
         if filling:
             yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
             waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
-        if any(_open(view, stage) for stage, _ in waiting):
+        if _any_open(view, waiting):
             yield from self._start(view, [queue for _, queue in waiting])
             left = [head for _, queue in waiting if (head := queue.head()) is not None]
             if left and not view.busy_share:  # no batch will end and bring the next event
@@ -394,8 +397,13 @@ class Heterosis:
         self._fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
 
 
-def _open(view: View, stage: str) -> bool:
-    return any(view.idle(each) or view.spare(each) for each in view.capacity.configurations.get(stage, ()))
+def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
+    """Whether any instance could take a call; asked at every event, so without detours."""
+    for stage, _ in waiting:
+        for each in view.capacity.configurations.get(stage, ()):
+            if view.idle(each) or view.spare(each):
+                return True
+    return False
 
 
 def _fills_until(view: View, stage: str, queue: Queue) -> float:
