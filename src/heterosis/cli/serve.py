@@ -1,6 +1,5 @@
 """`heterosis serve`: a pipeline, or models as they are, behind the Open Inference Protocol."""
 
-import os
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -126,17 +125,18 @@ def _serve_models(
 ) -> None:
     """Serve model files as they are."""
     from heterosis.devices import local_fleet
-    from heterosis.profiling.meters import open_meter
     from heterosis.serving.folder import ModelFolder
     from heterosis.serving.server import run
     from heterosis.serving.server import serve as serve_source
     from heterosis.terms import Slo
+    from heterosis.workflow.hardware import held
 
     fleet = local_fleet()
     goal = None if slo is None else Slo(latency_ms=slo)
     source = ModelFolder(path, fleet, rate_rps=rate, slo=goal, policy=policy or "heterosis", store=store)
-    with open_meter(fleet.devices, [os.getpid()]) as meter:
-        run(serve_source(source, meter, options=options, on_ready=_say_ready(source.listed(), json=json)))
+    ready = _say_ready(source.listed(), json=json)
+    with held(fleet.devices) as (meter, modes):
+        run(serve_source(source, meter, options=options, power_modes=modes, on_ready=ready))
 
 
 def _say_ready(names: Collection[str], *, json: bool) -> "Callable[[Listening], None]":

@@ -1,6 +1,5 @@
 """A plan, served from this process."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from heterosis.scheduling.policies import make_policy
 from heterosis.terms import Device, OperatingPoint, Placement, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.terms.joining import bare_name
+from heterosis.workflow.hardware import held
 from heterosis.workflow.warm_up import warm_up_batches
 
 if TYPE_CHECKING:
@@ -58,25 +58,13 @@ class Service:
 
     def run(self, options: "Options", on_ready: Callable[["Listening"], object] = lambda _: None) -> None:
         """Serve until SIGINT or SIGTERM; ``on_ready`` is told where it listens once every instance is warm."""
-        import structlog
-
-        from heterosis.devices import node_name, open_modes
-        from heterosis.profiling.meters import open_meter
+        from heterosis.devices import node_name
         from heterosis.serving.models import Servable
         from heterosis.serving.repository import FixedSource
         from heterosis.serving.server import run, serve
 
         servable = Servable(pipeline=self.pipeline, target=self._target, plan=self.plan, warm_up=self.warm_up)
-        with (
-            open_modes([self._device.name], node=node_name()) as modes,
-            open_meter([self._device], [os.getpid()]) as meter,
-        ):
-            modes.when_changed(meter.switched)
-            log = structlog.get_logger()
-            for each in modes.recovered:
-                log.warning(each)
-            for source in meter.sources:
-                log.info("energy", devices=source.devices, meter=source.meter or "none", note=source.note)
+        with held([self._device]) as (meter, modes):
             here = any(placement.node == node_name() for placement in self.plan.placements)
             power_modes = modes if here else None
             run(serve(FixedSource(servable), meter, options=options, power_modes=power_modes, on_ready=on_ready))
