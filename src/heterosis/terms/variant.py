@@ -30,6 +30,10 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     """How it was made, where there was a choice."""
 
+    def __hash__(self) -> int:
+        """By what makes it another variant: ``scores`` cannot be hashed."""
+        return hash((self.stage, self.model, self.engine, self.precision, self.digest))
+
     @property
     def name(self) -> str:
         """Unique in its stage, for example ``small/onnxruntime-int8``."""
