@@ -185,6 +185,6 @@ def test_what_joins_is_used_and_what_leaves_is_not() -> None:
     assert question.task.fleet.nodes == nodes
     assert "left" in question.reason
     proposal = respond(question, make)
-    controller.answered(proposal, 2.0)
+    controller.answered(question, proposal, 2.0)
     assert controller.under_way
     assert {each.node for each in proposal.plan.placements} <= {node.name for node in nodes}

@@ -20,9 +20,11 @@ from heterosis.cli.devices import devices
 from heterosis.cli.plan import plan
 from heterosis.cli.pool import pool
 from heterosis.cli.profile import profile
+from heterosis.cli.rehearse import rehearse
 from heterosis.cli.replay import replay
 from heterosis.cli.serve import serve
 from heterosis.cli.simulate import simulate
+from heterosis.cli.status import status
 from heterosis.cli.story import story
 from heterosis.cli.study import study
 from heterosis.cli.variants import variants
@@ -39,7 +41,9 @@ VERBS: tuple[Callable[..., None], ...] = (
     plan,
     pool,
     simulate,
+    rehearse,
     serve,
+    status,
     story,
     replay,
     bench,

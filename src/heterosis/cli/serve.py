@@ -8,11 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from cyclopts import Parameter
 
-from heterosis.cli.console import output, remark
-from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, Rate, SloMs, Store
+from heterosis.cli.console import output, progress, remark
+from heterosis.cli.options import (
+    DEFAULT_LOOP,
+    DEFAULT_STORE,
+    Accuracy,
+    Budget,
+    Json,
+    LoopOptions,
+    Naive,
+    Rate,
+    SloMs,
+    Store,
+)
 from heterosis.cli.workflows import open_workflow
 
 if TYPE_CHECKING:
+    from heterosis.control import Settings
     from heterosis.serving.server import Listening, Options
 
 
@@ -21,12 +33,28 @@ def serve(  # noqa: PLR0913 - one for each option
         str,
         Parameter(
             help="A Python file that defines a pipeline (FILE:NAME where it defines several), a model file (.onnx, "
-            ".tflite, .xml), or a folder of these: NAME.onnx, or NAME/VERSION/model.onnx."
+            ".tflite, .xml), or a folder of these: NAME.onnx, or NAME/VERSION/model.onnx. With --fleet: pipelines of "
+            "the catalogue, A+B."
         ),
     ],
     /,
     *,
     rate: Rate = 1.0,
+    adapt: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Follow the load, slow and failing devices: plan anew while serving, and wake and rest devices.",
+        ),
+    ] = False,
+    loop: LoopOptions = DEFAULT_LOOP,
+    fleet: Annotated[
+        str | None,
+        Parameter(
+            help="Emulate the devices of this fleet, to rehearse published pipelines; answers are worth nothing."
+        ),
+    ] = None,
     slo: SloMs = None,
     accuracy: Accuracy = None,
     plan: Annotated[
@@ -72,6 +100,8 @@ def serve(  # noqa: PLR0913 - one for each option
     ```
     heterosis serve ocr.py --rate 2
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
+    heterosis serve ocr.py --rate 2 --adapt
+    heterosis serve traffic+documents --fleet edge-rack --rate 10 --adapt
     heterosis serve resnet.onnx --slo 50
     heterosis serve models/
     ```
@@ -91,7 +121,10 @@ def serve(  # noqa: PLR0913 - one for each option
         journal=journal,
         max_body_bytes=round(max_body * 2**20),
     )
-    if quick and plan is None and not naive and accuracy is None and _holds_models(Path(file)):
+    settings = loop.settings()
+    if fleet is not None:
+        _serve_emulated(file, fleet, rate, settings, store, options, adapt=adapt, json=json)
+    elif quick and plan is None and not naive and accuracy is None and _holds_models(Path(file)):
         _serve_models(Path(file), rate, slo, policy, store, options, json=json)
     else:
         from heterosis.cli.files import read_json
@@ -105,6 +138,30 @@ def serve(  # noqa: PLR0913 - one for each option
         service.run(options, on_ready=_say_ready([workflow.pipeline.name], json=json))
     if not quiet:
         remark("stopped: every request that was taken has been answered")
+
+
+def _serve_emulated(  # noqa: PLR0913 - as its options
+    names: str,
+    fleet: str,
+    rate: float,
+    settings: "Settings",
+    store: Path,
+    options: "Options",
+    *,
+    adapt: bool,
+    json: bool,
+) -> None:
+    """Serve pipelines of the catalogue on emulated devices."""
+    from heterosis.cli.plan_fleet import open_fleet_of
+    from heterosis.workflow.rehearsal.serving import EmulatedService
+    from heterosis.workflow.rehearsal.setting import published
+
+    devices = open_fleet_of(fleet)
+    with progress(f"Planning {names}"):
+        workloads = published(names, devices, rate)
+        service = EmulatedService(workloads, devices, settings=settings, folder=store / "rehearsal")
+    ready = _say_ready([each.graph.pipeline for each in service.workloads], json=json)
+    service.run(options, adapt=adapt, on_ready=ready)
 
 
 def _holds_models(path: Path) -> bool:

@@ -25,6 +25,7 @@ from heterosis.control.speeds import Speeds
 from heterosis.control.telemetry import Change as Changed
 from heterosis.control.telemetry import Ran, Telemetry
 from heterosis.planning.fleet import Allotment, Task
+from heterosis.planning.fleet.changes import Headroom, load_of
 from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.tuning import Tuner
 from heterosis.planning.fleet.tuning.retuning import at_rates
@@ -111,12 +112,13 @@ class Controller:
         """Energy of all starts that were decided on, above idle; modelled."""
         self.changes = 0
         """How often another plan was changed to."""
-        self.proposal: Proposal | None = None
-        """The last plan that was changed to."""
-        rates = {each.graph.pipeline: each.rate_rps for each in task.workloads}
+        self.planned_rates = {each.graph.pipeline: each.rate_rps for each in task.workloads}
+        """Requests per second that the plan changed to last is for, by pipeline."""
+        self.bears = Headroom(plan.points, load_of(plan)).of(plan.placements)
+        """By how much these could be multiplied until its instances have no time left."""
         self._tuner = Tuner(task, allotment, begin=begin, hold_s=self.settings.hold_s)
         self.demand = Demand(
-            rates,
+            self.planned_rates,
             begin=begin,
             interval_s=self.settings.plan_every_s,
             period_s=self.settings.period_s,
@@ -126,6 +128,7 @@ class Controller:
         self._starts = Starts(task, points)
         self._asked: Question | None = None
         self._asked_at = begin
+        self._asked_urgently = False
         self._change: Change | None = None
         self._urgent: list[str] = []
         """Why a plan is needed at once."""
@@ -177,13 +180,15 @@ class Controller:
         said = [f"{_name(unit)} joined" for unit in after - before] + [f"{_name(unit)} left" for unit in before - after]
         self._note(now, "fleet", ", ".join(sorted(said)), urgent=True)
 
-    def answered(self, proposal: Proposal, now: float) -> None:
-        """Take the planner's answer to what was asked last."""
-        question, self._asked = self._asked, None
-        if question is None or question.now is not self.plan or self._urgent:
+    def answered(self, question: Question, proposal: Proposal, now: float) -> None:
+        """Take the planner's answer to a question."""
+        if question is not self._asked:
+            return  # another was asked meanwhile
+        self._asked = None
+        if question.now is not self.plan or self._urgent:  # what it starts from is no more
             self._urgent = self._urgent or ["the plan in force changed while another was made"]
-            self._slower = self._slower or (question is not None and question.must)
-            return  # what it starts from is no more
+            self._slower = self._slower or question.must
+            return
         decision, retuning = proposal.decision, question.retuning
         if decision.change or retuning is None or retuning.rises:
             self._note_answer(question, proposal, now)
@@ -198,7 +203,8 @@ class Controller:
             self._change = Change(decision.transition.steps, question.reason)
             self.starting_j += decision.transition.starting_j
             self.changes += 1
-            self.proposal = proposal
+            self.planned_rates = {each.graph.pipeline: each.rate_rps for each in proposal.task.workloads}
+            self.bears = proposal.bears
 
     def _note_answer(self, question: Question, proposal: Proposal, now: float) -> None:
         decision = proposal.decision
@@ -213,10 +219,16 @@ class Controller:
             )
         )
 
-    def refused(self, message: str, now: float) -> None:
-        """Take note that the planner has no answer, or that a plan could not be put in force."""
-        self._asked = self._change = None
-        self._note(now, "planner", message)
+    def unanswered(self, question: Question, message: str, now: float) -> None:
+        """Take note that the planner has no answer to a question."""
+        if question is self._asked:
+            self._asked = None
+            self._note(now, "planner", message)
+
+    def refused(self, plan: Plan, message: str, now: float) -> None:
+        """Take note that a plan could not be put in force; ``plan`` is in force instead."""
+        self.plan, self._change = plan, None
+        self._note(now, "planner", message, urgent=True)
 
     # --- what to do
 
@@ -226,7 +238,7 @@ class Controller:
         self._look_at_speeds(now, acts)
         self._look_at_health(now)
         self.demand.tick(now)
-        if self._asked is not None:
+        if self._asked is not None and not self._gives_way(now):
             return acts
         if self._change is not None and not self._urgent:
             self._go_on(now, acts)
@@ -241,6 +253,13 @@ class Controller:
             )
             acts.append(Ask(question=self._asked))
         return acts
+
+    def _gives_way(self, now: float) -> bool:
+        """Whether the question that is open can wait: arrivals beyond what is allotted for cannot."""
+        if self._asked is None or self._asked.retuning is not None or self._asked_urgently:
+            return False
+        wanted = self._tuner.wanted(now)
+        return wanted is not None and wanted.rises
 
     def _look_at_speeds(self, now: float, acts: list[Act]) -> None:
         changed = self.speeds.changed(now)
@@ -297,6 +316,7 @@ class Controller:
         task = self.speeds.corrected(self._task_left(now))
         task = at_rates(task, {name: max(rate, sure[name], LEAST_RPS) for name, rate in rates.items()})
         reason = "; ".join(self._urgent) or "time for a plan"
+        self._asked_urgently = bool(self._urgent)
         self._urgent, self._change, self._asked_at = [], None, now
         self._asked = Question(
             task=task,

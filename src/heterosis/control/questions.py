@@ -13,6 +13,7 @@ from heterosis.planning.fleet import Allotment, Answer, Task, accuracy, to_plan
 from heterosis.planning.fleet.assembly import groups_of
 from heterosis.planning.fleet.changes import Decision, Headroom, load_of, settled, worthwhile
 from heterosis.planning.fleet.changes.contents import present
+from heterosis.planning.fleet.task import Combination
 from heterosis.planning.fleet.tuning import Retuning
 from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.terms import Plan
@@ -47,6 +48,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
     aims: Mapping[str, float] = {}
     """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
     reserve: float = RESERVE
+    accuracies: Mapping[str, Mapping[Combination, float]] = {}
+    """End-to-end accuracy as measured, by pipeline and by the variants that served."""
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag="proposal"):

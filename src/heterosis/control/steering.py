@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from heterosis.control.controller import Ask, Controller
-from heterosis.control.questions import MakePlan, NoPlanError, Proposal, respond
+from heterosis.control.questions import MakePlan, NoPlanError, Proposal, Question, respond
 from heterosis.scheduling import Record
 from heterosis.terms import OperatingPoint, Plan
 
@@ -20,7 +20,7 @@ class Steering:
         """Let plans be made by ``make``, and be there ``planning_s`` after they were asked for."""
         self.controller, self.tick_s = controller, tick_s
         self._make, self._planning_s = make, planning_s
-        self._waiting: list[tuple[float, Proposal | str]] = []
+        self._waiting: list[tuple[float, Question, Proposal | str]] = []
 
     @property
     def points(self) -> Collection[OperatingPoint]:
@@ -34,11 +34,11 @@ class Steering:
     def tick(self, now: float) -> Sequence[Plan]:
         """Return the plans to put in force now, in order."""
         while self._waiting and self._waiting[0][0] <= now:
-            _, answer = self._waiting.pop(0)
+            _, question, answer = self._waiting.pop(0)
             if isinstance(answer, Proposal):
-                self.controller.answered(answer, now)
+                self.controller.answered(question, answer, now)
             else:
-                self.controller.refused(answer, now)
+                self.controller.unanswered(question, answer, now)
         plans = []
         for act in self.controller.tick(now):
             if isinstance(act, Ask):
@@ -47,7 +47,8 @@ class Steering:
                 except NoPlanError as error:
                     answer = str(error)
                 late_s = self._planning_s if act.question.retuning is None else 0.0
-                self._waiting.append((now + late_s, answer))
+                self._waiting.append((now + late_s, act.question, answer))
+                self._waiting.sort(key=lambda each: each[0])
             else:
                 plans.append(act.plan)
         return plans

@@ -2,10 +2,16 @@
 
 An artifact is a JSON file: what the model takes and gives, and for each batch size measured quantiles of the latency.
 Outputs are zeros of the right shape. Nothing is computed, and the name and the repr say so.
+
+Where the artifact names a file of faults, a rehearsal can slow devices down while they run: that is a JSON object of
+factors by device, looked at before each batch. At a factor of 0 the device is dead: its process is killed, with all
+that it hosts, and nothing loads until there is another.
 """
 
 import bisect
+import os
 import random
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +27,9 @@ from heterosis.terms.errors import EngineError
 from heterosis.terms.profile import QUANTILES_AT, quantiles
 
 Specs = tuple[TensorSpec, ...]
+
+DEAD_S = 0.1
+"""How often it is looked whether a dead device is back."""
 
 
 class EmulatedPoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,6 +66,12 @@ class EmulatedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     points: tuple[EmulatedPoint, ...]
+    load_ms: float = 0.0
+    """How long it takes to load."""
+    unit: str = ""
+    """The device that it stands for, as node/device."""
+    faults: str = ""
+    """Path of a file of factors by ``unit``: batches take so many times as long. There need not be one."""
 
     def __post_init__(self) -> None:
         """Refuse a model without points, or with points out of order."""
@@ -96,7 +111,11 @@ class EmulatedEngine:
             model = msgspec.json.decode(artifact.read_bytes(), type=EmulatedModel)
         except (msgspec.DecodeError, ValueError) as error:
             raise EngineError(f"{artifact} holds no operating points to emulate: {error}") from error
-        return EmulatedSession(artifact, model)
+        session = EmulatedSession(artifact, model)
+        while session.slowness() == 0:
+            time.sleep(DEAD_S)
+        time.sleep(model.load_ms / 1e3)
+        return session
 
 
 class EmulatedSession:
@@ -111,6 +130,8 @@ class EmulatedSession:
         self.energy = model.points[0].energy * 0.0
         self._random = random.Random(seed)  # noqa: S311 - not for secrets
         self._closed = False
+        self._faults_read_at = 0
+        self._factor = 1.0
 
     def run(self, inputs: Tensors) -> dict[str, np.ndarray[Any, Any]]:
         """Sleep as long as the batch would have taken; see `Session.run`. Give zeros."""
@@ -119,7 +140,10 @@ class EmulatedSession:
         started = time.perf_counter()
         check_inputs(inputs, self.inputs, self.artifact)
         batch = len(inputs[self.inputs[0].name]) if self.inputs else 1
-        seconds = self._draw_ms(batch) / 1e3
+        slowness = self.slowness()
+        if slowness == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seconds = slowness * self._draw_ms(batch) / 1e3
         outputs = {spec.name: _zeros(spec, batch) for spec in self.outputs}
         time.sleep(max(0.0, started + seconds - time.perf_counter()))
         return outputs
@@ -131,6 +155,19 @@ class EmulatedSession:
     def __repr__(self) -> str:
         """Say that nothing is computed here."""
         return f"<emulated {self.model.device} from {self.model.source}, {self.artifact.name}>"
+
+    def slowness(self) -> float:
+        """How many times as long as profiled the device takes now; 0 where it is dead."""
+        if not self.model.faults:
+            return 1.0
+        try:
+            changed_at = Path(self.model.faults).stat().st_mtime_ns
+            if changed_at != self._faults_read_at:
+                factors = msgspec.json.decode(Path(self.model.faults).read_bytes(), type=dict[str, float])
+                self._faults_read_at, self._factor = changed_at, factors.get(self.model.unit, 1.0)
+        except FileNotFoundError:
+            self._factor = 1.0
+        return self._factor
 
     def _draw_ms(self, batch: int) -> float:
         """Draw the time of a batch: padded to the next measured size, in several runs where it is past the largest."""

@@ -1,7 +1,7 @@
 """Workers as child processes on this machine.
 
-A worker has a process of its own, pinned to its slots. Emulated workers only sleep: they share one process, which is
-pinned to nothing, since their slots are those of devices that are not here.
+A worker has a process of its own, pinned to its slots. Emulated workers only sleep: those of a node share a process,
+which is pinned to nothing, since their slots are those of devices that are not here.
 """
 
 import asyncio
@@ -82,7 +82,8 @@ class LocalLauncher:
         """Start nothing yet."""
         self._hosts: dict[int, _Host] = {}
         """By process number."""
-        self._shared: _Host | None = None
+        self._shared: dict[str, _Host] = {}
+        """Of emulated workers, by node: so a node can be killed, as one that is there can."""
         self._sharing = asyncio.Lock()
         self._watchers: set[asyncio.Task[None]] = set()
 
@@ -90,9 +91,10 @@ class LocalLauncher:
         """Start a worker; its secrets go through the standard input of its process, where no other can read them."""
         if variant.engine == EmulatedEngine.name:
             async with self._sharing:
-                if self._shared is None or not self._shared.open:
-                    self._shared = await self._start_host()
-                host = self._shared
+                shared = self._shared.get(placement.node)
+                if shared is None or not shared.open:
+                    shared = self._shared[placement.node] = await self._start_host()
+                host = shared
         else:
             cores = sorted(os.sched_getaffinity(0))
             host = await self._start_host(*(cores[slot] for slot in placement.slots))

@@ -38,7 +38,7 @@ class Metrics(Collector):
         """Watch these models and this meter."""
         self._repository = repository
         self._meter = meter
-        self._energy: Mapping[str, Energy] = {}
+        self.energy: Mapping[str, Energy] = {}
         self._cpu_s = 0.0
         self._reading = asyncio.Lock()
         self._registry = CollectorRegistry()
@@ -70,7 +70,7 @@ class Metrics(Collector):
         It has to be read now and then, lest the CPU time of a worker that dies be lost with it.
         """
         async with self._reading:
-            self._energy, self._cpu_s = await asyncio.to_thread(lambda: (self._meter.read(), self._meter.cpu_seconds()))
+            self.energy, self._cpu_s = await asyncio.to_thread(lambda: (self._meter.read(), self._meter.cpu_seconds()))
 
     def collect(self) -> Iterator[Metric]:
         """Read repository and router, and tell what the meter said last."""
@@ -98,7 +98,7 @@ class Metrics(Collector):
         energy = CounterMetricFamily(
             "heterosis_energy_joules", "Energy by domain; absent where unknown", labels=["domain", "quality"]
         )
-        for domain, amount in self._energy.items():
+        for domain, amount in self.energy.items():
             if amount.joules is not None:
                 energy.add_metric([domain, amount.quality.value], amount.joules)
         yield energy

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
-from heterosis.serving.router import Hosted, Router, WarmUp
+from heterosis.serving.router import Hosted, Router, VariantFor, WarmUp
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.values import EncodeError, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo
@@ -42,6 +42,8 @@ class Servable(msgspec.Struct, frozen=True, kw_only=True):
     """Of this pipeline alone."""
     warm_up: WarmUp
     platform: str = "heterosis"
+    variant_for: VariantFor | None = None
+    """What the worker of a placement loads, where that is not the plan's variant as it is."""
     max_batch: int = 0
     """Most items of a request whose tensors have a batch axis; 0 where they have none."""
 
@@ -125,7 +127,14 @@ class Model:
         self.key = self._router.free_key(self.name)
         plan = qualified(servable.plan, self.key)
         stages = tuple(each.stage for each in plan.stages)
-        return Hosted(stages=stages, target=servable.target, warm_up=servable.warm_up, statistics=self.statistics), plan
+        hosted = Hosted(
+            stages=stages,
+            target=servable.target,
+            warm_up=servable.warm_up,
+            statistics=self.statistics,
+            variant_for=servable.variant_for,
+        )
+        return hosted, plan
 
     def settle(self, state: State, reason: str = "") -> None:
         """Be ready, or unavailable for a reason; who has waited for it goes on."""

@@ -46,7 +46,7 @@ from heterosis.serving.statistics import Statistics
 from heterosis.serving.transport import SharedMemory
 from heterosis.serving.values import Buffer, DecodeError, decode, encode
 from heterosis.serving.workers import Brief, Workers
-from heterosis.terms import Call, OperatingPoint, Placement, Plan, Request
+from heterosis.terms import Call, OperatingPoint, Placement, Plan, Request, Variant
 from heterosis.terms.errors import (
     DeadlineError,
     HeterosisError,
@@ -68,6 +68,8 @@ MOST_FAILED_STARTS = 3
 WarmUp = Callable[[Placement, Sequence[OperatingPoint]], Sequence[Sequence[tuple[Any, ...]]]]
 """Gives the batches of calls' arguments that an instance runs before it serves; the points tell how long they take."""
 
+VariantFor = Callable[[Placement, Variant], Variant]
+
 _ERRORS: dict[Refusal, type[HeterosisError]] = {
     Refusal.OVERLOAD: RefusedError,
     Refusal.LATE: DeadlineError,
@@ -84,6 +86,8 @@ class Hosted(msgspec.Struct, frozen=True, kw_only=True):
     """Where workers load it from."""
     warm_up: WarmUp
     statistics: Statistics
+    variant_for: VariantFor | None = None
+    """What the worker of a placement loads, where that is not the plan's variant as it is."""
 
 
 class OpenCall(msgspec.Struct):
@@ -101,7 +105,7 @@ class Router:
         self,
         launcher: Launcher,
         *,
-        record: Callable[[Record], None] | None = None,
+        record: Callable[[Record], object] | None = None,
         power_modes: PowerModes | None = None,
     ) -> None:
         """Host nothing yet; ``record`` is given every step taken, ``power_modes`` sets those that policies choose."""
@@ -358,11 +362,12 @@ class Router:
         configuration = placement.configuration
         hosted = self._stages[configuration.stage]
         batches = hosted.warm_up(placement, self.plan.points)
+        variant = self.plan.variant(configuration)
         return Brief(
             assignment=Assignment(
                 pipeline=hosted.target,
                 stage=bare_name(configuration.stage),
-                variant=self.plan.variant(configuration),
+                variant=variant if hosted.variant_for is None else hosted.variant_for(placement, variant),
                 threads=configuration.threads,
             ),
             warm_up=encode([list(batch) for batch in batches]),

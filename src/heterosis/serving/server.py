@@ -7,14 +7,16 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
-from heterosis.launch import LocalLauncher
+from heterosis.launch import Launcher, LocalLauncher
+from heterosis.scheduling import Record
+from heterosis.serving.adaptation import Adaptation
 from heterosis.serving.bodies import body_memory
 from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
 from heterosis.serving.http import HttpServer
@@ -25,6 +27,7 @@ from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import Repository, Source
 from heterosis.serving.router import Router
+from heterosis.serving.status import StatusBoard
 from heterosis.serving.transport import SharedMemory
 from heterosis.terms.errors import UsageError
 
@@ -62,24 +65,29 @@ async def serve(
     *,
     options: Options,
     power_modes: PowerModes | None = None,
+    launcher: Launcher | None = None,
+    adaptation: Adaptation | None = None,
     on_ready: Callable[[Listening], object] = lambda _: None,
 ) -> None:
     """Serve until SIGINT or SIGTERM, then answer what is in progress and stop.
 
     What ``source`` lists is loaded; ``on_ready`` is told where the server listens once that has been done. A model that
-    cannot be loaded is reported, and the others are served; raise what says why where none can.
+    cannot be loaded is reported, and the others are served; raise what says why where none can. From then on
+    ``adaptation`` watches, and changes plans.
     """
     async with contextlib.AsyncExitStack() as stack:
-        record = None
+        records: list[Callable[[Record], object]] = []
         if options.journal is not None:
             journal = stack.enter_context(contextlib.closing(Journal(options.journal)))
-            record = journal.write
-        router = Router(LocalLauncher(), record=record, power_modes=power_modes)
+            records.append(journal.write)
+        if adaptation is not None:
+            records.append(adaptation.observe)
+        router = Router(launcher or LocalLauncher(), record=_each(records), power_modes=power_modes)
         repository = Repository(router, source)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        gateway = gateway_of(repository, metrics, options)
+        gateway = gateway_of(repository, metrics, options, StatusBoard(repository, metrics, adaptation))
         stack.callback(gateway.close)
         memory = SharedMemory()
         stack.callback(memory.close)
@@ -97,6 +105,8 @@ async def serve(
         await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             if loading.exception() is None:
+                if adaptation is not None:
+                    await stack.enter_async_context(_beside(adaptation.run(router)))
                 on_ready(Listening(url=http.url, grpc=grpc))
             else:
                 http.begin_stop()
@@ -107,7 +117,35 @@ async def serve(
             await loading
 
 
-def gateway_of(repository: Repository, metrics: Metrics, options: Options) -> Gateway:
+def _each(records: Sequence[Callable[[Record], object]]) -> Callable[[Record], object] | None:
+    """Call all of them; nothing where there is none, since that is cheaper."""
+    if len(records) <= 1:
+        return records[0] if records else None
+
+    def record(step: Record) -> None:
+        for each in records:
+            each(step)
+
+    return record
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Let something run beside what is inside; tell where it failed."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            log.exception("the loop ended early: the plan stayed as it was")
+
+
+def gateway_of(repository: Repository, metrics: Metrics, options: Options, board: StatusBoard | None = None) -> Gateway:
     """Make the gateway. Shared memory is for clients on this host, so only a server that no other can reach has it."""
     return Gateway(
         repository,
@@ -115,6 +153,7 @@ def gateway_of(repository: Repository, metrics: Metrics, options: Options) -> Ga
         name=options.name,
         shared_memory=is_loopback(options.host),
         max_body_bytes=options.max_body_bytes,
+        board=board,
     )
 
 

@@ -111,6 +111,63 @@ def without(plan: Plan, key: str) -> Plan:
     )
 
 
+def with_pipelines(plan: Plan) -> Plan:
+    """Return a plan that says which stages are whose, also where all are one pipeline's."""
+    if plan.pipelines:
+        return plan
+    only = PipelinePlan(
+        pipeline=plan.pipeline,
+        slo=plan.slo,
+        rate_rps=plan.rate_rps,
+        stages=tuple(stage.stage for stage in plan.stages),
+        predicted=plan.predicted,
+    )
+    return msgspec.structs.replace(plan, pipelines=(only,))
+
+
+def part_of(plan: Plan, key: str) -> Plan:
+    """Return what a plan of several pipelines says of one of them, by the names that this one has for itself.
+
+    The reverse of `qualified`.
+    """
+    mine = next(each for each in plan.pipelines if each.pipeline == key)
+    only = plan
+    for each in plan.pipelines:
+        if each.pipeline != key:
+            only = without(only, each.pipeline)
+
+    def configuration(of: Configuration) -> Configuration:
+        return msgspec.structs.replace(of, stage=bare_name(of.stage))
+
+    return msgspec.structs.replace(
+        only,
+        slo=mine.slo,
+        rate_rps=mine.rate_rps,
+        predicted=mine.predicted,
+        stages=tuple(
+            msgspec.structs.replace(
+                each,
+                stage=bare_name(each.stage),
+                variant=msgspec.structs.replace(each.variant, stage=bare_name(each.stage)),
+                variants=tuple(msgspec.structs.replace(one, stage=bare_name(each.stage)) for one in each.variants),
+            )
+            for each in only.stages
+        ),
+        placements=tuple(
+            msgspec.structs.replace(
+                each,
+                instance=each.instance.removeprefix(qualified_name(key, "")),
+                configuration=configuration(each.configuration),
+            )
+            for each in only.placements
+        ),
+        points=tuple(
+            msgspec.structs.replace(each, configuration=configuration(each.configuration)) for each in only.points
+        ),
+        pipelines=(),
+    )
+
+
 def _together(pipelines: Sequence[PipelinePlan]) -> Prediction:
     """What several pipelines come to that were planned each for itself: the slowest, the load of all, no joules."""
     return Prediction(

@@ -7,7 +7,6 @@ import msgspec
 import numpy as np
 
 from heterosis.engines.emulated import EmulatedEngine, EmulatedModel
-from heterosis.scheduling.estimates import PERCENTS, Estimates
 from heterosis.terms import (
     Configuration,
     Energy,
@@ -23,6 +22,7 @@ from heterosis.terms import (
 )
 from heterosis.terms.profile import QUANTILES_AT, quantiles
 from heterosis.testing.plans import make_variant
+from heterosis.workflow.rehearsal.emulation import of_every_size
 
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,26 +141,6 @@ def write_emulated(plan: Plan, inputs: Sequence[TensorSpec], outputs: Sequence[T
     """
     for configuration in {placement.configuration for placement in plan.placements}:
         points = [point for point in plan.points if point.configuration == configuration]
-        EmulatedModel.of(_of_every_size(points), tuple(inputs), tuple(outputs), source).write(
+        EmulatedModel.of(of_every_size(points), tuple(inputs), tuple(outputs), source).write(
             Path(plan.variant(configuration).artifact)
         )
-
-
-def _of_every_size(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:
-    estimates, largest = Estimates(points), max(point.batch for point in points)
-    measured = {point.batch: point for point in points}
-
-    def between(batch: int) -> OperatingPoint:
-        nearest = measured[min(size for size in measured if size > batch)]
-        configuration = nearest.configuration
-        p50_ms, p95_ms, p99_ms = (1e3 * estimates.quantile(configuration, batch, percent) for percent in PERCENTS)
-        return msgspec.structs.replace(
-            nearest,
-            batch=batch,
-            latency=Latency(
-                mean_ms=1e3 * estimates.mean(configuration, batch), p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p99_ms
-            ),
-            dynamic_energy=nearest.energy_per_item * batch,
-        )
-
-    return [measured.get(batch) or between(batch) for batch in range(1, largest + 1)]

@@ -17,6 +17,7 @@ from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
 from heterosis.serving.protocol.shared_memory import SharedMemory
 from heterosis.serving.protocol.statistics import ModelStatistics
 from heterosis.serving.repository import Repository
+from heterosis.serving.status import StatusBoard
 from heterosis.terms import DEFAULT_CLASS
 from heterosis.terms.errors import HeterosisError, NotFoundError, StageError, UnavailableError
 
@@ -45,12 +46,14 @@ class Gateway:
         name: str = NAME,
         shared_memory: bool = True,
         max_body_bytes: int = MAX_BODY_BYTES,
+        board: StatusBoard | None = None,
     ) -> None:
-        """Stand in front of a repository. ``name`` is what the server says its name is."""
+        """Stand in front of a repository. ``name`` is what the server says its name is, ``board`` tells its status."""
         self.repository = repository
         self.metrics = metrics
         self.shared = SharedMemory(enabled=shared_memory)
         self.max_body_bytes = max_body_bytes
+        self.board = board
         self.draining = False
         self._name = name
 

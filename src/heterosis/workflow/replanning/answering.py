@@ -5,17 +5,21 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 
+from heterosis.control import NoPlanError, Proposal, respond
+from heterosis.control import Question as LoopQuestion
 from heterosis.planning import InfeasibleError
 from heterosis.planning import plan as plan_machine
-from heterosis.planning.fleet import Task, Workload, to_plan
+from heterosis.planning.fleet import Answer as PlannerAnswer
+from heterosis.planning.fleet import Task, Workload, to_plan, verified
 from heterosis.planning.fleet.changes import worthwhile
 from heterosis.terms import Variant, VariantSet
 from heterosis.terms.errors import HeterosisError, UsageError
 from heterosis.workflow.fleets import plan_fleet
+from heterosis.workflow.fleets import simulated as simulated_fleet
 from heterosis.workflow.replanning.questions import (
     LENGTH,
     Accuracies,
@@ -58,7 +62,9 @@ def answer(question: Question) -> Answer:
     """Plan; whatever goes wrong is an answer, too."""
     begin = time.process_time()
     try:
-        made = _fleet(question) if isinstance(question, FleetQuestion) else _machine(question)
+        made = _ANSWERS[type(question)](question)
+    except NoPlanError as error:
+        return Failed(message=str(error), usage=False)
     except InfeasibleError as error:
         return Failed(message=str(error), usage=True, binding=error.binding, nearest=error.nearest)
     except HeterosisError as error:
@@ -84,11 +90,34 @@ def _fleet(question: FleetQuestion) -> Replanned:
     )
 
 
+_held_at: dict[tuple[str, ...], float] = {}
+"""Share of the SLO that the last plan of these pipelines was made for: where the search for the next one begins."""
+
+
+def _loop(question: LoopQuestion) -> Proposal:
+    def make(task: Task) -> PlannerAnswer | None:
+        task = _judged(task, question.accuracies)
+        pipelines = tuple(each.graph.pipeline for each in task.workloads)
+        found = verified(task, simulated_fleet(task), begin=_held_at.get(pipelines))
+        if found is not None:
+            _held_at[pipelines] = found.latency
+        return found
+
+    return respond(question, make)
+
+
 def _machine(question: MachineQuestion) -> Replanned:
     snapshot = question.snapshot
     judge = _judge(snapshot.variants, question.accuracies) if question.accuracies else None
     plan = plan_machine(snapshot, judge=judge, verify=simulated(snapshot.graph), policy=question.policy)
     return Replanned(plan=plan, decision=None, verdict=None, latency=None, solve_s=0.0)
+
+
+_ANSWERS: Mapping[type[Question], Callable[[Any], Replanned | Proposal]] = {
+    FleetQuestion: _fleet,
+    MachineQuestion: _machine,
+    LoopQuestion: _loop,
+}
 
 
 def _judged(task: Task, accuracies: Mapping[str, Accuracies]) -> Task:

@@ -10,12 +10,15 @@ from typing import Self
 
 import msgspec
 
+from heterosis.control import Proposal
+from heterosis.control import Question as LoopQuestion
 from heterosis.planning import InfeasibleError
 from heterosis.terms.errors import HeterosisError, UsageError
 from heterosis.workflow.replanning.questions import (
     LENGTH,
     Failed,
     FleetQuestion,
+    MachineQuestion,
     Question,
     Replanned,
     decode_answer,
@@ -66,7 +69,14 @@ class PlannerProcess:
         async with self._turn:
             await self._running()
 
-    async def plan(self, question: Question) -> Replanned:
+    async def respond(self, question: LoopQuestion) -> Proposal:
+        """Answer what the loop of a server asks. Raise HeterosisError where there is no plan, or the process failed."""
+        async with self._turn:
+            found = await self._answer(question)
+        assert isinstance(found, Proposal)  # noqa: S101 - what such a question is answered with
+        return found
+
+    async def plan(self, question: FleetQuestion | MachineQuestion) -> Replanned:
         """Ask, and wait for the plan.
 
         Raise InfeasibleError with the nearest that is possible, or UsageError, as the planner does, and HeterosisError
@@ -76,10 +86,15 @@ class PlannerProcess:
             if isinstance(question, FleetQuestion):
                 pipelines = tuple(each.graph.pipeline for each in question.task.workloads)
                 question = msgspec.structs.replace(question, latency=question.latency or self._latency.get(pipelines))
-                found = await self._answer(question)
+                found = await self._replanned(question)
                 self._latency[pipelines] = found.latency
                 return found
-            return await self._answer(question)
+            return await self._replanned(question)
+
+    async def _replanned(self, question: Question) -> Replanned:
+        found = await self._answer(question)
+        assert isinstance(found, Replanned)  # noqa: S101 - as above
+        return found
 
     async def close(self) -> None:
         """End the process, whatever it does."""
@@ -101,7 +116,7 @@ class PlannerProcess:
             self._child = _Child(process, *await asyncio.open_unix_connection(sock=ours))
         return self._child
 
-    async def _answer(self, question: Question) -> Replanned:
+    async def _answer(self, question: Question) -> Replanned | Proposal:
         child = await self._running()
         answer = None
         try:
@@ -116,9 +131,9 @@ class PlannerProcess:
         finally:
             if answer is None:
                 await self.close()
-        if isinstance(answer, Replanned):
-            return answer
-        raise _error(answer)
+        if isinstance(answer, Failed):
+            raise _error(answer)
+        return answer
 
 
 def _error(failed: Failed) -> HeterosisError:

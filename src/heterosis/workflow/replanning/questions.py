@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from heterosis.control import Proposal
+from heterosis.control import Question as LoopQuestion
 from heterosis.planning import Nearest, Snapshot, Verdict
 from heterosis.planning.fleet import Task
 from heterosis.planning.fleet.changes import Decision
@@ -47,7 +49,7 @@ class MachineQuestion(msgspec.Struct, frozen=True, kw_only=True, tag="machine"):
     """As in `FleetQuestion`."""
 
 
-Question = FleetQuestion | MachineQuestion
+Question = FleetQuestion | MachineQuestion | LoopQuestion
 
 
 class Replanned(msgspec.Struct, frozen=True, kw_only=True, tag="plan"):
@@ -74,7 +76,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     nearest: Nearest = Nearest()
 
 
-Answer = Replanned | Failed
+Answer = Replanned | Proposal | Failed
 
 
 def encode_frame(message: Question | Answer) -> bytes:

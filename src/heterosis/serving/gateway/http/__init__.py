@@ -9,11 +9,12 @@ from heterosis.serving.gateway.http.metrics import Scrape
 from heterosis.serving.gateway.http.repository import Repository
 from heterosis.serving.gateway.http.shared_memory import SharedMemory
 from heterosis.serving.gateway.http.statistics import Statistics
+from heterosis.serving.gateway.http.status import Status
 from heterosis.serving.http import RouteTable
 
 __all__ = ["http_handler"]
 
-NOUNS = (Health, Metadata, Infer, Statistics, Repository, SharedMemory, Scrape)
+NOUNS = (Health, Metadata, Infer, Statistics, Repository, SharedMemory, Scrape, Status)
 
 
 def http_handler(gateway: Gateway) -> RouteTable:

@@ -1,0 +1,117 @@
+"""The loop in real time: tells a controller what happens, and does what it says.
+
+The planner is elsewhere, in a process of its own; what takes milliseconds runs on a thread. The event loop that serves
+waits for neither, and how long it was ever held up is measured.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+import structlog
+
+from heterosis.control import Account, Ask, Controller, NoPlanError, Proposal, PutInForce, Question, respond
+from heterosis.scheduling import Record
+from heterosis.serving.router import Router
+from heterosis.terms import Plan
+from heterosis.terms.errors import HeterosisError
+from heterosis.terms.joining import joined, with_pipelines, without
+
+log = structlog.get_logger()
+
+TICK_S = 0.25
+STALL_CHECK_S = 0.02
+
+
+class Planner(Protocol):
+    """Answers what the loop asks (`heterosis.workflow.replanning.PlannerProcess`)."""
+
+    async def respond(self, question: Question) -> Proposal:
+        """Plan. Raise HeterosisError where that cannot be."""
+        ...
+
+
+class Adaptation:
+    """Keeps a router's plan fit for what comes."""
+
+    def __init__(
+        self, controller: Controller, planner: Planner, account: Account | None = None, *, decides: bool = True
+    ) -> None:
+        """Let a controller decide, and a planner plan; ``account`` counts joules where no meter can.
+
+        Where it does not decide, it only watches: the plan stays as it is.
+        """
+        self.controller, self.account, self.decides = controller, account, decides
+        self.longest_stall_s = 0.0
+        """The longest time for which the event loop was held up since this runs, by whatever."""
+        self.joules = None if account is None else account.joules(0.0)
+        """What was counted up to the last tick."""
+        self._planner = planner
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def observe(self, record: Record) -> None:
+        """Take a step of the scheduler."""
+        told = self.controller.observe(record)
+        if self.account is not None:
+            self.account.observe(record, told)
+
+    async def run(self, router: Router) -> None:
+        """Adapt the router's plan until cancelled; what it hosts is loaded already."""
+        await self._put(router, PutInForce(plan=self.controller.plan, reason="the plan of all of it together"))
+        watching = asyncio.create_task(self._watch())
+        try:
+            while True:
+                for act in self.controller.tick(time.monotonic()) if self.decides else ():
+                    if isinstance(act, Ask):
+                        self._spawn(self._ask(act.question))
+                    else:
+                        await self._put(router, act)
+                if self.account is not None:
+                    self.joules = self.account.joules(time.monotonic())
+                await asyncio.sleep(TICK_S)
+        finally:
+            watching.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask(self, question: Question) -> None:
+        try:
+            if question.retuning is None:
+                proposal = await self._planner.respond(question)
+            else:
+                proposal = await asyncio.to_thread(respond, question, lambda _: None)
+        except (HeterosisError, NoPlanError) as error:
+            log.warning("no plan", reason=str(error), asked=question.reason)
+            self.controller.unanswered(question, str(error), time.monotonic())
+        else:
+            self.controller.answered(question, proposal, time.monotonic())
+
+    async def _put(self, router: Router, act: PutInForce) -> None:
+        before = router.plan
+        log.info("plan changed", reason=act.reason, instances=len(act.plan.placements))
+        try:
+            await router.change_plan(_beside_others(act.plan, before), since=before, wait=False)
+        except HeterosisError as error:
+            log.warning("plan not changed", reason=str(error))
+            self.controller.refused(router.plan, str(error), time.monotonic())
+
+    async def _watch(self) -> None:
+        """Measure by how much the event loop is late."""
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(STALL_CHECK_S)
+            self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - before - STALL_CHECK_S)
+
+
+def _beside_others(plan: Plan, in_force: Plan) -> Plan:
+    """Return a plan of the pipelines that the loop looks after, with the others that run as they are."""
+    plan, others = with_pipelines(plan), in_force
+    for each in plan.pipelines:
+        others = without(others, each.pipeline)
+    return joined(plan, others) if others.pipelines else plan

@@ -1,0 +1,1 @@
+"""Published pipelines on fleets that are not here: the real server, emulated devices."""

@@ -1,0 +1,60 @@
+"""What is rehearsed: pipelines, a fleet, rates; from there to tasks, first plans, and the loop that goes on."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec.structs import replace
+
+from heterosis.catalogue import open_pipeline
+from heterosis.control import Account, Controller, Settings
+from heterosis.control.power import Power
+from heterosis.planning.fleet import Answer, Task, Workload, to_plan, verified
+from heterosis.planning.fleet.hosting import hosted
+from heterosis.terms import Fleet, Plan
+from heterosis.workflow.fleets import plan_fleet, simulated
+from heterosis.workflow.rehearsal.emulation import emulated
+
+SEPARATOR = "+"
+
+
+def published(names: str, fleet: Fleet, rate_rps: float) -> list[Workload]:
+    """Open the catalogue's pipelines that ``A+B`` names, each at this rate. Raise UsageError where there is none."""
+    return [
+        Workload(
+            graph=known.graph, slo=known.slo, rate_rps=rate_rps, variants=known.variants, profile=known.profile(fleet)
+        )
+        for known in map(open_pipeline, names.split(SEPARATOR))
+    ]
+
+
+def joint_task(workloads: Sequence[Workload], fleet: Fleet, horizon_s: float) -> Task:
+    """The task of a server that hosts these pipelines on emulated devices."""
+    keyed = tuple(hosted(each, each.graph.pipeline) for each in workloads)
+    return emulated(Task(workloads=keyed, fleet=fleet, mix=True, horizon_s=horizon_s))
+
+
+def at(task: Task, rates: Mapping[str, float]) -> Task:
+    """The task at other rates."""
+    workloads = tuple(replace(each, rate_rps=rates[each.graph.pipeline]) for each in task.workloads)
+    return replace(task, workloads=workloads)
+
+
+def first_plan(task: Task) -> tuple[Answer, Plan]:
+    """Plan, as tried in the simulator. Raise InfeasibleError where there is no plan."""
+    answer = plan_fleet(task)
+    return answer, to_plan(task, answer.allotment)
+
+
+def make_tried(task: Task) -> Answer | None:
+    """Plan as the loop's planner does, each plan tried."""
+    return verified(task, simulated(task))
+
+
+def controller_of(task: Task, answer: Answer, plan: Plan, settings: Settings, begin: float) -> Controller:
+    """The loop that goes on from a plan."""
+    return Controller(task, plan, answer.allotment, settings=settings, begin=begin)
+
+
+def account_of(task: Task) -> Account:
+    """What counts the joules of the fleet."""
+    points = [point for workload in task.workloads for point in workload.profile.points]
+    return Account(Power(fleet=task.fleet), points)
