@@ -1,5 +1,6 @@
 """Only of the emulated engine."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from heterosis.engines.emulated import EmulatedEngine, EmulatedModel, EmulatedPoint
 from heterosis.simulation.service import MeasuredTimes
-from heterosis.terms import UNKNOWN, Energy, Quality
+from heterosis.terms import DYNAMIC, UNKNOWN, Energy, Quality, TensorSpec
 from heterosis.terms.errors import EngineError
 from heterosis.testing import Kind, make_latency, make_mixed_plan
 
@@ -93,3 +94,42 @@ def test_it_draws_from_the_distribution_that_the_simulator_draws_from(tmp_path: 
         assert np.percentile(emulated, at) == pytest.approx(np.percentile(simulated, at), rel=0.03)
         assert np.mean(emulated) == pytest.approx(kind.latencies[batch - 1].mean_ms, rel=0.01)
     assert model.points[1].energy == plan.points[1].dynamic_energy
+
+
+def test_faults_slow_it_down_while_it_runs(tmp_path: Path) -> None:
+    """From the batch after the file is written, and only the device that is named."""
+    faults = tmp_path / "faults.json"
+    path = tmp_path / "model.json"
+    spec = TensorSpec(name="x", dtype="float32", shape=(DYNAMIC, 2))
+    model = EmulatedModel(
+        device="toy",
+        source="a test",
+        inputs=(spec,),
+        outputs=(spec,),
+        points=(EmulatedPoint(batch=1, latency_ms=((50.0, 1.0),)),),
+        unit="rack/toy-1",
+        faults=str(faults),
+    )
+    model.write(path)
+    session = EmulatedEngine().load(path, 1)
+    assert session.slowness() == 1.0
+    faults.write_text('{"rack/toy-1": 3.0}')
+    assert session.slowness() == 3.0
+    faults.write_text('{"rack/toy-2": 5.0, "rack/toy-1": 1.5}')
+    os.utime(faults, ns=(1, 1))
+    assert session.slowness() == 1.5
+    faults.unlink()
+    assert session.slowness() == 1.0
+
+
+def test_it_takes_as_long_to_load_as_the_real_one(tmp_path: Path) -> None:
+    """So that the cost of a change of plan is rehearsed, too."""
+    spec = TensorSpec(name="x", dtype="float32", shape=(DYNAMIC, 2))
+    points = (EmulatedPoint(batch=1, latency_ms=((50.0, 1.0),)),)
+    path = tmp_path / "model.json"
+    EmulatedModel(device="toy", source="a test", inputs=(spec,), outputs=(spec,), points=points, load_ms=80.0).write(
+        path
+    )
+    begin = time.perf_counter()
+    EmulatedEngine().load(path, 1)
+    assert time.perf_counter() - begin >= 0.08

@@ -1,0 +1,57 @@
+"""`heterosis rehearse` and `heterosis status`: a real server on emulated devices, for some seconds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from heterosis.cli.status import shown
+from heterosis.cli.subserver import serving
+from heterosis.serving.status import Status
+from heterosis.workflow.rehearsal.running import Rehearsed
+
+Command = Callable[..., Any]
+
+
+@pytest.mark.timeout(300)
+def test_a_rehearsal_tells_what_was_foretold_and_what_came(heterosis: Command) -> None:
+    """Nothing is lost, every figure is there, and live is near what was simulated. How near, benchmarks measure."""
+    done = heterosis(
+        *("rehearse", "traffic", "--fleet", "edge-rack", "--rate", 4, "--duration", 12, "--arrivals", "poisson"),
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    found = msgspec.json.decode(done.stdout, type=Rehearsed)
+    assert found.lost == 0
+    assert found.requests > 20
+    assert found.live.attainment > 0.7
+    for figures in (found.predicted, found.simulated, found.live, found.static):
+        assert figures.joules > 0
+        assert 0 < figures.p50_ms <= figures.p99_ms
+    assert found.live.joules / found.simulated.joules == pytest.approx(1.0, abs=0.3)
+
+
+@pytest.mark.timeout(300)
+def test_the_status_of_a_server_that_adapts(heterosis: Command, store: object) -> None:
+    """What runs where, what it is for, joules with their quality; for people and as JSON."""
+    options = ["--fleet", "edge-rack", "--rate", "3", "--adapt", "--every", "1", "--store", str(store)]
+    with serving("traffic+documents", options) as url:
+        done = heterosis("status", url, "--json")
+        assert done.returncode == 0
+        found = msgspec.json.decode(done.stdout, type=Status)
+        assert found.adapting
+        assert {each.name for each in found.pipelines} == {"traffic", "documents"}
+        assert all(each.capacity_rps and each.planned_rps for each in found.pipelines)
+        assert found.devices
+        assert found.devices_off == 12 - len(found.devices)
+        assert {each.quality.value for each in found.energy.values()} == {"modelled"}
+        assert "adapting" in heterosis("status", url).stdout
+    assert shown(found)
+
+
+def test_no_server_is_said_to_be_none(heterosis: Command) -> None:
+    """With the reason, and exit code 1."""
+    done = heterosis("status", "http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert "no server answers" in done.stderr
