@@ -70,6 +70,32 @@ async def test_what_cannot_be_set_says_why(opened: Open) -> None:
             await modes.set("there", "cpu", "performance")
 
 
+def test_a_mode_that_is_set_by_half_is_taken_back(opened: Open, tmp_path: Path) -> None:
+    """One cluster that refuses leaves the others as they were."""
+    with opened() as modes:
+        modes.set_now("cpu", "1200MHz")
+        bad = tmp_path / "root/sys/devices/system/cpu/cpufreq/policy1/scaling_governor"
+        text = bad.read_text()
+        bad.unlink()
+        bad.mkdir()
+        with pytest.raises(HardwareError, match="scaling_governor"):
+            modes.set_now("cpu", "performance")
+        bad.rmdir()
+        bad.write_text(text)
+    assert governor(tmp_path / "root") == "schedutil"
+    assert frequency(tmp_path / "root") == "2400000"
+
+
+def test_damaged_notes_are_told_and_kept(opened: Open, tmp_path: Path) -> None:
+    """A file that cannot be read is no reason not to start."""
+    file = tmp_path / "state/cpu.json"
+    file.parent.mkdir()
+    file.write_text('{"device": "cp')
+    with opened() as modes:
+        assert modes.recovered[0].startswith("cpu may not be what it was")
+    assert file.exists()
+
+
 def test_one_owner_at_a_time(opened: Open) -> None:
     """Two servers would each put back what the other had set."""
     with opened() as modes:

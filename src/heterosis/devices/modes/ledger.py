@@ -76,10 +76,12 @@ def recover(folder: Path, open_actuator: Open) -> Iterator[str]:
         with contextlib.suppress(OSError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an owner that lives has it: not ours to touch
             content = file.read()
-            entry = msgspec.json.decode(content, type=Entry) if content else None
-            failed = _put_back(entry, open_actuator) if entry else []
+            entry, failed = None, ["what is noted there is damaged"]
+            with contextlib.suppress(msgspec.MsgspecError):
+                entry = msgspec.json.decode(content, type=Entry) if content else None
+                failed = _put_back(entry, open_actuator) if entry else []
             if failed:
-                yield f"{path.stem} is not what it was before a process that died: {'; '.join(failed)}; see {path}"
+                yield f"{path.stem} may not be what it was before a process that died: {'; '.join(failed)}; see {path}"
                 continue
             path.unlink(missing_ok=True)
             if entry:

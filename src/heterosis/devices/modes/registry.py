@@ -103,8 +103,12 @@ class PowerModes:
                 if kind not in takers[:1]:
                     actuators[kind].restore(before.state)
             for kind in takers[:1]:
-                self._note(device, kind)
-                actuators[kind].set(mode)
+                before = self._note(device, kind)
+                try:
+                    actuators[kind].set(mode)
+                except HardwareError:
+                    actuators[kind].restore(before.state)  # better the mode that was than half of each
+                    raise
         for act in self._told:
             act(device, DEFAULT_MODE if takers[:1] == ["quota"] else mode)
 
@@ -139,10 +143,11 @@ class PowerModes:
         """Bring back what was before."""
         self.close()
 
-    def _note(self, device: str, kind: str) -> None:
+    def _note(self, device: str, kind: str) -> Before:
         """Before an actuator's first change, write down what was."""
-        if kind in self._before.get(device, {}):
-            return
+        noted = self._before.get(device, {}).get(kind)
+        if noted is not None:
+            return noted
         before = Before(actuator=kind, state=self._actuators[device][kind].read())
         if device not in self._ledgers:
             self._ledgers[device] = Ledger(self._folder, device, self._root)
@@ -150,6 +155,7 @@ class PowerModes:
         self._before.setdefault(device, {})[kind] = before
         if self._watch and self._watcher is None:
             self._watcher = Watcher(self._folder)
+        return before
 
 
 def open_modes(
