@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import http.client
 import json
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -28,8 +29,10 @@ from hypothesis.extra import numpy as hnp
 
 from heterosis.cli.subserver import serving
 from heterosis.client import Client
+from heterosis.pipeline import FUNCTION
 from heterosis.serving.protocol import DATATYPES, HEADER_LENGTH, InferRequest, decode_request, encode_request
 from heterosis.terms.errors import InvalidInputError
+from heterosis.testing import make_plan, make_variant
 
 MODEL = "greet"
 PIPELINE = """
@@ -65,18 +68,26 @@ def run(document: Document | None = None) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "pipeline.py"
         file.write_text(PIPELINE)
-        with serving(str(file), ["--store", f"{folder}/store", "--budget", "2"]) as url:
+        plan = Path(folder) / "plan.json"
+        stage = make_variant("scale", model=FUNCTION, engine=FUNCTION)
+        made = make_plan({"scale": 0.1}, slo_ms=1000, variants={"scale": stage}, pipeline=MODEL)
+        plan.write_bytes(msgspec.json.encode(made))
+        with serving(str(file), ["--store", f"{folder}/store", "--plan", str(plan)]) as url:
             before = _workers()
             own = fetch_document(url)
+            _say(f"{OPENAPI_CASES} cases or more from the server's own OpenAPI document")
             figures = {"own OpenAPI: cases that conform": float(check_document(url, own, OPENAPI_CASES))}
             if document is not None:
+                _say(f"{OPENAPI_CASES} cases or more from the protocol's")
                 figures["the protocol's OpenAPI: cases that conform"] = float(
                     check_document(url, mended(document), OPENAPI_CASES)
                 )
+            _say(f"{LIVE_CASES} fuzzed bodies through the server")
             statuses = fuzz_live(url, MODEL, LIVE_CASES)
             figures |= {f"fuzzed bodies answered with {status}": float(n) for status, n in sorted(statuses.items())}
             figures["workers that were replaced"] = float(len(before - _workers()))
             asyncio.run(_serves(url))
+    _say(f"{DECODED_CASES} fuzzed bodies to decode")
     decoded = fuzz_decoding(DECODED_CASES)
     return figures | {f"fuzzed bodies {how}": float(n) for how, n in decoded.items()}
 
@@ -279,6 +290,10 @@ def _examples(cases: int) -> hypothesis.settings:
         suppress_health_check=list(hypothesis.HealthCheck),
         phases=(hypothesis.Phase.generate,),
     )
+
+
+def _say(what: str) -> None:
+    print(f"{what} …", file=sys.stderr, flush=True)
 
 
 def _workers() -> set[int]:
