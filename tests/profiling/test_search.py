@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from heterosis.profiling.bench import ProbeError
 from heterosis.profiling.prediction import Place
-from heterosis.profiling.search import Field, Search
+from heterosis.profiling.search import WORTHWHILE, Field, Search
 from heterosis.profiling.settings import Budget, Progress
 from heterosis.terms import Choice, ColdStart, Configuration, Latency, OperatingPoint, Variant
 from heterosis.terms.errors import StageError
@@ -77,10 +77,25 @@ def search(truth: Mapping[Place, OperatingPoint], names: Sequence[str], cap_ms: 
     return Search([field], lambda each: Table(each, truth), Budget(60.0), told, cap_ms)  # type: ignore[arg-type, return-value]
 
 
-def cheapest_item(_: Sequence[OperatingPoint], hopeful: Sequence[OperatingPoint]) -> Choice:
-    """Decide on what takes least CPU time for an item."""
-    best = min(hopeful, key=lambda each: each.cpu_ms / each.batch)
-    return Choice(cost=best.cpu_ms / best.batch, uses=frozenset({(best.configuration, best.batch)}))
+class CheapestItem:
+    """Decides on what takes least CPU time for an item, perhaps of a few configurations alone."""
+
+    def __init__(self, *tightened: Configuration) -> None:
+        """When it looks more closely, it takes none but these."""
+        self._tightened = tightened
+        self._allowed: tuple[Configuration, ...] = ()
+
+    def __call__(self, points: Sequence[OperatingPoint]) -> Choice | None:
+        """Choose one."""
+        allowed = [each for each in points if each.configuration in (self._allowed or (each.configuration,))]
+        best = min(allowed, key=lambda each: each.cpu_ms / each.batch)
+        return Choice(cost=best.cpu_ms / best.batch, uses=frozenset({(best.configuration, best.batch)}))
+
+    def settle(self, _known: Sequence[OperatingPoint]) -> bool:
+        """Tighten, once."""
+        changed = self._allowed != self._tightened
+        self._allowed = self._tightened
+        return changed
 
 
 def scaled(name: str, speed: float, threads_gain: float, batch_gain: float) -> dict[Place, OperatingPoint]:
@@ -104,10 +119,14 @@ def test_what_it_settles_on_is_best(kinds: list[tuple[float, float, float]]) -> 
     }
     searching = search(truth, names)
     searching.coarse()
-    searching.refine(cheapest_item)
+    searching.refine(CheapestItem())
     known = list(searching.known.values())
     assert searching.settled
-    assert cheapest_item([], known) == cheapest_item([], list(truth.values()))
+    found, best = CheapestItem()(known), CheapestItem()(list(truth.values()))
+    assert found
+    assert best
+    assert found.cost <= best.cost / (1 - WORTHWHILE)
+    assert searching.chosen == found.uses
     assert set(searching.known.values()) <= set(truth.values())
 
 
@@ -120,7 +139,7 @@ def test_few_points_are_needed() -> None:
     searching = search(truth, names)
     searching.coarse()
     assert len(searching.known) == 12
-    searching.refine(cheapest_item)
+    searching.refine(CheapestItem())
     assert {each.variant for each, batch in searching.known if batch > 1} == {"v0/e-fp32", "v7/e-fp32"}
     assert len(searching.known) < len(truth) / 4
 
@@ -130,7 +149,7 @@ def test_what_fails_is_left_out_with_the_reason() -> None:
     truth = scaled("good", 1.0, 0.7, 1.0)
     searching = search(truth, ["good", "bad"])
     searching.coarse()
-    searching.refine(cheapest_item)
+    searching.refine(CheapestItem())
     reasons = {each.name: each.reason for each in searching.excluded}
     assert reasons["bad/e-fp32, 1 thread"] == "failed: it does not load"
     with pytest.raises(StageError, match="stage 's': no variant can be measured; bad/e-fp32: it does not load"):
@@ -150,8 +169,23 @@ def test_no_batch_above_one_that_takes_longer_than_the_cap() -> None:
 
 def test_where_no_plan_is_possible_at_best_it_ends() -> None:
     """Nothing is measured for a plan that cannot be."""
+
+    class Never(CheapestItem):
+        def __call__(self, points: Sequence[OperatingPoint]) -> None:  # noqa: ARG002 - never
+            return None
+
     searching = search(scaled("a", 1.0, 0.7, 1.0), ["a"])
     searching.coarse()
-    searching.refine(lambda _known, _hopeful: None)
+    searching.refine(Never())
     assert len(searching.known) == 3
+    assert searching.settled
+
+
+def test_a_closer_look_can_ask_for_more() -> None:
+    """Where the plan does not hold when it is tried, what the next best one would rest on is measured, too."""
+    truth = scaled("a", 1.0, 0.7, 0.9) | scaled("b", 3.0, 0.7, 0.9)
+    searching = search(truth, ["a", "b"])
+    searching.coarse()
+    searching.refine(CheapestItem(at("b")))
+    assert searching.chosen == {(at("b"), 8)}
     assert searching.settled

@@ -11,8 +11,11 @@ from heterosis.cli.workflows import open_workflow
 from heterosis.terms.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from heterosis.profiling import Settings
-    from heterosis.terms import OperatingPoint, Profile
+    from heterosis.profiling.checking import Errors
+    from heterosis.terms import ColdStart, Exclusion, OperatingPoint, Profile
 
 
 def profile(  # noqa: PLR0913 - one for each option
@@ -32,6 +35,14 @@ def profile(  # noqa: PLR0913 - one for each option
     full: Annotated[
         bool,
         Parameter(negative=(), show_default=False, help="Measure the whole grid, not only what could change a plan."),
+    ] = False,
+    check: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Say how well the points of the grid are predicted from each other, each in turn left out.",
+        ),
     ] = False,
     threads: Annotated[
         str | None,
@@ -58,7 +69,7 @@ def profile(  # noqa: PLR0913 - one for each option
     ```
     heterosis profile ocr.py
     heterosis profile ocr.py --rate 2 --rate 5 --budget 600 --json > profile.json
-    heterosis profile ocr.py --full --threads 1,2,4 --budget 3600
+    heterosis profile ocr.py --full --check --threads 1,2,4 --budget 3600
     ```
     """
     rates = rate or []
@@ -68,10 +79,38 @@ def profile(  # noqa: PLR0913 - one for each option
     budget = math.inf if budget is None and full else budget
     with open_workflow(file, store, budget, slo=slo, accuracy=accuracy, settings=settings) as workflow:
         found = workflow.profile(rates or [1.0], capacity=not rates, full=full)
-    if json:
+    if check:
+        from heterosis.profiling.checking import check as check_points
+        from heterosis.profiling.checking import summary
+
+        held = check_points(found.points)
+        if json:
+            print_json({"summary": summary(held), "points": held})
+        else:
+            _show_check(summary(held))
+    elif json:
         print_json(found)
     else:
         show(found)
+
+
+def _show_check(errors: "Sequence[Errors]") -> None:
+    """Print how far off predictions were."""
+    from rich.table import Table
+
+    if not errors:
+        raise UsageError(
+            "there is nothing to check with: measure more batch sizes and threads, for example with --full"
+        )
+    table = Table("left out", box=None, pad_edge=False)
+    for name in ("points", "p50 off by", "p95 off by", "in the 95 % interval"):
+        table.add_column(name, justify="right")
+    for each in errors:
+        table.add_row(
+            each.held_out, str(each.points), f"{each.p50_error:.1%}", f"{each.p95_error:.1%}", f"{each.within:.0%}"
+        )
+    output().print(table)
+    output().print("\nmedians over the points; each was predicted from all others, without those of its kind")
 
 
 def _settings(threads: str | None, batches: str | None, most_waiting: float | None) -> "Settings":
@@ -113,8 +152,43 @@ def show(found: "Profile") -> None:
     console.print(table)
     qualities = sorted({point.dynamic_energy.quality.value for point in found.points})
     console.print(f"\nJ/item is dynamic energy, without the device's idle power; its quality: {', '.join(qualities)}")
-    for exclusion in found.excluded:
-        console.print(f"left out: {exclusion.stage} {exclusion.name}: {exclusion.reason}", style="dim", markup=False)
+    _show_starts(found.cold_starts)
+    for reason, names in by_reason(found.excluded).items():
+        some = names[0] if len(names) == 1 else f"{len(names)} configurations, among them {names[0]}"
+        console.print(f"left out: {some}: {reason}", style="dim", markup=False)
+
+
+def by_reason(excluded: "Iterable[Exclusion]") -> dict[str, list[str]]:
+    """Group what was left out: what was not measured for one reason is told in one line."""
+    found: dict[str, list[str]] = {}
+    for exclusion in excluded:
+        _, _, why = exclusion.reason.rpartition("not measured: ")
+        found.setdefault(why, []).append(f"{exclusion.stage} {exclusion.name}")
+    return found
+
+
+def _show_starts(starts: "Iterable[ColdStart]") -> None:
+    """Print what it takes to start instances."""
+    from rich.table import Table
+
+    table = Table("stage", "variant", box=None, pad_edge=False)
+    for name in ("threads", "process ms", "load ms", "first ms", "CPU ms", "J", "memory MB"):
+        table.add_column(name, justify="right")
+    for start in starts:
+        joules = start.energy.joules
+        table.add_row(
+            start.configuration.stage,
+            start.configuration.variant,
+            str(start.configuration.threads or "all"),
+            f"{start.start_ms:.0f}",
+            f"{start.load_ms:.0f}",
+            f"{start.first_ms:.0f}",
+            f"{start.cpu_ms:.0f}",
+            "unknown" if joules is None else f"{joules:.3g}",
+            f"{start.memory_bytes / 1e6:.0f}",
+        )
+    output().print("\nStarts: until the process runs, until the session is loaded, and the first item")
+    output().print(table)
 
 
 def _figures(point: "OperatingPoint") -> tuple[str, ...]:

@@ -65,9 +65,14 @@ class Bench:
             self.close()
             raise
 
-    def measure(self, batch: int, seconds: float) -> Measurement:
-        """Measure a batch size for about so many seconds; raise ProbeError where that fails."""
-        answer = self._ask(Measure(batch=batch, seconds=seconds), 2 * seconds + PATIENCE_S)
+    @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    def measure(self, batch: int, seconds: float, *, whole: bool = False) -> Measurement:
+        """Measure a batch size for about so many seconds, or exactly; raise ProbeError where that fails."""
+        answer = self._ask(Measure(batch=batch, seconds=seconds, whole=whole), 4 * seconds + PATIENCE_S)
         assert isinstance(answer, Measured)  # noqa: S101 - the only answer to that
         return answer.measurement
 

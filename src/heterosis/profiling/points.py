@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 
 from heterosis.profiling.bench import Bench
+from heterosis.profiling.joules import Joules
 from heterosis.profiling.records import Record, Records
 from heterosis.profiling.sampling import Measurement
-from heterosis.terms import UNKNOWN, ColdStart, Configuration, Device, Energy, OperatingPoint, Quality
+from heterosis.terms import UNKNOWN, ColdStart, Configuration, OperatingPoint
 
 
 class Points:
@@ -21,14 +22,16 @@ class Points:
     """
 
     def __init__(
-        self, configuration: Configuration, record: Record, records: Records, start: Callable[[], Bench], device: Device
+        self, configuration: Configuration, record: Record, records: Records, start: Callable[[], Bench], joules: Joules
     ) -> None:
         """Take what the record has; ``start`` makes the process for the rest."""
         self.configuration = configuration
         self.record = record
+        self.stale = ""
+        """What was on record, and no longer holds."""
         self._records = records
         self._start = start
-        self._device = device
+        self._joules = joules
         self._bench: Bench | None = None
         self._stack = ExitStack()
 
@@ -39,9 +42,11 @@ class Points:
     def measure(self, batch: int, seconds: float) -> OperatingPoint:
         """Measure a point for about so many seconds. Raise ProbeError where that fails."""
         if self._bench is None:
+            self._joules.open()
             self._bench = self._stack.enter_context(self._start())
+            self._joules.watch(self._bench.pid)
             self.record = self.record.begun(self._bench.start)
-        measured = self._bench.measure(batch, seconds)
+        measured = self._joules.counted(self._bench.measure(batch, seconds))
         self.record = self.record.plus(measured)
         self._records.save(self.record)
         return self._operating_point(measured)
@@ -59,7 +64,7 @@ class Points:
             load_ms=load_ms,
             first_ms=first_ms,
             cpu_ms=cpu_ms,
-            energy=self._energy(cpu_ms),
+            energy=self._joules.modelled(cpu_ms, self.configuration.power_mode),
             memory_bytes=max(each.memory_bytes for each in starts),
             starts=len(starts),
         )
@@ -76,9 +81,7 @@ class Points:
         self._bench = None
 
     def _operating_point(self, measured: Measurement) -> OperatingPoint:
-        figures = msgspec.structs.asdict(measured)
-        return OperatingPoint(configuration=self.configuration, dynamic_energy=self._energy(measured.cpu_ms), **figures)
-
-    def _energy(self, cpu_ms: float) -> Energy:
-        power_w = self._device.dynamic_power_w(self.configuration.power_mode)
-        return UNKNOWN if power_w is None else Energy(cpu_ms / 1e3 * power_w, Quality.MODELLED)
+        figures = {name: value for name, value in msgspec.structs.asdict(measured).items() if name != "window"}
+        if measured.dynamic_energy == UNKNOWN:
+            figures["dynamic_energy"] = self._joules.modelled(measured.cpu_ms, self.configuration.power_mode)
+        return OperatingPoint(configuration=self.configuration, **figures)

@@ -13,7 +13,7 @@ import msgspec
 
 from heterosis.pipeline import load_pipeline
 from heterosis.profiling.inputs import load_inputs
-from heterosis.profiling.sampling import Measurement, Start, draw, measure, memory_bytes, run_checked
+from heterosis.profiling.sampling import TARGET_RATIO, Measurement, Start, draw, measure, memory_bytes, run_checked
 from heterosis.terms import Variant
 from heterosis.variants.loading import open_runner
 
@@ -41,6 +41,8 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True):
 
     batch: int
     seconds: float
+    whole: bool = False
+    """Whether to sample for all of that time, however well the median is known before."""
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -89,7 +91,10 @@ def main() -> None:
         for line in sys.stdin.buffer:
             wanted = msgspec.json.decode(line, type=Measure)
             took_ms = start.start_ms + start.load_ms
-            _answer(job, Measured(measurement=measure(runner, calls, wanted.batch, wanted.seconds, took_ms)))
+            measurement = measure(
+                runner, calls, wanted.batch, wanted.seconds, took_ms, target_ratio=0.0 if wanted.whole else TARGET_RATIO
+            )
+            _answer(job, Measured(measurement=measurement))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the reason why this configuration is left out
         _answer(job, Broken(reason=f"{type(error).__name__}: {error}"))
         sys.exit(1)

@@ -4,9 +4,12 @@ A record is named after all that its figures depend on: the variant, the threads
 stage's inputs and the code of its hooks. A change to any of these makes another record.
 """
 
+import contextlib
 import hashlib
 import platform
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import msgspec
 
 from heterosis.profiling.files import write_atomically
 from heterosis.profiling.sampling import Measurement, Start
-from heterosis.terms import DEFAULT_MODE, Variant
+from heterosis.terms import DEFAULT_MODE, Interference, Variant
 
 FORMAT = 4
 """Raise it when records or the way of measuring change, so that older ones are not taken for newer ones."""
@@ -42,6 +45,25 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         """The name of the record."""
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:32]
+
+    @property
+    def place(self) -> tuple[str, str, int, str]:
+        """What is measured, whatever it depends on."""
+        return self.stage, self.variant, self.threads, self.power_mode
+
+    def changes(self, now: "Subject") -> str:
+        """Say what is different now."""
+        found = []
+        if self.machine != now.machine:
+            found.append(f"it was on {self.machine}, and this is {now.machine}")
+        found += changed_versions(self.versions, now.versions)
+        if self.digest != now.digest:
+            found.append("the model, or how its variants are made, has changed")
+        if self.inputs != now.inputs:
+            found.append("the samples, or the stages before it, have changed")
+        if self.code != now.code:
+            found.append("the code of its stage has changed")
+        return "; ".join(found) or "the way of measuring has changed"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,10 +110,54 @@ class Records:
             return msgspec.structs.replace(record, measurements=quiet)
         return record
 
+    def why_stale(self, subject: Subject) -> str:
+        """Say why what is on record of a configuration no longer holds; nothing where nothing is."""
+        before = [
+            record
+            for record in self._all
+            if (record.subject.place == subject.place) and record.subject != subject and record.measurements
+        ]
+        if not before:
+            return ""
+        latest = max(before, key=lambda record: record.measured_at)
+        return f"what was measured on {latest.measured_at} no longer holds: {latest.subject.changes(subject)}"
+
+    @cached_property
+    def _all(self) -> list[Record]:
+        """Every record that can be read, as it was at first."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else ():
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                found.append(msgspec.json.decode(path.read_bytes(), type=Record))
+        return found
+
+    def interference(self, one: Subject, other: Subject) -> list[Interference]:
+        """Read what was measured of two subjects side by side; nothing where nothing was."""
+        try:
+            return msgspec.json.decode(self._pair(one, other).read_bytes(), type=list[Interference])
+        except (FileNotFoundError, msgspec.DecodeError):
+            return []
+
+    def save_interference(self, one: Subject, other: Subject, found: Sequence[Interference]) -> None:
+        """Write what was measured of two subjects side by side."""
+        write_atomically(self._pair(one, other), [msgspec.json.encode(found)])
+
+    def _pair(self, one: Subject, other: Subject) -> Path:
+        return self._folder / "pairs" / f"{one.key}-{other.key}.json"
+
     def save(self, record: Record) -> None:
         """Write a record, at once and whole."""
         content = msgspec.json.format(msgspec.json.encode(record), indent=1)
         write_atomically(self._folder / f"{record.subject.key}.json", [content])
+
+
+def changed_versions(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Say which versions differ, of what both know."""
+    return [
+        f"{name} was {version}, and is {after[name]}"
+        for name, version in sorted(before.items())
+        if after.get(name, version) != version
+    ]
 
 
 def now() -> str:

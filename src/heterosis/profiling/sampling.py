@@ -13,7 +13,7 @@ import numpy as np
 
 from heterosis.pipeline import StageRunner
 from heterosis.profiling.statistics import interval_ratio, summarise
-from heterosis.terms import Latency
+from heterosis.terms import UNKNOWN, Energy, Latency
 from heterosis.terms.errors import StageError
 
 Args = tuple[Any, ...]
@@ -23,6 +23,9 @@ TARGET_RATIO = 0.03
 
 FEWEST_SAMPLES = 5
 """Taken even where the time allowed is over before."""
+
+LONGER_WHERE_BUSY = 2.0
+"""By how many times of the time allowed sampling goes on where it had to wait for its cores."""
 
 WANTED_SAMPLES = 30
 MOST_SAMPLES = 10_000
@@ -41,11 +44,15 @@ class Start(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Measurement(msgspec.Struct, frozen=True, kw_only=True):
-    """What was measured at a batch size; the fields are those of `OperatingPoint`."""
+    """What was measured at a batch size; the fields are those of `OperatingPoint`, and when it was sampled."""
 
     batch: int
     latency: Latency
     cpu_ms: float
+    dynamic_energy: Energy = UNKNOWN
+    """Of a batch, where a meter of the hardware counted it."""
+    window: tuple[float, float] = (0.0, 0.0)
+    """From when to when, by the monotonic clock of the machine."""
     load_ms: float
     warm_up_ms: float
     memory_bytes: int
@@ -55,7 +62,15 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     waiting_ratio: float
 
 
-def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: float, load_ms: float) -> Measurement:
+def measure(
+    runner: StageRunner,
+    calls: Sequence[Args],
+    batch: int,
+    seconds: float,
+    load_ms: float,
+    *,
+    target_ratio: float = TARGET_RATIO,
+) -> Measurement:
     """Run batches of traced calls until the median is known well enough, or for about so many seconds.
 
     Every configuration gets the same batches, see `draw`, as many as there is time for. All of them run once before, to
@@ -68,6 +83,7 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
     cores = len(os.sched_getaffinity(0))
     batches = itertools.cycle(warm)
     check_at = max(WANTED_SAMPLES, len(warm))
+    began = time.monotonic()
     begins = time.perf_counter()
     ends = begins + seconds
     for count in itertools.count(1):
@@ -81,18 +97,21 @@ def measure(runner: StageRunner, calls: Sequence[Args], batch: int, seconds: flo
         waited = max((now - waits_before.get(thread, 0.0) for thread, now in waits().items()), default=0.0)
         waited_s += waited
         durations.append(max(after - before - waited, cpu_s / cores) * 1e3)
-        if (after >= ends and count >= FEWEST_SAMPLES) or count >= MOST_SAMPLES:
+        latest = ends + min(waited_s, LONGER_WHERE_BUSY * seconds)
+        if (after >= latest and count >= FEWEST_SAMPLES) or count >= MOST_SAMPLES:
             break
         if count >= check_at:
-            if interval_ratio(sorted(durations)) <= TARGET_RATIO:
+            if interval_ratio(sorted(durations)) <= target_ratio:
                 break
             check_at = round(count * 1.2)
+    ended = time.monotonic()
     waiting_ratio = waited_s / (time.perf_counter() - begins)
     summary = summarise(durations)
     return Measurement(
         batch=batch,
         latency=summary.latency,
         cpu_ms=cpu_seconds / len(durations) * 1e3,
+        window=(began, ended),
         load_ms=load_ms,
         warm_up_ms=warm_up_ms,
         memory_bytes=memory_bytes("VmHWM"),

@@ -1,14 +1,16 @@
 """Which points to measure: a coarse grid, and then those that could change the plan.
 
 The coarse grid is every variant once, and each stage's reference also with more threads, in a larger batch, and in
-every other place, which tells how the stage scales. After that the search is led by hope: it plans with every point
-that was not measured as good as it may be (`Predictor`), and measures what that plan uses. When such a plan uses
-nothing but what was measured, no other point can change it, unless it is better than its interval allows. That is
-optimism in the face of uncertainty, for combinatorial problems: Chen, Wang, Yuan, "Combinatorial multi-armed bandit"
-(ICML 2013); with exact measurements, the lazy search of Dellin and Srinivasa (ICAPS 2016).
+every power mode, which tells how the stage scales. After that the search is led by hope: it plans with every point that
+was not measured as good as it may be (`Predictor`), and measures what that plan uses. When such a plan uses nothing but
+what was measured, or hardly costs less than one that does, no other point can change the plan, unless it is better than
+its interval allows. That is optimism in the face of uncertainty, for combinatorial problems: Chen, Wang, Yuan,
+"Combinatorial multi-armed bandit" (ICML 2013); with exact measurements, the lazy search of Dellin and Srinivasa (ICAPS
+2016).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -19,14 +21,26 @@ from heterosis.profiling.settings import Budget, Progress
 from heterosis.terms import Choice, ColdStart, Configuration, Exclusion, OperatingPoint, Variant
 from heterosis.terms.errors import StageError
 
-Decide = Callable[[Sequence[OperatingPoint], Sequence[OperatingPoint]], Choice | None]
-"""Given the points measured so far, and the same with all others as good as they may be: what would the best plan of
-the latter use? None where even so no plan is possible."""
+
+class Decide(Protocol):
+    """Somebody who plans with points, and whom the search measures for."""
+
+    def __call__(self, points: Sequence[OperatingPoint]) -> Choice | None:
+        """Return what the best plan with these points would rest on; None where there is no plan."""
+        ...
+
+    def settle(self, known: Sequence[OperatingPoint]) -> bool:
+        """Look at the plan of the measured points more closely; say whether other points may matter since."""
+        ...
+
 
 Open = Callable[[Configuration], Points]
 """Opens the points of a configuration."""
 
 COARSE_BATCH = 8
+
+WORTHWHILE = 0.01
+"""What could save less than this share of a plan's cost is not measured."""
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +81,8 @@ class Search:
         self.failed: dict[Configuration, str] = {}
         self.settled = False
         """Whether no point that was left out can change the plan."""
+        self.chosen: frozenset[Place] = frozenset()
+        """What the plans rest on that were decided on."""
         self._fields = {field.stage: field for field in fields}
         self._open = open_points
         self._budget = budget
@@ -94,14 +110,19 @@ class Search:
     def refine(self, decide: Decide) -> None:
         """Measure what could change the plan that is decided on, as far as time allows."""
         self.settled = False
-        while (choice := decide(list(self.known.values()), self.hopeful())) is not None:
-            wanted = [place for place in self._grid() if place in choice.uses and place not in self.known]
-            if not wanted:
-                break
+        while True:
+            known = list(self.known.values())
+            now, hoped = decide(known), decide(self.hopeful())
+            wanted = [place for place in self._grid() if hoped and place in hoped.uses and place not in self.known]
+            if not wanted or (now and hoped and now.cost - hoped.cost <= WORTHWHILE * abs(now.cost)):
+                if decide.settle(known):
+                    continue
+                self.chosen |= now.uses if now else frozenset()
+                self.settled = True
+                return
             if self._budget.over:
                 return
             self._measure(wanted)
-        self.settled = True
 
     def hopeful(self) -> list[OperatingPoint]:
         """Return the grid with every point that was not measured as good as it may be."""

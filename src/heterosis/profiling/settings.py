@@ -4,7 +4,7 @@ import time
 
 import msgspec
 
-from heterosis.terms import OperatingPoint
+from heterosis.terms import DEFAULT_MODE, OperatingPoint
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 
@@ -19,6 +19,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     - ``threads``: the numbers of threads to try; 0 is the engine's own choice, on all cores. By default one and as many
       as there are cores.
+    - ``modes``: the power modes of the device to try, `default` being the one that it is in.
     - ``cap_ms``: a batch that takes longer ends the search for larger ones. By default the pipeline's SLO.
     - ``budget_s``: the time it should all take. Where it is short, so is the sampling, and in the end all but the
       coarse grid is left out. A later run with a larger one goes on from there.
@@ -27,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     threads: tuple[int, ...] | None = None
     batches: tuple[int, ...] = BATCHES
+    modes: tuple[str, ...] = (DEFAULT_MODE,)
     cap_ms: float | None = None
     budget_s: float = 165.0
     most_waiting: float = 1.0

@@ -87,6 +87,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """What the best plan would be: its cost, and the operating points that it rests on."""
 
     cost: float
+    """Of a request, or of whatever is to be had least of."""
     uses: frozenset[tuple[Configuration, int]]
     """Configurations with the measured batch sizes next to those that it would run."""
 

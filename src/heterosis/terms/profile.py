@@ -140,3 +140,5 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     interference: tuple[Interference, ...] = ()
     origins: tuple[Provenance, ...] = ()
     """Of several machines where profiles were merged; empty where it is not known."""
+    stale: tuple[str, ...] = ()
+    """What had been measured before, and had to be measured anew, with the reason."""

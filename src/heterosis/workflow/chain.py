@@ -14,13 +14,12 @@ from heterosis.pipeline import Trace
 from heterosis.planning import Judge as PlanningJudge
 from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
-from heterosis.profiling import Progress, Settings
+from heterosis.profiling import Decide, Progress, Settings
 from heterosis.profiling import profile as make_profile
-from heterosis.terms import Choice, Fleet, Plan, Profile, Variant, VariantSet
+from heterosis.terms import Fleet, Plan, Profile, Variant, VariantSet
 from heterosis.variants import Judge, make_variants
 from heterosis.workflow.blame import load, user_code
-from heterosis.workflow.deciding import Cheapest, Points
-from heterosis.workflow.deciding import capacity as most_capable_of
+from heterosis.workflow.deciding import Cheapest, MostCapable, Points
 from heterosis.workflow.goals import goal
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
@@ -156,10 +155,8 @@ class Workflow:
         """A plan, ready to be served."""
         return Service(self.pipeline, self.target, plan, self.fleet.devices[0], self.trace.inputs)
 
-    def _decide(
-        self, rates: Sequence[float], judge: PlanningJudge | None, *, capacity: bool
-    ) -> list[Callable[[Points, Points], Choice | None]]:
-        """Return what decides which points matter."""
+    def _decide(self, rates: Sequence[float], judge: PlanningJudge | None, *, capacity: bool) -> list[Decide]:
+        """Return those who decide which points matter."""
         none = Profile(pipeline=self.pipeline.name, machine="", measured_at="", versions={}, points=())
 
         def snap(rate_rps: float) -> Callable[[Points], Snapshot]:
@@ -169,7 +166,7 @@ class Workflow:
             )
 
         plans = [Cheapest(snap(rate_rps), judge, simulated(self.trace.graph)) for rate_rps in rates]
-        return [*plans, *([most_capable_of(snap(1.0))] if capacity else [])]
+        return [*plans, *([MostCapable(snap(1.0))] if capacity else [])]
 
     @contextmanager
     def _judge(self, step: Step) -> Iterator[PlanningJudge | None]:

@@ -21,19 +21,30 @@ class Cheapest:
         self._verify = verify
         self._limits: Limits | None = None
 
-    def __call__(self, known: Points, hopeful: Points) -> Choice | None:
-        """Tighten the limits as the plan of the known points needs it, once no other point can better that."""
-        measured = {(point.configuration, point.batch) for point in known}
-        while True:
-            choice = cheapest(self._snap(hopeful), self._limits)
-            if choice is None or not choice.uses <= measured:
-                return choice
-            tried = limits_that_hold(self._snap(known), self._judge, self._verify)
-            if tried is None or tried == self._limits:
-                return choice
-            self._limits = tried
+    def __call__(self, points: Points) -> Choice | None:
+        """Return what the cheapest plan rests on."""
+        return cheapest(self._snap(points), self._limits)
+
+    def settle(self, known: Points) -> bool:
+        """Tighten the limits as the plan of known points needs it when it is tried; say whether that changed them."""
+        tried = limits_that_hold(self._snap(known), self._judge, self._verify)
+        if tried is None or tried == self._limits:
+            return False
+        self._limits = tried
+        return True
 
 
-def capacity(snap: Snap) -> Callable[[Points, Points], Choice | None]:
-    """Decide on the plan for the highest rate."""
-    return lambda _, hopeful: most_capable(snap(hopeful))
+class MostCapable:
+    """The plan for the highest rate; see `heterosis.profiling.search.Decide`."""
+
+    def __init__(self, snap: Snap) -> None:
+        """Take what a plan depends on besides the points; its rate does not matter."""
+        self._snap = snap
+
+    def __call__(self, points: Points) -> Choice | None:
+        """Return what the plan for the highest rate rests on."""
+        return most_capable(self._snap(points))
+
+    def settle(self, _known: Points) -> bool:
+        """Nothing is tried."""
+        return False
