@@ -115,3 +115,16 @@ def test_what_was_measured_on_a_busy_machine_can_be_left_out(tmp_path: Path) -> 
     quiet = Records(tmp_path, most_waiting=0.1).load(SUBJECT)
     assert quiet.measurements == (measurement(1),)
     assert len(Records(tmp_path, most_waiting=0.5).load(SUBJECT).measurements) == 2
+
+
+def test_what_no_longer_holds_is_told_with_the_reason(tmp_path: Path) -> None:
+    """Where the same was measured before under other circumstances, the latest of those is compared."""
+    records = Records(tmp_path)
+    assert records.why_stale(SUBJECT) == ""
+    records.save(records.load(SUBJECT).plus(measurement(1)))
+    assert Records(tmp_path).why_stale(SUBJECT) == ""
+    newer = msgspec.structs.replace(SUBJECT, machine="a faster one", versions={"numpy": "3", "python": "3"}, code="d")
+    reason = Records(tmp_path).why_stale(newer)
+    assert "no longer holds: it was on m, and this is a faster one; numpy was 2, and is 3; the code" in reason
+    other = msgspec.structs.replace(SUBJECT, threads=2)
+    assert Records(tmp_path).why_stale(other) == "", "another configuration says nothing of this one"

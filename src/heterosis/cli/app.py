@@ -20,6 +20,7 @@ from heterosis.cli.devices import devices
 from heterosis.cli.plan import plan
 from heterosis.cli.pool import pool
 from heterosis.cli.profile import profile
+from heterosis.cli.profiles import import_table, merge
 from heterosis.cli.rehearse import rehearse
 from heterosis.cli.replay import replay
 from heterosis.cli.serve import serve
@@ -51,6 +52,9 @@ VERBS: tuple[Callable[..., None], ...] = (
     study,
 )
 
+UNDER: tuple[tuple[str, Callable[..., None]], ...] = (("profile", merge), ("profile", import_table))
+"""Verbs of what a verb makes."""
+
 EPILOGUE = """First `heterosis check FILE`, then `heterosis plan FILE --rate 2` and `heterosis serve FILE --rate 2`.
 Each verb does what has to come before it, and keeps what it made in the store, `.heterosis`."""
 
@@ -66,6 +70,8 @@ def make_app() -> App:
     )
     for position, verb in enumerate(VERBS):
         app.command(verb, help_epilogue="", sort_key=position)
+    for of, verb in UNDER:
+        app[of].command(verb, help_epilogue="")
     return app
 
 

@@ -31,6 +31,13 @@ Accuracy = Annotated[
 Budget = Annotated[
     float | None, Parameter(help="Seconds that profiling may take; what is left out then is said in the profile.")
 ]
+ProfileFile = Annotated[
+    Path | None,
+    Parameter(
+        name="--profile",
+        help="A profile to plan with, as `heterosis profile` wrote it with --json, instead of measuring.",
+    ),
+]
 Naive = Annotated[
     bool,
     Parameter(

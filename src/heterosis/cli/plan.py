@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from heterosis.cli.console import output, print_json
-from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, Rate, SloMs, Store
+from heterosis.cli.options import DEFAULT_STORE, Accuracy, Budget, Json, Naive, ProfileFile, Rate, SloMs, Store
 from heterosis.cli.workflows import open_workflow
 from heterosis.terms.errors import UsageError
 
@@ -61,6 +61,7 @@ def plan(  # noqa: PLR0913 - one for each option
         Path | None,
         Parameter(help="For a fleet: draw the plan to this file; its suffix decides the format."),
     ] = None,
+    profile: ProfileFile = None,
     budget: Budget = None,
     store: Store = DEFAULT_STORE,
     json: Json = False,
@@ -73,6 +74,7 @@ def plan(  # noqa: PLR0913 - one for each option
     heterosis plan ocr.py --rate 2
     heterosis plan ocr.py --rate 5 --slo 800 --accuracy 0.95 --explain
     heterosis plan ocr.py --rate 2 --json > plan.json
+    heterosis plan ocr.py --profile rack.json --fleet rack.toml --rate 20
     heterosis plan traffic --fleet edge-rack --rate 10 --explain
     heterosis plan traffic --fleet edge-to-cloud --rate 30 --objective price,energy --figure plan.svg
     heterosis plan traffic --fleet edge-rack --rate 10 --what-if rate=2x --what-if slo=300,devices=orin-nx:+1
@@ -89,6 +91,7 @@ def plan(  # noqa: PLR0913 - one for each option
             target=file,
             store=store,
             budget=budget,
+            profile=profile,
             objectives=objective or "energy",
             carbon=carbon,
             planner=planner or "heterosis",
@@ -107,7 +110,7 @@ def plan(  # noqa: PLR0913 - one for each option
     for name, value in asked_of_fleet.items():
         if value is not None:
             raise UsageError(f"{name} is for plans of a fleet: say which with --fleet, for example --fleet edge-rack")
-    with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
+    with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget, profile=profile) as workflow:
         found = workflow.naive_plan(rate) if naive else workflow.plan(rate)
     if json:
         print_json(found)

@@ -55,6 +55,7 @@ class FleetOptions(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     store: Path
     budget: float | None
+    profile: Path | None
     objectives: str
     carbon: float | None
     planner: str
@@ -112,7 +113,7 @@ def task_maker(options: FleetOptions) -> MakeTask:
         )
 
     if ".py" in options.target:
-        with open_workflow(options.target, options.store, budget=options.budget) as workflow:
+        with open_workflow(options.target, options.store, budget=options.budget, profile=options.profile) as workflow:
             own = Workload(
                 graph=workflow.trace.graph,
                 slo=workflow.slo,

@@ -49,6 +49,13 @@ def profile(  # noqa: PLR0913 - one for each option
         Parameter(help="Numbers of threads to try, with commas between them; by default 1 and as many as cores."),
     ] = None,
     batches: Annotated[str | None, Parameter(help="Batch sizes to try, with commas; by default 1,2,4,8,16,32.")] = None,
+    modes: Annotated[
+        str | None,
+        Parameter(
+            help="Power modes to try, with commas: those that `heterosis devices` lists, or values between, such as "
+            "default,1cpus,1800MHz. By default the mode that the device is in."
+        ),
+    ] = None,
     budget: Budget = None,
     most_waiting: Annotated[
         float | None,
@@ -75,7 +82,7 @@ def profile(  # noqa: PLR0913 - one for each option
     rates = rate or []
     if not all(0 < each < float("inf") for each in rates):
         raise UsageError(f"--rate must be a positive number of requests per second, got {', '.join(map(str, rates))}")
-    settings = _settings(threads, batches, most_waiting)
+    settings = _settings(threads, batches, modes, most_waiting)
     budget = math.inf if budget is None and full else budget
     with open_workflow(file, store, budget, slo=slo, accuracy=accuracy, settings=settings) as workflow:
         found = workflow.profile(rates or [1.0], capacity=not rates, full=full)
@@ -113,7 +120,7 @@ def _show_check(errors: "Sequence[Errors]") -> None:
     output().print("\nmedians over the points; each was predicted from all others, without those of its kind")
 
 
-def _settings(threads: str | None, batches: str | None, most_waiting: float | None) -> "Settings":
+def _settings(threads: str | None, batches: str | None, modes: str | None, most_waiting: float | None) -> "Settings":
     from heterosis.profiling import Settings
 
     if most_waiting is not None and not 0 <= most_waiting <= 1:
@@ -121,6 +128,7 @@ def _settings(threads: str | None, batches: str | None, most_waiting: float | No
     return Settings(
         threads=None if threads is None else _numbers("--threads", threads, least=0),
         batches=Settings().batches if batches is None else _numbers("--batches", batches, least=1),
+        modes=Settings().modes if modes is None else tuple(modes.split(",")),
         most_waiting=Settings().most_waiting if most_waiting is None else most_waiting,
     )
 
@@ -142,10 +150,14 @@ def show(found: "Profile") -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
     table.add_column("variant")
+    in_modes = len({point.configuration.power_mode for point in found.points}) > 1
+    if in_modes:
+        table.add_column("mode")
     for name in ("threads", "batch", "mean ms", "p99 ms", "items/s", "CPU ms/item", "J/item", "memory MB"):
         table.add_column(name, justify="right")
     for point in found.points:
-        table.add_row(point.configuration.stage, point.configuration.variant, *_figures(point))
+        mode = [point.configuration.power_mode] if in_modes else []
+        table.add_row(point.configuration.stage, point.configuration.variant, *mode, *_figures(point))
     console = output()
     console.print(f"{found.pipeline} on {found.machine}, {found.measured_at}", markup=False)
     console.print()

@@ -17,6 +17,7 @@ from heterosis.cli.options import (
     Json,
     LoopOptions,
     Naive,
+    ProfileFile,
     Rate,
     SloMs,
     Store,
@@ -78,6 +79,7 @@ def serve(  # noqa: PLR0913 - one for each option
         str | None, Parameter(help="Scheduling policy, instead of the plan's own; to compare with.")
     ] = None,
     naive: Naive = False,
+    profile: ProfileFile = None,
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
     ] = False,
@@ -124,16 +126,18 @@ def serve(  # noqa: PLR0913 - one for each option
     settings = loop.settings()
     if fleet is not None:
         _serve_emulated(file, fleet, rate, settings, store, options, adapt=adapt, json=json)
-    elif quick and plan is None and not naive and accuracy is None and _holds_models(Path(file)):
+    elif quick and plan is None and profile is None and not naive and accuracy is None and _holds_models(Path(file)):
         _serve_models(Path(file), rate, slo, policy, store, options, json=json)
     else:
         from heterosis.cli.files import read_json
         from heterosis.terms import Plan
         from heterosis.workflow.service import with_policy
 
-        with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget) as workflow:
+        with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget, profile=profile) as workflow:
             make = workflow.naive_plan if naive else workflow.plan
             chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
+            if plan is not None:
+                workflow.check_plan(chosen)
             service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
         service.run(options, on_ready=_say_ready([workflow.pipeline.name], json=json))
     if not quiet:

@@ -30,6 +30,7 @@ def assemble(snapshot: Snapshot, solution: Solution, *, policy: str, reasons: Se
             power=_idle_power(snapshot, solution) + energy * rate,
         ),
         reasons=tuple(reasons),
+        measured=snapshot.profile.origins,
     )
 
 

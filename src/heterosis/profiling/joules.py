@@ -43,8 +43,9 @@ class Joules:
         return msgspec.structs.replace(measured, dynamic_energy=energy)
 
     def modelled(self, cpu_ms: float, mode: str) -> Energy:
-        """Energy above idle of so much CPU time; unknown where the device's power is."""
-        power_w = self._device.dynamic_power_w(mode)
+        """Energy above idle of so much CPU time; unknown where the device's power in that mode is."""
+        known = [each.name for each in self._device.type.power_modes]
+        power_w = self._device.dynamic_power_w(mode) if mode in known else None
         return UNKNOWN if power_w is None else Energy(cpu_ms / 1e3 * power_w, Quality.MODELLED)
 
     def __enter__(self) -> Self:

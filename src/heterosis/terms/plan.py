@@ -3,7 +3,7 @@
 import msgspec
 
 from heterosis.terms.energy import UNKNOWN, Energy
-from heterosis.terms.profile import Configuration, OperatingPoint
+from heterosis.terms.profile import Configuration, OperatingPoint, Provenance
 from heterosis.terms.slo import Slo
 from heterosis.terms.variant import Variant
 
@@ -109,6 +109,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     predicted: Prediction
     options: tuple[Option, ...] = ()
     reasons: tuple[str, ...] = ()
+    measured: tuple[Provenance, ...] = ()
+    """Where the points come from."""
     pipelines: tuple[PipelinePlan, ...] = ()
 
     def stage(self, name: str) -> StagePlan:

@@ -9,14 +9,17 @@ from typing import Protocol
 
 import msgspec
 
-from heterosis.devices import local_fleet
+from heterosis.devices import local_fleet, open_modes
 from heterosis.pipeline import Trace
 from heterosis.planning import Judge as PlanningJudge
 from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
 from heterosis.profiling import Decide, Progress, Settings
 from heterosis.profiling import profile as make_profile
-from heterosis.terms import Fleet, Plan, Profile, Variant, VariantSet
+from heterosis.profiling.interference import crowding
+from heterosis.profiling.staleness import why_stale
+from heterosis.terms import DEFAULT_MODE, Fleet, Plan, Profile, Provenance, Variant, VariantSet
+from heterosis.terms.errors import UsageError
 from heterosis.variants import Judge, make_variants
 from heterosis.workflow.blame import load, user_code
 from heterosis.workflow.deciding import Cheapest, MostCapable, Points
@@ -47,7 +50,8 @@ class Workflow:
     """One pipeline on this machine, under one SLO. What is asked for is made, or read from the store, once.
 
     ``target`` is ``FILE`` or ``FILE:NAME``; ``latency_ms`` and ``min_accuracy`` stand in for those of the pipeline's
-    own SLO; ``settings`` say how to profile. Not for use inside a running event loop.
+    own SLO; ``settings`` say how to profile. With a profile that is ``given``, nothing is measured. Not for use inside
+    a running event loop.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class Workflow:
         latency_ms: float | None = None,
         min_accuracy: float | None = None,
         settings: Settings | None = None,
+        given: Profile | None = None,
         report: Report = silent,
     ) -> None:
         """Load the pipeline; everything else waits until it is asked for."""
@@ -66,6 +71,9 @@ class Workflow:
         self.pipeline = load(target)
         self.slo = goal(self.pipeline.slo, latency_ms=latency_ms, min_accuracy=min_accuracy)
         self._settings = settings or Settings()
+        self.remarks: list[str] = []
+        """What whoever plans and serves should know of the profile."""
+        self._given = given
         self._profiled_s = 0.0
         self._judged: dict[frozenset[tuple[str, Variant]], float] = {}
         self._report = report
@@ -97,14 +105,21 @@ class Workflow:
     def profile(self, rates: Sequence[float] = (1.0,), *, capacity: bool = False, full: bool = False) -> Profile:
         """The variants, measured here as far as plans for these rates depend on it; with ``full``, the whole grid.
 
-        With ``capacity``, the plan for the highest rate counts, too.
+        With ``capacity``, the plan for the highest rate counts, too. Raise UsageError where the profile that was given
+        is another pipeline's.
         """
+        if self._given is not None:
+            return self._checked(self._given)
         variants, inputs = self.variants, self.trace.inputs
         settings = msgspec.structs.replace(self._settings, cap_ms=self.slo.latency_ms)
         if not full:  # one budget for all that is asked of one workflow
             settings = msgspec.structs.replace(settings, budget_s=max(0.0, settings.budget_s - self._profiled_s))
         started = time.monotonic()
-        with self._report(f"Profiling {self.pipeline.name}", None) as step, self._judge(lambda *_, **__: None) as judge:
+        with (
+            self._report(f"Profiling {self.pipeline.name}", None) as step,
+            self._judge(lambda *_, **__: None) as judge,
+            self._power_modes(settings.modes) as set_mode,
+        ):
 
             def tell(now: Progress) -> None:
                 text = f"{now.stage} {now.variant}, threads {now.threads or 'all'}, batch {now.batch}"
@@ -117,10 +132,12 @@ class Workflow:
                 self.fleet.devices[0],
                 store=self.store,
                 settings=settings,
+                set_mode=set_mode,
                 decide=None if full else self._decide(rates, judge, capacity=capacity),
                 progress=tell,
             )
         self._profiled_s += time.monotonic() - started
+        self.remarks += [remark for remark in found.stale if remark not in self.remarks]
         return found
 
     def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
@@ -141,7 +158,8 @@ class Workflow:
         """
         snapshot = self.snapshot(rate_rps)
         with self._report(f"Planning {self.pipeline.name}", None) as step, self._judge(step) as judge:
-            return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step))
+            crowded = crowding(snapshot.profile.interference)
+            return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step, crowding=crowded))
 
     def naive_plan(self, rate_rps: float) -> Plan:
         """What one would deploy without a planner: the reference models as they come."""
@@ -155,6 +173,25 @@ class Workflow:
         """A plan, ready to be served."""
         return Service(self.pipeline, self.target, plan, self.fleet.devices[0], self.trace.inputs)
 
+    def check_plan(self, plan: Plan) -> None:
+        """Remark on what has changed since the points of a plan were measured."""
+        self._remark_on(plan.measured, VariantSet(pipeline=plan.pipeline, variants=()))
+
+    def _checked(self, given: Profile) -> Profile:
+        """Remark on what has changed since a profile was measured."""
+        if given.pipeline != self.pipeline.name:
+            raise UsageError(
+                f"the profile is of pipeline {given.pipeline!r}, and {self.target} has {self.pipeline.name!r}"
+            )
+        self._remark_on(given.origins, self.variants)
+        return given
+
+    def _remark_on(self, origins: Sequence[Provenance], variants: VariantSet) -> None:
+        types = [device.type.name for device in self.fleet.devices]
+        for reason in why_stale(origins, types, variants):
+            if reason not in self.remarks:
+                self.remarks.append(reason)
+
     def _decide(self, rates: Sequence[float], judge: PlanningJudge | None, *, capacity: bool) -> list[Decide]:
         """Return those who decide which points matter."""
         none = Profile(pipeline=self.pipeline.name, machine="", measured_at="", versions={}, points=())
@@ -167,6 +204,18 @@ class Workflow:
 
         plans = [Cheapest(snap(rate_rps), judge, simulated(self.trace.graph)) for rate_rps in rates]
         return [*plans, *([MostCapable(snap(1.0))] if capacity else [])]
+
+    @contextmanager
+    def _power_modes(self, modes: Sequence[str]) -> Iterator[Callable[[str], object]]:
+        """Give what brings the device into a power mode; in the end, it is as it was."""
+        if set(modes) <= {DEFAULT_MODE}:
+            yield lambda _: None
+            return
+        device = self.fleet.devices[0].name
+        actuators, remarks = open_modes([device])
+        self.remarks += remarks
+        with actuators:
+            yield lambda mode: actuators.set_now(device, mode)
 
     @contextmanager
     def _judge(self, step: Step) -> Iterator[PlanningJudge | None]:
