@@ -212,9 +212,8 @@ class Workflow:
             yield lambda _: None
             return
         device = self.fleet.devices[0].name
-        actuators, remarks = open_modes([device])
-        self.remarks += remarks
-        with actuators:
+        with open_modes([device]) as actuators:
+            self.remarks += [*actuators.recovered, *actuators.refused]
             yield lambda mode: actuators.set_now(device, mode)
 
     @contextmanager
