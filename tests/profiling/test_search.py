@@ -11,7 +11,7 @@ from heterosis.profiling.bench import ProbeError
 from heterosis.profiling.prediction import Place
 from heterosis.profiling.search import WORTHWHILE, Field, Search
 from heterosis.profiling.settings import Budget, Progress
-from heterosis.terms import Choice, ColdStart, Configuration, Latency, OperatingPoint, Variant
+from heterosis.terms import Choice, ColdStart, Configuration, Latency, OperatingPoint
 from heterosis.terms.errors import StageError
 
 BATCHES = (1, 2, 4, 8)
@@ -65,10 +65,7 @@ def point(configuration: Configuration, batch: int, ms: float) -> OperatingPoint
 
 def search(truth: Mapping[Place, OperatingPoint], names: Sequence[str], cap_ms: float = 1e9) -> Search:
     """Search a truth; told is nobody."""
-    variants = {
-        Variant(stage="s", model=name, engine="e", precision="fp32", artifact="", digest=name): [at(name), at(name, 2)]
-        for name in names
-    }
+    variants = {at(name).variant: [at(name), at(name, 2)] for name in names}
     field = Field(stage="s", configurations=variants, batches=BATCHES)
 
     def told(_: Progress) -> None:

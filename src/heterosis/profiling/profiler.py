@@ -84,7 +84,7 @@ def _field(stage: str, variants: Sequence[Variant], device: Device, settings: Se
     return Field(
         stage=stage,
         configurations={
-            variant: [
+            variant.name: [
                 Configuration(
                     stage=stage, variant=variant.name, device_type=device.type.name, power_mode=mode, threads=number
                 )

@@ -18,7 +18,7 @@ from heterosis.profiling.bench import ProbeError
 from heterosis.profiling.points import Points
 from heterosis.profiling.prediction import SURE, Place, Predictor
 from heterosis.profiling.settings import Budget, Progress
-from heterosis.terms import Choice, ColdStart, Configuration, Exclusion, OperatingPoint, Variant
+from heterosis.terms import Choice, ColdStart, Configuration, Exclusion, OperatingPoint
 from heterosis.terms.errors import StageError
 
 
@@ -47,7 +47,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """The grid of one stage. The first variant is the reference; configurations and batches are in growing order."""
 
     stage: str
-    configurations: Mapping[Variant, Sequence[Configuration]]
+    configurations: Mapping[str, Sequence[Configuration]]
+    """By the names of the variants."""
     batches: Sequence[int]
 
     @property
@@ -139,11 +140,11 @@ class Search:
     def excluded(self) -> Iterator[Exclusion]:
         """What was not measured, by configuration, and why."""
         for field in self._fields.values():
-            for variant, configurations in field.configurations.items():
+            for configurations in field.configurations.values():
                 for configuration in configurations:
                     reason = self._why_not(configuration, field.batches)
                     if reason:
-                        yield Exclusion(stage=field.stage, name=in_words(variant.name, configuration), reason=reason)
+                        yield Exclusion(stage=field.stage, name=in_words(configuration), reason=reason)
 
     def _why_not(self, configuration: Configuration, batches: Sequence[int]) -> str | None:
         if configuration in self.failed:
@@ -225,7 +226,7 @@ class Search:
             if not any(configuration.stage == stage for configuration, _ in self.known):
                 reference, configurations = next(iter(field.configurations.items()))
                 raise StageError(
-                    f"stage {stage!r}: no variant can be measured; {reference.name}: {self.failed[configurations[0]]}"
+                    f"stage {stage!r}: no variant can be measured; {reference}: {self.failed[configurations[0]]}"
                 )
 
     def _tell(self, configuration: Configuration, batch: int, point: OperatingPoint | None) -> None:
@@ -242,9 +243,9 @@ class Search:
         )
 
 
-def in_words(variant: str, configuration: Configuration) -> str:
+def in_words(configuration: Configuration) -> str:
     """Name a configuration of a stage for people."""
     threads = configuration.threads
     mode = configuration.power_mode
     where = "" if mode == "default" else f", {configuration.device_type} in {mode}"
-    return f"{variant}, {threads or 'all'} thread{'' if threads == 1 else 's'}{where}"
+    return f"{configuration.variant}, {threads or 'all'} thread{'' if threads == 1 else 's'}{where}"

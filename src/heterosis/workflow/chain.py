@@ -75,7 +75,7 @@ class Workflow:
         """What whoever plans and serves should know of the profile."""
         self._given = given
         self._profiled_s = 0.0
-        self._judged: dict[frozenset[tuple[str, Variant]], float] = {}
+        self._judged: dict[frozenset[tuple[str, str]], float] = {}
         self._report = report
 
     @cached_property
@@ -213,7 +213,7 @@ class Workflow:
             return
         device = self.fleet.devices[0].name
         with open_modes([device]) as actuators:
-            self.remarks += [*actuators.recovered, *actuators.refused]
+            self.remarks += actuators.recovered
             yield lambda mode: actuators.set_now(device, mode)
 
     @contextmanager
@@ -227,7 +227,7 @@ class Workflow:
             judge = Judge(self.pipeline, references, self.store.resolve())
 
         def accuracy(chosen: Mapping[str, Variant]) -> float:
-            together = frozenset(chosen.items())
+            together = frozenset((stage, variant.digest) for stage, variant in chosen.items())
             if together not in self._judged:
                 step("judging the variants together")
                 self._judged[together] = judge.verdict(chosen).accuracy or 0.0  # one that fails is of no use
