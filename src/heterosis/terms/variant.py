@@ -1,7 +1,5 @@
 """Variants: the artifacts that one stage's model can run as."""
 
-from collections.abc import Mapping
-
 import msgspec
 
 
@@ -25,7 +23,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_interval: tuple[float, float] | None = None
     accuracy_change: tuple[float, float] | None = None
     """Interval of the difference from the reference's accuracy, paired by samples."""
-    scores: Mapping[str, float] = {}
+    scores: tuple[tuple[str, float], ...] = ()
     """What the stage's own ``score`` measures, such as recall, against the reference's result of the same call."""
     note: str = ""
     """How it was made, where there was a choice."""

@@ -21,12 +21,16 @@ from heterosis.profiling.staleness import why_stale
 from heterosis.terms import DEFAULT_MODE, Fleet, Plan, Profile, Provenance, Variant, VariantSet
 from heterosis.terms.errors import UsageError
 from heterosis.variants import Judge, make_variants
+from heterosis.variants.comparison import Comparison, compare
 from heterosis.workflow.blame import load, user_code
 from heterosis.workflow.deciding import Cheapest, MostCapable, Points
 from heterosis.workflow.goals import goal
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
 from heterosis.workflow.verification import simulated
+
+SECONDS_PER_VARIANT = 4.0
+"""For a first look at what a variant costs: its process has to start, too."""
 
 
 class Step(Protocol):
@@ -139,6 +143,30 @@ class Workflow:
         self._profiled_s += time.monotonic() - started
         self.remarks += [remark for remark in found.stale if remark not in self.remarks]
         return found
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        """Every variant, one item at a time on one thread, side by side."""
+        variants = self.variants
+        count = sum(bool(variant.artifact) for variant in variants.variants)
+        settings = Settings(
+            threads=(1,), batches=(1,), cap_ms=self.slo.latency_ms, budget_s=SECONDS_PER_VARIANT * count
+        )
+        with self._report(f"Measuring variants of {self.pipeline.name}", None) as step:
+
+            def tell(now: Progress) -> None:
+                step(f"{now.stage} {now.variant}", done=now.done, total=now.total)
+
+            found = make_profile(
+                self.target,
+                variants,
+                self.trace.inputs,
+                self.fleet.devices[0],
+                store=self.store,
+                settings=settings,
+                progress=tell,
+            )
+        return compare(variants, found.points, found.machine)
 
     def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
         """All that a plan for this rate depends on, measured as far as it does, or with a profile that is given."""
