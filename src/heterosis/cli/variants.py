@@ -51,9 +51,7 @@ def variants(
     if compared is not None and figure is not None:
         _draw(compared, figure)
     if json:
-        print_json(
-            found if compared is None else {**_fields(found), "machine": compared.machine, "rows": compared.rows}
-        )
+        print_json(_fields(found, compared))
         return
     _show(found, compared)
 
@@ -132,7 +130,7 @@ def _measured(row: "Row") -> tuple[str, ...]:
 
 
 def _and(row: "Row") -> str:
-    scores = ", ".join(f"{name} {value:.3f}" for name, value in row.variant.scores)
+    scores = ", ".join(f"{name} {value:.3f}" for name, value in row.variant.scores.items())
     return "; ".join(part for part in (row.variant.note, scores) if part)
 
 

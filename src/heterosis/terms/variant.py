@@ -1,5 +1,7 @@
 """Variants: the artifacts that one stage's model can run as."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 
@@ -23,7 +25,7 @@ class Variant(msgspec.Struct, frozen=True, kw_only=True):
     accuracy_interval: tuple[float, float] | None = None
     accuracy_change: tuple[float, float] | None = None
     """Interval of the difference from the reference's accuracy, paired by samples."""
-    scores: tuple[tuple[str, float], ...] = ()
+    scores: Mapping[str, float] = {}
     """What the stage's own ``score`` measures, such as recall, against the reference's result of the same call."""
     note: str = ""
     """How it was made, where there was a choice."""

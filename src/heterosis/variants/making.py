@@ -206,7 +206,7 @@ class _Making:
                 accuracy=verdict.accuracy,
                 accuracy_interval=mean_interval(verdict.samples),
                 accuracy_change=change_interval(verdict.samples, self.judge.verdict({}).samples),
-                scores=tuple(verdict.stages.get(variant.stage, {}).items()),
+                scores=verdict.stages.get(variant.stage, {}),
             )
 
     def _exclude(self, place: Place, reason: str) -> None:

@@ -149,9 +149,8 @@ class Workflow:
         """Every variant, one item at a time on one thread, side by side."""
         variants = self.variants
         count = sum(bool(variant.artifact) for variant in variants.variants)
-        settings = Settings(
-            threads=(1,), batches=(1,), cap_ms=self.slo.latency_ms, budget_s=SECONDS_PER_VARIANT * count
-        )
+        budget_s = SECONDS_PER_VARIANT * count
+        settings = Settings(threads=(1,), batches=(1,), cap_ms=self.slo.latency_ms, budget_s=budget_s)
         with self._report(f"Measuring variants of {self.pipeline.name}", None) as step:
 
             def tell(now: Progress) -> None:
