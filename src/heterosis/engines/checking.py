@@ -1,7 +1,9 @@
 """What every engine checks before it runs, so that all refuse the same mistake with the same words."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,7 @@ def check_inputs(inputs: Tensors, specs: Sequence[TensorSpec], artifact: Path) -
         array = inputs[spec.name]
         if not isinstance(array, np.ndarray):
             raise EngineError(f"{artifact}: input {spec.name!r} is a {type(array).__name__}, wanted a numpy array")
-        if array.dtype.name != spec.dtype:
+        if _name_of(array.dtype) != spec.dtype:
             raise EngineError(f"{artifact}: input {spec.name!r} has data type {array.dtype.name}, wanted {spec.dtype}")
         if not spec.admits(array.shape):
             raise EngineError(
@@ -36,6 +38,12 @@ def check_inputs(inputs: Tensors, specs: Sequence[TensorSpec], artifact: Path) -
     if len(inputs) > len(specs):
         unknown = inputs.keys() - {spec.name for spec in specs}
         raise EngineError(f"{artifact}: unknown input {_names(unknown)}; wanted {_names(s.name for s in specs)}")
+
+
+@functools.lru_cache(256)
+def _name_of(dtype: "np.dtype[Any]") -> str:
+    """Numpy puts the name together anew each time."""
+    return dtype.name
 
 
 def _names(names: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """Kinds of values at the edge of a pipeline, each with its translation from and to a tensor."""
 
+import functools
 import io
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def _check(self, tensor: Array) -> None:
-        given = "bytes" if tensor.dtype == object else tensor.dtype.name
+        given = _name_of(tensor.dtype)
         if given != self.spec.dtype:
             raise InvalidInputError(f"input {self.spec.name!r} has data type {given}; it takes {self.spec.dtype}")
         if not self.spec.admits(tensor.shape):
@@ -167,6 +168,12 @@ class ImageEdge(Edge, frozen=True, kw_only=True):
                 return np.asarray(image.convert("RGB"))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InvalidInputError(f"input {self.spec.name!r} cannot be decoded as an image: {error}") from None
+
+
+@functools.lru_cache(256)
+def _name_of(dtype: "np.dtype[Any]") -> str:
+    """As `TensorSpec` has it; numpy puts the name together anew each time."""
+    return "bytes" if dtype.kind == "O" else dtype.name
 
 
 def _tensor(values: list[Any], dtype: str) -> Array:

@@ -1,14 +1,14 @@
 """What a server tells Prometheus: requests by outcome, latency, queues, instances, and joules with their quality."""
 
 import asyncio
-import time
+import itertools
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from heterosis.serving.repository import Repository
@@ -42,22 +42,14 @@ class Metrics(Collector):
         self._cpu_s = 0.0
         self._reading = asyncio.Lock()
         self._registry = CollectorRegistry()
-        self._latency = Histogram(
-            "heterosis_request_seconds",
-            "Time from the last byte of a request to the answer, refusals included",
-            registry=self._registry,
-            buckets=BUCKETS_S,
-        )
+        self._latencies = [0] * (len(BUCKETS_S) + 1)
+        self._latency_s = 0.0
         self._registry.register(self)
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Time one request."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._latency.observe(time.perf_counter() - started)
+    def answered(self, took_s: float) -> None:
+        """Count a request that was answered, refusals included."""
+        self._latencies[bisect_left(BUCKETS_S, took_s)] += 1
+        self._latency_s += took_s
 
     async def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
@@ -75,6 +67,13 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read repository and router, and tell what the meter said last."""
         scheduler = self._repository.router.scheduler
+        counts_up_to = itertools.accumulate(self._latencies)
+        yield HistogramMetricFamily(
+            "heterosis_request_seconds",
+            "Time from the last byte of a request to the answer, refusals included",
+            buckets=[(str(bound), count) for bound, count in zip((*BUCKETS_S, "+Inf"), counts_up_to, strict=True)],
+            sum_value=self._latency_s,
+        )
         requests = CounterMetricFamily(
             "heterosis_requests", "Requests by how they ended", labels=["model", "version", "outcome"]
         )

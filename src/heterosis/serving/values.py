@@ -194,10 +194,9 @@ class _Reader:
         self.frames = frames
         self._copy = copy
         self._depth = 0
-        self._decoder = msgspec.msgpack.Decoder(ext_hook=self._extension)
 
     def read(self, header: Buffer) -> Any:
-        return self._decoder.decode(header)
+        return msgspec.msgpack.decode(header, ext_hook=self._extension)
 
     def _extension(self, code: int, data: memoryview) -> Any:
         if code == _TUPLE:

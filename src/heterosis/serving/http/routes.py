@@ -39,6 +39,10 @@ class Route(msgspec.Struct, frozen=True):
     operation: Operation
 
 
+REMEMBERED, REMEMBERED_LENGTH = 1024, 256
+"""How many paths, up to how long, are looked up but once."""
+
+
 class RouteTable:
     """Finds the route of a request and runs its handler; what goes wrong becomes an answer here."""
 
@@ -46,6 +50,8 @@ class RouteTable:
         """Lay out the routes as a tree of segments."""
         self.routes = tuple(routes)
         self._root = _Node()
+        self._known: dict[str, tuple[_Node, Mapping[str, str]]] = {}
+        """What paths led to before."""
         for route in routes:
             node = self._root
             for segment in _segments(route.path):
@@ -70,10 +76,15 @@ class RouteTable:
             return failure(error)
 
     def _find(self, path: str) -> tuple["_Node", Mapping[str, str]]:
+        known = self._known.get(path)
+        if known is not None:
+            return known
         arguments: dict[str, str] = {}
         found = _descend(self._root, [unquote(segment) for segment in _segments(path)], 0, arguments)
         if found is None:
             raise NotFoundError(f"{path}: Not Found; /v2/docs lists what there is")
+        if len(path) <= REMEMBERED_LENGTH and len(self._known) < REMEMBERED:
+            self._known[path] = found, arguments
         return found, arguments
 
 

@@ -112,6 +112,8 @@ NONE_SHARED = SharedMemory(enabled=False)
 def slice_of(label: str, parameters: Mapping[str, str | int | float | bool]) -> Slice | None:
     """Read the parameters that put a tensor in shared memory; None where there are none."""
     names = ("shared_memory_region", "shared_memory_offset", "shared_memory_byte_size")
+    if parameters.keys().isdisjoint(names):
+        return None
     region, offset, size = (parameters.get(name) for name in names)
     if region is None and offset is None and size is None:
         return None

@@ -57,13 +57,18 @@ _JSON_TYPES: dict[str, Any] = {"b": bool, "u": int, "i": int, "f": float, "O": s
 
 def datatype_of(array: Array) -> str:
     """Name the data type of an array as the protocol does. Raise InvalidInputError where the protocol has no name."""
-    if array.dtype.kind in "OSU":
+    return _datatype_of(array.dtype)
+
+
+@functools.lru_cache(256)
+def _datatype_of(dtype: "np.dtype[Any]") -> str:
+    if dtype.kind in "OSU":
         return BYTES
     try:
-        return NAMES[array.dtype.name]
+        return NAMES[dtype.name]
     except KeyError:
         raise InvalidInputError(
-            f"an array of data type {array.dtype} cannot be sent; convert it to one of: {', '.join(NAMES)}"
+            f"an array of data type {dtype} cannot be sent; convert it to one of: {', '.join(NAMES)}"
         ) from None
 
 

@@ -10,6 +10,7 @@ Unknown fields are ignored, as the protocol asks. Tensors may also be in shared 
 output the largest elements may be asked for (`classification`).
 """
 
+import functools
 import reprlib
 from collections.abc import Iterator, Sequence
 from typing import Annotated, TypeVar
@@ -200,7 +201,7 @@ def _arrays(
     """Read the tensors of a body; ``rest`` is what follows the JSON."""
     seen: set[str] = set()
     for tensor in tensors:
-        label = f"{kind} {reprlib.repr(tensor.name)}"
+        label = _label(kind, tensor.name)
         if tensor.name in seen:
             raise InvalidInputError(f"{label} is given twice")
         seen.add(tensor.name)
@@ -221,6 +222,11 @@ def _arrays(
             yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, own)
     if len(rest):
         raise InvalidInputError(f"{len(rest)} bytes follow the binary data of the last {kind}")
+
+
+@functools.lru_cache(256)
+def _label(kind: str, name: str) -> str:
+    return f"{kind} {reprlib.repr(name)}"
 
 
 def _cut(label: str, size: object, rest: memoryview) -> tuple[memoryview, memoryview]:

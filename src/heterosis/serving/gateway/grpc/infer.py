@@ -1,6 +1,7 @@
 """Inference over gRPC: one request and its answer, or a stream of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -85,7 +86,8 @@ class Infer:
 
     async def _run(self, message: bytes, left_s: float | None) -> list[Buffer]:
         gateway = self._gateway
-        with gateway.metrics.request():
+        started = time.perf_counter()
+        try:
             asked = decode_infer_request(message, gateway.shared)
             found = gateway.model(asked.model_name, asked.model_version)
             timeouts = [
@@ -94,4 +96,6 @@ class Infer:
                 if timeout_ms is not None
             ]
             answer = await gateway.infer(found, asked, min(timeouts, default=None))
+        finally:
+            gateway.metrics.answered(time.perf_counter() - started)
         return encode_infer_response(answer, asked, gateway.shared)

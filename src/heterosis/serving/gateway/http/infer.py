@@ -1,5 +1,7 @@
 """Inference over HTTP, with tensors as JSON or in binary form."""
 
+import time
+
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
 from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
@@ -33,12 +35,15 @@ class Infer:
     async def infer(self, request: HttpRequest, model: str, version: str = "") -> HttpResponse:
         """Run a model."""
         gateway = self._gateway
-        with gateway.metrics.request():
+        started = time.perf_counter()
+        try:
             found = gateway.model(model, version)
             body = unfolded(request.body, request.headers, gateway.max_body_bytes)
             asked = decode_request(body, request.headers.get(_HEADER_LENGTH), gateway.shared)
             timeout_ms = relative_timeout_ms(asked.parameters, request.headers.get(_TIMEOUT))
             answer = await gateway.infer(found, asked, timeout_ms)
+        finally:
+            gateway.metrics.answered(time.perf_counter() - started)
         header_length, parts = encode_response(answer, asked, gateway.shared)
         if header_length is None:
             return HttpResponse(headers={"content-type": "application/json"}, body=parts)
