@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
-from engine import MAX_BATCH, MODEL, PORT, SHAPE, THREADS
+from engine import GRPC_PORT, MAX_BATCH, MODEL, PORT, SHAPE, THREADS
 
 from heterosis.devices import local_fleet
 from heterosis.pipeline import load_pipeline
@@ -32,4 +32,4 @@ if __name__ == "__main__":
         plan=plan,
         warm_up=lambda *_: [[(np.ones((1, *SHAPE), np.float32),)]],
     )
-    run(serve(FixedSource(servable), meter, options=Options(port=PORT)))
+    run(serve(FixedSource(servable), meter, options=Options(port=PORT, grpc_port=GRPC_PORT)))

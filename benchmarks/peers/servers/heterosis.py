@@ -6,5 +6,5 @@ from benchmarks.peers.peer import Peer
 PEER = Peer(
     name="heterosis",
     packages=(),
-    forms={"binary": oip_binary("net", "output"), "json": oip_json("net")},
+    forms={"binary": oip_binary("net", "output"), "json": oip_json("net"), "grpc": oip_grpc("net")},
 )

@@ -6,6 +6,6 @@ from benchmarks.peers.peer import ENGINE, Peer
 PEER = Peer(
     name="kserve",
     packages=("kserve==0.21.0", *ENGINE),
-    forms={"binary": oip_binary("net"), "json": oip_json("net"), "grpc": oip_grpc("net")},
+    forms={"binary": oip_binary("net", "output-0"), "json": oip_json("net"), "grpc": oip_grpc("net")},
     batched=(),
 )

@@ -5,6 +5,6 @@ from benchmarks.peers.peer import ENGINE, Peer
 
 PEER = Peer(
     name="litserve",
-    packages=("litserve==0.2.19", *ENGINE),
+    packages=("litserve==0.2.19", "python-multipart==0.0.20", *ENGINE),
     forms={"binary": multipart("/predict"), "json": plain_json("/predict")},
 )
