@@ -1,6 +1,6 @@
 """heterosis itself, from this source tree: the Open Inference Protocol, the model in a worker process."""
 
-from benchmarks.peers.payloads import oip_binary, oip_json
+from benchmarks.peers.payloads import oip_binary, oip_grpc, oip_json
 from benchmarks.peers.peer import Peer
 
 PEER = Peer(
