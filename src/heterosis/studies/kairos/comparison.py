@@ -9,6 +9,7 @@ import numpy as np
 
 from heterosis.planning.pools import Load, Pool, rates_of, upper_bound
 from heterosis.scheduling.policies.drs import hill_climb
+from heterosis.studies.kairos.clairvoyant import least_lost
 from heterosis.studies.kairos.latencies import runs_of
 from heterosis.studies.kairos.load import REQUESTS, at_load
 from heterosis.studies.kairos.search import Allowable, allowable_qps, rough_qps
@@ -33,6 +34,8 @@ class AtKairosLoad(msgspec.Struct, frozen=True, kw_only=True):
     violations: float
     largest_decile_violations: float
     """Among the tenth of the queries that have the most items."""
+    largest_decile_bound: float | None
+    """The least that anybody loses of these, where that can be found (see `clairvoyant`)."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +166,10 @@ def search(model: str, policy: str, pool: Pool, seeds: int, requests: int, data:
 def violations_at(model: str, policy: str, qps: float, seeds: int, requests: int, data: Path | None) -> AtKairosLoad:
     """Mean violations over the seeds at a load."""
     runs = [at_load(model, policy, qps, seed=seed, requests=requests, data=data) for seed in range(seeds)]
+    least = [least_lost(model, qps, seed=seed, requests=requests, data=data) for seed in range(seeds)]
+    known = [each for each in least if each is not None]
     return AtKairosLoad(
         violations=float(np.mean([run.violations for run in runs])),
         largest_decile_violations=float(np.mean([run.largest_decile_violations for run in runs])),
+        largest_decile_bound=float(np.mean(known)) if known else None,
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from heterosis.arrivals import poisson_count
 from heterosis.planning.pools import Pool
-from heterosis.simulation import Outcome, RequestClass, Simulator, Sizes, single_call, workload
+from heterosis.simulation import Arrival, Outcome, RequestClass, Simulator, Sizes, single_call, workload
 from heterosis.studies.kairos.latencies import Runs, runs_of
 from heterosis.studies.kairos.plans import STAGE, plan_of, service_of
 from heterosis.studies.kairos.setting import MODELS, QuerySizes
@@ -57,6 +57,11 @@ def at_load(
 
 def simulate(plan: Plan, runs: Mapping[str, Runs], sizes: Sizes, *, seed: int, requests: int) -> Outcome:
     """Offer a plan of `plan_of` the load that it is for, with Poisson arrivals."""
-    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes)
-    arrivals = workload(poisson_count(plan.rate_rps, requests, seed), [queries], seed=seed)
+    arrivals = queries_of(plan, sizes, seed=seed, requests=requests)
     return Simulator(plan, seed=seed, service=service_of(plan, runs)).run(arrivals)
+
+
+def queries_of(plan: Plan, sizes: Sizes, *, seed: int, requests: int) -> list[Arrival]:
+    """The queries of a run."""
+    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes)
+    return workload(poisson_count(plan.rate_rps, requests, seed), [queries], seed=seed)
