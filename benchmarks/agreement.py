@@ -22,12 +22,12 @@ import numpy as np
 
 from heterosis.arrivals import poisson
 from heterosis.bench import Load, run_load
-from heterosis.cli.subserver import serving
 from heterosis.pipeline import load_pipeline
 from heterosis.serving.server import run as run_on_loop
 from heterosis.simulation import RequestClass, Simulator, single_call, workload
 from heterosis.terms import DYNAMIC, Plan, TensorSpec
 from heterosis.testing import Kind, make_latency, make_mixed_plan, write_emulated
+from heterosis.workflow.subserver import serving
 
 POLICIES = ("heterosis", "fcfs")
 LOADS = (0.5, 0.8, 1.2)

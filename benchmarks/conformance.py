@@ -27,12 +27,12 @@ import psutil
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from heterosis.cli.subserver import serving
 from heterosis.client import Client
 from heterosis.pipeline import FUNCTION
 from heterosis.serving.protocol import DATATYPES, HEADER_LENGTH, InferRequest, decode_request, encode_request
 from heterosis.terms.errors import InvalidInputError
 from heterosis.testing import make_plan, make_variant
+from heterosis.workflow.subserver import serving
 
 MODEL = "greet"
 PIPELINE = """

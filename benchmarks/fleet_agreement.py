@@ -29,7 +29,6 @@ from heterosis.arrivals import poisson
 from heterosis.bench import make_shots, offer
 from heterosis.bench.load import warm_up
 from heterosis.catalogue import open_fleet, open_pipeline
-from heterosis.cli.subserver import serving
 from heterosis.client import Client
 from heterosis.control.energy import DynamicPower
 from heterosis.control.power import Meter
@@ -45,6 +44,7 @@ from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
 from heterosis.terms.joining import qualified
 from heterosis.testing import as_emulated, write_emulated
 from heterosis.workflow.fleets import expected, plan_fleet, steady
+from heterosis.workflow.subserver import serving
 
 PIPELINE, FLEET = "traffic", "edge-rack"
 RATES = (10.0, 30.0)

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from heterosis.cli.subserver import serving
 
 from heterosis.cli.status import shown
-from heterosis.cli.subserver import serving
 from heterosis.serving.status import Status
 from heterosis.workflow.rehearsal.running import Rehearsed
 

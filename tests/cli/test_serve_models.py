@@ -4,10 +4,10 @@ from pathlib import Path
 
 import psutil
 
-from heterosis.cli.subserver import serving
 from heterosis.client import Client
 from heterosis.serving.server import run
 from heterosis.testing.onnx_models import write_simple
+from heterosis.workflow.subserver import serving
 
 MOST_CPU_S, MOST_BYTES = 2.0, 150 << 20
 

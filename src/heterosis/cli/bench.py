@@ -51,10 +51,10 @@ def bench(  # noqa: PLR0913 - one for each option
 
     from heterosis.arrivals import poisson, read_trace, rescaled
     from heterosis.bench import Load, run_load
-    from heterosis.cli.subserver import serving
     from heterosis.terms.errors import UsageError
     from heterosis.workflow.blame import load
     from heterosis.workflow.goals import goal
+    from heterosis.workflow.subserver import serving
 
     at_url = "://" in target
     if at_url and pipeline is None:

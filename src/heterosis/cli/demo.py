@@ -96,7 +96,7 @@ def _rate(workflow: "Workflow") -> float:
 def _measure(workflow: "Workflow", plan: Path, name: str, rate: float, duration: float, store: Path) -> "Report":
     from heterosis.arrivals import poisson
     from heterosis.bench import Load, run_load
-    from heterosis.cli.subserver import serving
+    from heterosis.workflow.subserver import serving
 
     load = Load(arrivals=tuple(poisson(rate, duration, seed=0)), duration_s=duration)
     with (

@@ -13,7 +13,7 @@ def assemble(snapshot: Snapshot, solution: Solution, *, policy: str, reasons: Se
     """Return the plan of a solution, at the snapshot's rate, without a reason for each option."""
     rate = snapshot.rate_rps
     configurations = {option.configuration for option in solution.options.values()}
-    energy = sum((option.energy for option in solution.options.values()), start=NOTHING)
+    energy = sum((option.energy for option in solution.options.values()), start=snapshot.overhead.energy)
     return Plan(
         pipeline=snapshot.graph.pipeline,
         slo=snapshot.slo,
@@ -31,6 +31,7 @@ def assemble(snapshot: Snapshot, solution: Solution, *, policy: str, reasons: Se
         ),
         reasons=tuple(reasons),
         measured=snapshot.profile.origins,
+        overhead=snapshot.overhead,
     )
 
 

@@ -126,7 +126,7 @@ class _Formulation:
             others = [(each.stage in beside) * each.beside_ms for each in self.options]
             row = self._row(np.array(along) + np.array(others))
             row[[self.wait, self.latency]] = 1, -1
-            self.program.add(row, upper=0)
+            self.program.add(row, upper=-self.problem.overhead.wall_ms)
         greatest = sum(self.load_ms[self.stage == stage].max() for stage in self.problem.candidates)
         for number, (_, factor) in enumerate(self.problem.grid, self.cells.start):
             if factor:
@@ -161,7 +161,7 @@ class _Formulation:
         """Have some slot carry the loads of those options that are chosen, less what is to spare."""
         row = self._row(load_ms)
         row[self.load] = -1
-        self.program.add(row, upper=spare_ms)
+        self.program.add(row, upper=spare_ms - self.problem.overhead.slot_ms)
 
     def most_load_ms(self, values: Row) -> float:
         """Return the time that a slot may give to a request at the utilisation planned for."""

@@ -13,7 +13,7 @@ from heterosis.planning.objective import Objective, objective
 from heterosis.planning.options import Candidate, enumerate_options
 from heterosis.planning.snapshot import Snapshot
 from heterosis.planning.wait import utilisation_grid, wait_factor, work_variation
-from heterosis.terms import Option
+from heterosis.terms import NO_OVERHEAD, Option, Overhead
 from heterosis.terms.errors import UsageError
 
 Combination = frozenset[tuple[str, str]]
@@ -52,6 +52,8 @@ class Problem:
     variation: float
     reference_accuracy: float | None
     objective: Objective
+    overhead: Overhead = NO_OVERHEAD
+    """What the server adds to each request."""
 
     @staticmethod
     def of(snapshot: Snapshot) -> "Problem":
@@ -72,6 +74,7 @@ class Problem:
             variation=work_variation(snapshot.graph),
             reference_accuracy=snapshot.variants.reference_accuracy,
             objective=objective(found),
+            overhead=snapshot.overhead,
         )
 
     @cached_property
@@ -99,7 +102,8 @@ class Problem:
     def fastest_ms(self, option: Candidate) -> float:
         """Latency on an idle fleet with this option, and the fastest of every other stage on its path."""
         least = {**self.least_ms, option.stage: option.latency_ms}
-        return max((sum(map(least.__getitem__, path)) for path in self.paths if option.stage in path), default=0.0)
+        along = (sum(map(least.__getitem__, path)) for path in self.paths if option.stage in path)
+        return self.overhead.wall_ms + max(along, default=0.0)
 
     def only(self, stage: str, candidates: Iterable[Candidate]) -> "Problem":
         """Return the problem with no other options of a stage than these."""

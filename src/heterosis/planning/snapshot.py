@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from heterosis.terms import Fleet, PipelineGraph, Profile, Slo, VariantSet
+from heterosis.terms import NO_OVERHEAD, Fleet, Overhead, PipelineGraph, Profile, Slo, VariantSet
 from heterosis.terms.errors import UsageError
 
 
@@ -17,6 +17,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     variants: VariantSet
     profile: Profile
     fleet: Fleet
+    overhead: Overhead = NO_OVERHEAD
+    """Of the server, on a device of this fleet."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be planned for at all."""

@@ -31,8 +31,8 @@ class Solution:
 
     @property
     def load_ms(self) -> float:
-        """Time that the busiest slot gives to a request."""
-        return max(packing.load_ms for packing in self.packings)
+        """Time that the busiest slot gives to a request, its part of the server's own work included."""
+        return max(packing.load_ms for packing in self.packings) + self.problem.overhead.slot_ms
 
     @property
     def cost(self) -> float:
@@ -63,7 +63,7 @@ class Solution:
         and a ``c``-th of all other work (Graham 1966).
         """
         beside = sum(self.options[stage].beside_ms for stage in self.problem.paths[path])
-        return sum(self.options[stage].latency_ms for stage in path) + beside
+        return self.problem.overhead.wall_ms + sum(self.options[stage].latency_ms for stage in path) + beside
 
     @property
     def alone_ms(self) -> float:

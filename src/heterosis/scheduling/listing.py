@@ -79,7 +79,7 @@ class Ticket(NamedTuple):
     """A waiting call, and when its turn is: the least goes first."""
 
     scarcity: int
-    """In how many groups of slots it fitted when it came, while those that need most time are spared; else the rank."""
+    """In how many groups of slots it fitted when it came, with a wait for one; but the rank, where nobody is spared."""
     rank: int
     """In how many groups of slots it fits before its deadline."""
     urgency: float

@@ -31,6 +31,8 @@ class Running:
     number: int
     """Its place in the order of arrival."""
     request: Request
+    arrived: float
+    """At the server, which may have held it up before the scheduling core saw it."""
     shape: Shape
     waits_for: list[int]
     """How many calls each of its calls still waits for."""

@@ -36,6 +36,7 @@ from heterosis.scheduling import (
 from heterosis.scheduling.state import Unit
 from heterosis.scheduling.states import InstanceState
 from heterosis.simulation.failures import DeviceFailure, Failure, Slowdown
+from heterosis.simulation.front import Front
 from heterosis.simulation.kernel import Kernel
 from heterosis.simulation.lives import Happening, Lives, Tick, check_failures
 from heterosis.simulation.outcome import Outcome
@@ -43,7 +44,7 @@ from heterosis.simulation.progress import Flight, Running, Shape
 from heterosis.simulation.service import MeasuredTimes, Service
 from heterosis.simulation.setting import Setting
 from heterosis.simulation.workload import Arrival
-from heterosis.terms import Call, Plan, Request, TracedRequest
+from heterosis.terms import Call, Plan, Request
 
 _ALIVE = {InstanceState.STARTING, InstanceState.READY, InstanceState.DRAINING}
 _DEFAULT = Setting()
@@ -77,7 +78,9 @@ class Simulator:
         self._plan = plan
         self._rng = np.random.default_rng(seed)
         self._service = service or MeasuredTimes(measured)
-        self._bias = bias
+        self._own = 1 - plan.overhead.share(plan.rate_rps)
+        """Share of the instances' cores that the server leaves them."""
+        self._bias = bias / self._own
         self._setting = setting
         self._kernel: Kernel[Happening] = Kernel()
         self._now: deque[Event] = deque()
@@ -104,7 +107,7 @@ class Simulator:
         """Simulate requests that arrive in this order of time, until the last has ended."""
         kernel, coming, soon = self._kernel, self._kernel.coming, self._now
         limit = self._plan.slo.latency_ms
-        arriving = iter(arrivals)
+        arriving = Front(self._plan.overhead).passed(arrivals)
         self._handle(PlanChanged(plan=self._plan))
         self._present()
         self._loads = True
@@ -114,10 +117,10 @@ class Simulator:
             while soon:
                 self._handle(soon.popleft())
             next_at = coming[0][0] if coming else math.inf
-            if following is not None and following.at <= next_at:
-                last = following.at
+            if following is not None and following[0] <= next_at:
+                last = following[0]
                 kernel.now = max(last, kernel.now)
-                self._arrive(following, limit)
+                self._arrive(*following, limit)
                 following = next(arriving, None)
             elif following is None and not self._running and not self._flights:
                 break
@@ -145,8 +148,8 @@ class Simulator:
         if self._steering is not None:
             kernel.at(self._steering.tick_s, Tick())
 
-    def _arrive(self, arrival: Arrival, limit_ms: float) -> None:
-        records, at = self._records, arrival.at
+    def _arrive(self, at: float, arrival: Arrival, limit_ms: float) -> None:
+        records = self._records
         number = len(records)
         limit_s = (limit_ms if arrival.latency_ms is None else arrival.latency_ms) / 1e3
         request = Request(
@@ -160,7 +163,7 @@ class Simulator:
         records.arrived(arrival, limit_s)
         self._handle(RequestArrived(request=request))
         if self._refusal is None:
-            self._begin(number, request, arrival.shape)
+            self._begin(number, request, arrival)
         else:
             records.refused(number, self._refusal)
             self._refusal = None
@@ -285,7 +288,7 @@ class Simulator:
         if flight.watts is None:
             self._joules_known = False
             return 0.0
-        joules = flight.watts * ran_s
+        joules = flight.watts * ran_s * self._own
         self._joules += joules
         return joules
 
@@ -322,11 +325,12 @@ class Simulator:
 
     # --- requests
 
-    def _begin(self, number: int, request: Request, traced: TracedRequest) -> None:
+    def _begin(self, number: int, request: Request, arrival: Arrival) -> None:
+        traced = arrival.shape
         shape = self._shapes.get(id(traced))
         if shape is None:
             shape = self._shapes[id(traced)] = Shape(traced)
-        running = Running(number, request, shape, shape.parents.copy(), len(shape.stages))
+        running = Running(number, request, arrival.at, shape, shape.parents.copy(), len(shape.stages))
         self._running[request.id] = running
         if not shape.stages:
             self._end(running)
@@ -350,7 +354,7 @@ class Simulator:
     def _end(self, running: Running) -> None:
         request = running.request
         del self._running[request.id]
-        latency_s = self._kernel.now - request.arrival
+        latency_s = self._kernel.now - running.arrived
         if not self._records.answered(running.number, latency_s, running.waited_s):
             self._wasted += running.joules
         self._now.append(RequestEnded(request=request.id, outcome="answered"))
@@ -376,8 +380,10 @@ class Simulator:
         outcome, now = self._outcome, self._kernel.now
         known = self._joules_known
         outcome.duration_s = now
+        front = self._plan.overhead.energy * outcome.requests
         outcome.dynamic_joules, outcome.wasted_joules = (self._joules, self._wasted) if known else (None, None)
         outcome.joules = Joules() if self._meter is None else self._meter.total(now)
-        outcome.joules.dynamic = self._dynamic.energy(outcome.dynamic_joules)
+        outcome.joules.dynamic = self._dynamic.energy(outcome.dynamic_joules) + front
+        outcome.dynamic_joules = outcome.joules.dynamic.joules
         outcome.joules.wasted = self._dynamic.energy(outcome.wasted_joules)
         return outcome

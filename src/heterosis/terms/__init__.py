@@ -3,6 +3,7 @@
 from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
 from heterosis.terms.energy import UNKNOWN, Energy, Quality
 from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
+from heterosis.terms.overhead import NO_OVERHEAD, Overhead
 from heterosis.terms.plan import Choice, Option, PipelinePlan, Placement, Plan, Prediction, StagePlan
 from heterosis.terms.profile import (
     DEFAULT_MODE,
@@ -23,6 +24,7 @@ __all__ = [
     "DEFAULT_CLASS",
     "DEFAULT_MODE",
     "DYNAMIC",
+    "NO_OVERHEAD",
     "UNKNOWN",
     "Call",
     "Choice",
@@ -39,6 +41,7 @@ __all__ = [
     "Node",
     "OperatingPoint",
     "Option",
+    "Overhead",
     "PipelineGraph",
     "PipelinePlan",
     "Placement",

@@ -3,6 +3,7 @@
 import msgspec
 
 from heterosis.terms.energy import UNKNOWN, Energy
+from heterosis.terms.overhead import NO_OVERHEAD, Overhead
 from heterosis.terms.profile import Configuration, OperatingPoint, Provenance
 from heterosis.terms.slo import Slo
 from heterosis.terms.variant import Variant
@@ -112,6 +113,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     measured: tuple[Provenance, ...] = ()
     """Where the points come from."""
     pipelines: tuple[PipelinePlan, ...] = ()
+    overhead: Overhead = NO_OVERHEAD
+    """What the server adds to each request."""
 
     def stage(self, name: str) -> StagePlan:
         """Return what was chosen for a stage."""

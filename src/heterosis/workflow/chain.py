@@ -18,19 +18,34 @@ from heterosis.profiling import Decide, Progress, Settings
 from heterosis.profiling import profile as make_profile
 from heterosis.profiling.interference import crowding
 from heterosis.profiling.staleness import why_stale
-from heterosis.terms import DEFAULT_MODE, Fleet, Plan, Profile, Provenance, Variant, VariantSet
+from heterosis.terms import (
+    DEFAULT_MODE,
+    NO_OVERHEAD,
+    Fleet,
+    Overhead,
+    Plan,
+    Profile,
+    Provenance,
+    Slo,
+    Variant,
+    VariantSet,
+)
 from heterosis.terms.errors import UsageError
 from heterosis.variants import Judge, make_variants
 from heterosis.variants.comparison import Comparison, compare
 from heterosis.workflow.blame import load, user_code
 from heterosis.workflow.deciding import Cheapest, MostCapable, Points
 from heterosis.workflow.goals import goal
+from heterosis.workflow.overhead import known_overhead, measure
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
 from heterosis.workflow.verification import simulated
 
 SECONDS_PER_VARIANT = 4.0
 """For a first look at what a variant costs: its process has to start, too."""
+OVERHEAD_SHARE, LEAST_OVERHEAD_S, MOST_OVERHEAD_S = 0.05, 3.0, 10.0
+"""Of the budget of profiling, what is spent on the server itself, and within which bounds; below them nothing is."""
+UNLIMITED_MS = 1e9
 
 
 class Step(Protocol):
@@ -79,6 +94,7 @@ class Workflow:
         """What whoever plans and serves should know of the profile."""
         self._given = given
         self._profiled_s = 0.0
+        self._overhead = known_overhead(self.pipeline, self.store)
         self._judged: dict[frozenset[tuple[str, str]], float] = {}
         self._report = report
 
@@ -167,15 +183,38 @@ class Workflow:
             )
         return compare(variants, found.points, found.machine)
 
+    def overhead(self, profile: Profile) -> Overhead:
+        """What the server itself costs a request.
+
+        It is measured on the plan that is cheapest without any limit, where this machine is profiled and the budget of
+        that leaves some time.
+        """
+        duration_s = min(OVERHEAD_SHARE * self._settings.budget_s, MOST_OVERHEAD_S)
+        if self._overhead is None and self._given is None and duration_s >= LEAST_OVERHEAD_S:
+            asked = self._asked(1e-3, profile)
+            asked = msgspec.structs.replace(asked, slo=Slo(latency_ms=UNLIMITED_MS, percentile=self.slo.percentile))
+            with self._report(f"Measuring what the server adds to {self.pipeline.name}", None):
+                measured = measure(
+                    self.pipeline, self.target, self.fleet.devices[0], self.store, duration_s, make_plan(asked)
+                )
+            self._overhead = measured
+        return self._overhead or NO_OVERHEAD
+
     def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
         """All that a plan for this rate depends on, measured as far as it does, or with a profile that is given."""
+        asked = self._asked(rate_rps, profile or self.profile([rate_rps]))
+        return msgspec.structs.replace(asked, overhead=self.overhead(asked.profile))
+
+    def _asked(self, rate_rps: float, profile: Profile) -> Snapshot:
+        """What a plan depends on, with the server's overhead as far as it is known."""
         return Snapshot(
             graph=self.trace.graph,
             slo=self.slo,
             rate_rps=rate_rps,
             variants=self.variants,
-            profile=profile or self.profile([rate_rps]),
+            profile=profile,
             fleet=self.fleet,
+            overhead=self._overhead or NO_OVERHEAD,
         )
 
     def plan(self, rate_rps: float) -> Plan:
@@ -224,7 +263,7 @@ class Workflow:
         none = Profile(pipeline=self.pipeline.name, machine="", measured_at="", versions={}, points=())
 
         def snap(rate_rps: float) -> Callable[[Points], Snapshot]:
-            asked = self.snapshot(rate_rps, none)
+            asked = self._asked(rate_rps, none)
             return lambda points: msgspec.structs.replace(
                 asked, profile=msgspec.structs.replace(none, points=tuple(points))
             )

@@ -16,8 +16,9 @@
   request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
   urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
 - While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
-  cost of the rest. Nobody is displaced; calls that would have fitted in fewer places from the start go first, so that
-  one that could have run elsewhere does not get ahead by having waited; and a second is dearer where there are few
+  cost of the rest. Nobody is displaced; calls that would have fitted in fewer places from the start, a wait for a slot
+  included, go first, so that one that could have run elsewhere does not get ahead by having waited; and a second is
+  dearer where there are few
   slots, which are the likelier to be taken when a call comes that can run nowhere else. Beyond that, a call that fits
   nowhere takes the place of a longer one of its stage: as many as possible are in time (Moore, "An n job, one machine
   sequencing algorithm for minimizing the number of late jobs", Management Science 15(1), 1968).
@@ -243,7 +244,7 @@ class Heterosis:
                 of = slots[group] = Slots(view, group, self._price(view, group))
             mean, safe = estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
             choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
-            if safe <= allowed:
+            if safe * (1 + 1 / (1 + capacity.group_slots[group])) <= allowed:  # the first of them is free so soon
                 places.add(group)
             start = choice.start(view)
             if start == inf:

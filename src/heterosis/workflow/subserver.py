@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,16 +14,31 @@ from heterosis.terms.errors import UnavailableError
 STOP_SECONDS = 40.0
 
 
+class Subserver(NamedTuple):
+    """A server that is ready."""
+
+    url: str
+    pid: int
+    """Of the process that gateway and router are in."""
+
+
 @contextmanager
 def serving(file: str, options: Sequence[str]) -> Iterator[str]:
-    """Run `heterosis serve FILE --port 0` with these options, and give its URL once it is ready."""
+    """Run a `subserver` and give its URL once it is ready."""
+    with subserver(file, options) as server:
+        yield server.url
+
+
+@contextmanager
+def subserver(file: str, options: Sequence[str]) -> Iterator[Subserver]:
+    """Run `heterosis serve FILE --port 0` with these options, until it is not needed any more."""
     serve = [sys.executable, "-m", "heterosis.cli", "serve", file]
     command = [*serve, "--port", "0", "--grpc-port", "none", "--json", "--quiet", *options]
     # Ctrl-C shall reach the load only: the server is stopped from here, after what is under way has ended.
     with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as server:  # noqa: S603
         assert server.stdout is not None  # noqa: S101
         try:
-            yield _url(server.stdout.readline(), server)
+            yield Subserver(_url(server.stdout.readline(), server), server.pid)
         finally:
             server.send_signal(signal.SIGINT)
             try:

@@ -1,0 +1,38 @@
+"""What a server adds to the work of its models."""
+
+import msgspec
+
+from heterosis.terms.energy import Energy, Quality
+
+MOST_SHARE = 0.9
+"""Of the cores: beyond that, figures of what is left for the instances mean nothing."""
+
+
+class Overhead(msgspec.Struct, frozen=True, kw_only=True):
+    """What each request costs beside its stages: reading, decoding, routing, copying, encoding, writing.
+
+    One process does that for all requests, on the cores that the instances run on.
+    """
+
+    wall_ms: float = 0.0
+    """Added to the latency of a request that is alone on the server."""
+    cpu_ms: float = 0.0
+    """CPU time of the server's own process."""
+    cores: int = 1
+    """Of the machine."""
+    energy: Energy = Energy(0.0, Quality.COUNTER)
+    """Dynamic energy of that CPU time."""
+    requests: int = 0
+    """That it was measured on; 0 where nothing was."""
+
+    @property
+    def slot_ms(self) -> float:
+        """Time that each core gives to a request."""
+        return self.cpu_ms / self.cores
+
+    def share(self, rate_rps: float) -> float:
+        """Share of the cores' time (0..1) that so many requests per second take."""
+        return min(rate_rps * self.slot_ms / 1e3, MOST_SHARE)
+
+
+NO_OVERHEAD = Overhead()

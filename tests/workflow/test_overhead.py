@@ -1,0 +1,90 @@
+"""What the server itself costs a request, as it is measured."""
+
+from pathlib import Path
+
+import pytest
+
+from heterosis.profiling import Settings
+from heterosis.scheduling import BatchDone, Event, Record, RequestArrived, RequestEnded
+from heterosis.terms import Device, DeviceType, PowerMode, Quality, Request
+from heterosis.workflow import Workflow
+from heterosis.workflow.overhead import known_overhead, overhead
+
+CPU = Device(
+    name="cpu",
+    type=DeviceType(
+        name="cpu",
+        kind="cpu",
+        power_modes=(PowerMode(name="default", idle_power_w=5.0, active_power_w=25.0),),
+        quality=Quality.MODELLED,
+    ),
+    slots=2,
+)
+PIPELINE = """
+import time
+import heterosis as hs
+
+class Wait:
+    def run(self, item):
+        time.sleep(0.02)
+        return item
+
+wait = hs.stage(Wait)
+
+@hs.pipeline(slo=hs.Slo(latency_ms=2000))
+async def slow(item: int) -> int:
+    begin = time.thread_time()
+    while time.thread_time() < begin + 0.03:  # what the pipeline function itself does is the server's work
+        pass
+    return await wait(item)
+
+@slow.samples
+def samples():
+    return [hs.Sample({"item": item}) for item in range(3)]
+"""
+
+
+def records(*events: tuple[float, Event]) -> list[Record]:
+    """A journal."""
+    return [Record(at=at, event=event, effects=()) for at, event in events]
+
+
+def arrived(number: int) -> RequestArrived:
+    """A request."""
+    return RequestArrived(request=Request(id=f"r{number}", pipeline="p", arrival=0.0, deadline=9.0))
+
+
+def test_time_in_which_a_batch_ran_is_not_the_servers() -> None:
+    """Batches that ran side by side count once; what the client saw beyond that is overhead. Old requests are not."""
+    journal = records(
+        (0.0, arrived(0)),
+        (0.5, BatchDone(batch=0, run_ms=400.0)),
+        (0.5, RequestEnded(request="r0", outcome="answered")),
+        (1.0, arrived(1)),
+        (1.10, BatchDone(batch=1, run_ms=80.0)),
+        (1.12, BatchDone(batch=2, run_ms=100.0)),
+        (1.20, BatchDone(batch=3, run_ms=50.0)),
+        (1.21, RequestEnded(request="r1", outcome="answered")),
+    )
+    found = overhead(CPU, [180.0], 0.02, journal)
+    assert found.wall_ms == pytest.approx(180.0 - 100.0 - 50.0)
+    assert found.cpu_ms == pytest.approx(20.0)
+    assert found.cores == 2
+    assert found.requests == 1
+    assert found.energy.joules == pytest.approx(0.02 * 10.0)
+    assert found.slot_ms == pytest.approx(10.0)
+
+
+def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
+    """The function's own 30 ms a request are seen in its CPU time, and kept in the store; no budget, no measurement."""
+    file = tmp_path / "slow.py"
+    file.write_text(PIPELINE)
+    target, store = f"{file}:slow", tmp_path / "store"
+    unmeasured = Workflow(target, store, settings=Settings(budget_s=5.0))
+    assert not unmeasured.plan(1.0).overhead.requests
+    assert known_overhead(unmeasured.pipeline, store) is None
+    plan = Workflow(target, store, settings=Settings(budget_s=60.0)).plan(1.0)
+    assert plan.overhead.requests >= 20
+    assert 25.0 < plan.overhead.cpu_ms < 90.0
+    assert plan.overhead.wall_ms > 25.0
+    assert known_overhead(unmeasured.pipeline, store) == plan.overhead
