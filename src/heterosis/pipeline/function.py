@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -14,6 +14,8 @@ from heterosis.terms import Slo
 from heterosis.terms.errors import UsageError
 
 Score = Callable[[Any, Any], float]
+Function = Callable[..., Awaitable[Any]] | Callable[..., AsyncIterator[Any]]
+"""An async function that returns its result, or yields one after the other."""
 
 
 class Sample(msgspec.Struct, frozen=True):
@@ -29,22 +31,27 @@ class Sample(msgspec.Struct, frozen=True):
 class Pipeline:
     """An async function over stages, with its SLO, its samples, and how its answers are judged."""
 
-    def __init__(self, function: Callable[..., Awaitable[Any]], slo: Slo, stages: Sequence[Stage] = ()) -> None:
+    def __init__(self, function: Function, slo: Slo, stages: Sequence[Stage] = ()) -> None:
         """Read the function's signature and, unless they are given, find the stages that it names."""
+        self.generator: Callable[..., AsyncIterator[Any]] | None = None
+        """The function itself, where it yields: a request then has any number of results, each sent as it comes."""
+        if inspect.isasyncgenfunction(function):
+            self.generator, function = function, _collecting(function)
         if not inspect.iscoroutinefunction(function):
             raise UsageError(f"pipeline {function.__name__!r} must be an `async def` function")
         functools.update_wrapper(self, function)
         self.function = function
+        """Returns the result; of a function that yields, all results as a list."""
         self.slo = slo
         self.name: str = function.__name__
-        self.stages = tuple(stages) or _stages_named_in(function)
+        self.stages = tuple(stages) or _stages_named_in(self.generator or function)
         self._samples: Callable[[], Iterable[Sample]] | None = None
         self._score: Score | None = None
 
     @functools.cached_property
     def signature(self) -> Signature:
         """The pipeline's inputs and output as its clients see them, from annotations and samples."""
-        return Signature.of(self.function, [sample.inputs for sample in self.load_samples()])
+        return Signature.of(self.generator or self.function, [sample.inputs for sample in self.load_samples()])
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the pipeline once; outside a server its stages run in this process."""
@@ -86,7 +93,15 @@ class Pipeline:
         return f"<pipeline {self.name}: {', '.join(stage.name for stage in self.stages)}>"
 
 
-def pipeline(*, slo: Slo) -> Callable[[Callable[..., Awaitable[Any]]], Pipeline]:
+def _collecting(generator: Callable[..., AsyncIterator[Any]]) -> Callable[..., Awaitable[list[Any]]]:
+    @functools.wraps(generator)
+    async def collect(*args: Any, **kwargs: Any) -> list[Any]:
+        return [each async for each in generator(*args, **kwargs)]
+
+    return collect
+
+
+def pipeline(*, slo: Slo) -> Callable[[Function], Pipeline]:
     """Make a pipeline of an async function over stages."""
     return lambda function: Pipeline(function, slo)
 

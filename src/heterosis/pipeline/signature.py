@@ -1,7 +1,7 @@
 """What clients send to a pipeline and get back: tensors at the edge, Python values inside."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import msgspec
@@ -41,8 +41,9 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
                     "bool, list[str], or Annotated[numpy.ndarray, heterosis.Tensor(dtype, *shape)]"
                 )
             inputs.append(edge)
-        fields = _fields(declared.return_annotation)
-        outputs = (fields or {OUTPUT: declared.return_annotation}).items()
+        returned = _yielded(declared.return_annotation)
+        fields = _fields(returned)
+        outputs = (fields or {OUTPUT: returned}).items()
         return cls(
             inputs=tuple(inputs),
             outputs=tuple(_edge(name, of, ()) or edges.JsonEdge(spec=_bytes_spec(name)) for name, of in outputs),
@@ -89,6 +90,12 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInputError(f"missing output {missing[0]!r}")
         parts = {edge.spec.name: edge.decode(tensors[edge.spec.name]) for edge in self.outputs}
         return parts if self.apart else parts[self.outputs[0].spec.name]
+
+
+def _yielded(annotation: Any) -> Any:
+    """What a function that is annotated as an iterator yields; any other annotation as it is."""
+    iterators = (AsyncIterator, AsyncGenerator, AsyncIterable)
+    return get_args(annotation)[0] if get_origin(annotation) in iterators else annotation
 
 
 def _fields(annotation: Any) -> dict[str, Any] | None:

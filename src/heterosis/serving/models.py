@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -167,10 +167,22 @@ class Model:
         if self.state is not State.READY:
             raise self.unavailable()
 
+    @property
+    def streams(self) -> bool:
+        """Whether a request has any number of results."""
+        return self.servable.pipeline.generator is not None
+
     async def infer(
-        self, values: Mapping[str, Any], *, timeout_ms: float | None = None, request_class: str = DEFAULT_CLASS
+        self,
+        values: Mapping[str, Any],
+        *,
+        timeout_ms: float | None = None,
+        request_class: str = DEFAULT_CLASS,
+        sink: Callable[[Any], Awaitable[object]] | None = None,
     ) -> Any:
         """Run the pipeline function on decoded inputs, its calls on the workers; return its result.
+
+        Where the function yields and there is a ``sink``, that is given each result, and none is returned.
 
         The deadline is ``timeout_ms`` from now, else the SLO's latency. Raise RefusedError, DeadlineError, StageError
         or UnavailableError.
@@ -194,7 +206,7 @@ class Model:
         try:
             async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
                 with calls_run_by(_RequestCaller(self._router, self.key, request)):
-                    result = await pipeline.function(**values)
+                    result = await _run(pipeline, values, sink)
         except TimeoutError:
             outcome = "failed"
             raise DeadlineError(f"no answer within {(time.monotonic() - began) * 1e3:.0f} ms") from None
@@ -223,6 +235,14 @@ class Model:
             self.statistics.last_inference_s = time.time()
         else:
             self.statistics.fail.add(took_s)
+
+
+async def _run(pipeline: Pipeline, values: Mapping[str, Any], sink: Callable[[Any], Awaitable[object]] | None) -> Any:
+    if sink is None or pipeline.generator is None:
+        return await pipeline.function(**values)
+    async for each in pipeline.generator(**values):
+        await sink(each)
+    return None
 
 
 class _RequestCaller:

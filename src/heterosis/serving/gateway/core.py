@@ -5,12 +5,14 @@ What a client sent wrong is found here, and raised as an error that names the fi
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from heterosis import __version__
 from heterosis.serving.gateway.description import config_of, metadata_of, statistics_of
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Model, State
-from heterosis.serving.protocol import Array, InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
+from heterosis.serving.protocol import InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
 from heterosis.serving.protocol.configuration import ModelConfig
 from heterosis.serving.protocol.parameters import priority
 from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
@@ -19,11 +21,12 @@ from heterosis.serving.protocol.statistics import ModelStatistics
 from heterosis.serving.repository import Repository
 from heterosis.serving.status import StatusBoard
 from heterosis.terms import DEFAULT_CLASS
-from heterosis.terms.errors import HeterosisError, NotFoundError, StageError, UnavailableError
+from heterosis.terms.errors import HeterosisError, InvalidInputError, NotFoundError, StageError, UnavailableError
 
 EXTENSIONS = (
     "binary_tensor_data",
     "classification",
+    "generate",
     "model_configuration",
     "model_repository",
     "parameters",
@@ -132,6 +135,35 @@ class Gateway:
 
     async def infer(self, model: Model, asked: InferRequest, timeout_ms: float | None = None) -> InferResponse:
         """Run a model on a client's tensors. Past the timeout it ends with a DeadlineError."""
+        values, left_ms, request_class = await self._decoded(model, asked, timeout_ms)
+        if model.streams:
+            raise InvalidInputError(
+                f"model {model.name!r} has any number of results for a request; ask for them by ModelStreamInfer over "
+                "gRPC, or generate_stream over HTTP"
+            )
+        return _response(model, asked, await model.infer(values, timeout_ms=left_ms, request_class=request_class))
+
+    async def stream(
+        self,
+        model: Model,
+        asked: InferRequest,
+        sink: Callable[[InferResponse], Awaitable[object]],
+        timeout_ms: float | None = None,
+    ) -> None:
+        """Run a model on a client's tensors, and give each of its results to the sink as it comes."""
+        values, left_ms, request_class = await self._decoded(model, asked, timeout_ms)
+
+        async def give(result: object) -> None:
+            await sink(_response(model, asked, result))
+
+        result = await model.infer(values, timeout_ms=left_ms, request_class=request_class, sink=give)
+        if not model.streams:
+            await give(result)
+
+    async def _decoded(
+        self, model: Model, asked: InferRequest, timeout_ms: float | None
+    ) -> tuple[dict[str, Any], float | None, str]:
+        """Check and decode a request; return what is left of the time, and its class, too."""
         arrived = time.monotonic()
         request_class = str(priority(asked.parameters) or DEFAULT_CLASS)
         await model.available(timeout_ms)
@@ -141,20 +173,9 @@ class Gateway:
             values = await asyncio.to_thread(signature.decode, asked.inputs)
         else:
             values = signature.decode(asked.inputs)
-        decoded = time.monotonic()
-        model.statistics.decode.add(decoded - arrived)
-        left_ms = None if timeout_ms is None else max(0.0, timeout_ms - (decoded - arrived) * 1e3)
-        result = await model.infer(values, timeout_ms=left_ms, request_class=request_class)
-        answered = time.monotonic()
-        response = InferResponse(
-            model_name=model.name,
-            model_version=model.version,
-            id=asked.id,
-            outputs=_encoded(model, result),
-            parameters={"emulated": True} if model.emulated else {},
-        )
-        model.statistics.encode.add(time.monotonic() - answered)
-        return response
+        took_s = time.monotonic() - arrived
+        model.statistics.decode.add(took_s)
+        return values, None if timeout_ms is None else max(0.0, timeout_ms - took_s * 1e3), request_class
 
     def close(self) -> None:
         """Let go of clients' shared memory."""
@@ -175,8 +196,17 @@ def _check_ready(model: Model) -> None:
         raise UnavailableError(f"model {model.name!r} {why}")
 
 
-def _encoded(model: Model, result: object) -> dict[str, Array]:
+def _response(model: Model, asked: InferRequest, result: object) -> InferResponse:
+    began = time.monotonic()
     try:
-        return model.signature.encode(result)
+        outputs = model.signature.encode(result)
     except (TypeError, ValueError, OverflowError) as error:
         raise StageError(f"pipeline {model.name!r} returned what does not fit its annotation: {error}") from error
+    model.statistics.encode.add(time.monotonic() - began)
+    return InferResponse(
+        model_name=model.name,
+        model_version=model.version,
+        id=asked.id,
+        outputs=outputs,
+        parameters={"emulated": True} if model.emulated else {},
+    )

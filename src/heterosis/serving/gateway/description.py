@@ -6,7 +6,7 @@ import msgspec
 
 from heterosis.serving.models import Model
 from heterosis.serving.protocol import ModelMetadata, TensorMetadata
-from heterosis.serving.protocol.configuration import DynamicBatching, ModelConfig, tensor_configs
+from heterosis.serving.protocol.configuration import DynamicBatching, ModelConfig, TransactionPolicy, tensor_configs
 from heterosis.serving.protocol.statistics import BatchStatistics, Duration, InferStatistics, ModelStatistics
 from heterosis.serving.statistics import Spell
 
@@ -31,6 +31,7 @@ def config_of(model: Model) -> ModelConfig:
         input=tensor_configs([edge.spec for edge in model.signature.inputs], model.max_batch),
         output=tensor_configs([edge.spec for edge in model.signature.outputs], model.max_batch),
         dynamic_batching=DynamicBatching() if model.max_batch > 1 else msgspec.UNSET,
+        model_transaction_policy=TransactionPolicy(decoupled=model.streams),
     )
 
 

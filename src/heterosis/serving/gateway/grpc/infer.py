@@ -5,16 +5,23 @@ import time
 from collections.abc import AsyncIterator
 
 import grpc
+import msgspec
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.grpc.methods import Methods, fail, status_of
-from heterosis.serving.protocol import Buffer
+from heterosis.serving.protocol import Buffer, InferRequest, InferResponse
 from heterosis.serving.protocol.grpc.codec import decode_infer_request, encode_infer_response, encode_streamed
 from heterosis.serving.protocol.grpc.stubs.inference_pb2 import ModelStreamInferResponse
 from heterosis.serving.protocol.parameters import relative_timeout_ms
 
 MAX_CONCURRENT = 1024
 """Most requests of one stream in progress; more are not read until some have been answered."""
+
+MAX_WAITING = 256
+"""Most answers of one stream that wait for the client to read them."""
+
+WANTS_FINAL, FINAL = "triton_enable_empty_final_response", "triton_final_response"
+"""Triton's parameters: a client asks to be told which answer is its last, and is told."""
 
 
 class Infer:
@@ -48,15 +55,15 @@ class Infer:
 
     async def stream(self, requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
         """Run models side by side; an answer comes when it is ready. An error is an answer, too, and ends nothing."""
-        answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+        answers: asyncio.Queue[bytes | None] = asyncio.Queue(MAX_WAITING)
         free = asyncio.Semaphore(MAX_CONCURRENT)
 
         async def run(message: bytes) -> None:
             try:
-                answers.put_nowait(b"".join(encode_streamed(await self._answer(message, context.time_remaining()))))
+                await self._stream(message, context.time_remaining(), answers)
             except Exception as error:  # noqa: BLE001 - whatever happens, the client gets a message
                 _, text, _ = status_of(error)
-                answers.put_nowait(ModelStreamInferResponse(error_message=text).SerializeToString())
+                await answers.put(ModelStreamInferResponse(error_message=text).SerializeToString())
             finally:
                 free.release()
 
@@ -65,7 +72,7 @@ class Infer:
                 async for message in requests:
                     await free.acquire()
                     running.create_task(run(message))
-            answers.put_nowait(None)
+            await answers.put(None)
 
         reading = asyncio.create_task(read())
         try:
@@ -75,27 +82,56 @@ class Infer:
             reading.cancel()
 
     async def _answer(self, message: bytes, left_s: float | None) -> list[Buffer]:
-        self._active += 1
-        self._idle.clear()
-        try:
-            return await self._run(message, left_s)
-        finally:
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
-
-    async def _run(self, message: bytes, left_s: float | None) -> list[Buffer]:
         gateway = self._gateway
-        started = time.perf_counter()
+        began = self._begin()
         try:
             asked = decode_infer_request(message, gateway.shared)
             found = gateway.model(asked.model_name, asked.model_version)
-            timeouts = [
-                timeout_ms
-                for timeout_ms in (relative_timeout_ms(asked.parameters), left_s and left_s * 1e3)
-                if timeout_ms is not None
-            ]
-            answer = await gateway.infer(found, asked, min(timeouts, default=None))
+            answer = await gateway.infer(found, asked, _timeout_ms(asked, left_s))
+            return encode_infer_response(answer, asked, gateway.shared)
         finally:
-            gateway.metrics.answered(time.perf_counter() - started)
-        return encode_infer_response(answer, asked, gateway.shared)
+            self._end(began)
+
+    async def _stream(self, message: bytes, left_s: float | None, answers: "asyncio.Queue[bytes | None]") -> None:
+        """Run a model and queue its answers; where the client wants to know which is the last, each says so."""
+        gateway = self._gateway
+        began = self._begin()
+        try:
+            asked = decode_infer_request(message, gateway.shared)
+            found = gateway.model(asked.model_name, asked.model_version)
+            tells = bool(asked.parameters.get(WANTS_FINAL))
+
+            async def queue(answer: InferResponse) -> None:
+                if tells:
+                    parameters = {**answer.parameters, FINAL: not found.streams}
+                    answer = msgspec.structs.replace(answer, parameters=parameters)
+                parts = encode_infer_response(answer, asked, gateway.shared)
+                await answers.put(b"".join(encode_streamed(parts)))
+
+            await gateway.stream(found, asked, queue, _timeout_ms(asked, left_s))
+            if tells and found.streams:
+                last = InferResponse(
+                    model_name=found.name, model_version=found.version, outputs={}, parameters={FINAL: True}
+                )
+                parts = encode_infer_response(last, InferRequest(id=asked.id, inputs={}))
+                await answers.put(b"".join(encode_streamed(parts)))
+        finally:
+            self._end(began)
+
+    def _begin(self) -> float:
+        self._active += 1
+        self._idle.clear()
+        return time.perf_counter()
+
+    def _end(self, began: float) -> None:
+        self._gateway.metrics.answered(time.perf_counter() - began)
+        self._active -= 1
+        if not self._active:
+            self._idle.set()
+
+
+def _timeout_ms(asked: InferRequest, left_s: float | None) -> float | None:
+    """How long there is: what the parameters say, or what is left of the call's deadline, whichever is less."""
+    said = relative_timeout_ms(asked.parameters)
+    left_ms = None if left_s is None else left_s * 1e3
+    return min((each for each in (said, left_ms) if each is not None), default=None)

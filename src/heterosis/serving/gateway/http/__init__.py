@@ -2,6 +2,7 @@
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.docs import Docs
+from heterosis.serving.gateway.http.generate import Generate
 from heterosis.serving.gateway.http.health import Health
 from heterosis.serving.gateway.http.infer import Infer
 from heterosis.serving.gateway.http.metadata import Metadata
@@ -14,7 +15,7 @@ from heterosis.serving.http import RouteTable
 
 __all__ = ["http_handler"]
 
-NOUNS = (Health, Metadata, Infer, Statistics, Repository, SharedMemory, Scrape, Status)
+NOUNS = (Health, Metadata, Infer, Generate, Statistics, Repository, SharedMemory, Scrape, Status)
 
 
 def http_handler(gateway: Gateway) -> RouteTable:
