@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from heterosis.cli.subserver import serving
 
 from heterosis.cli.status import shown
 from heterosis.serving.status import Status
 from heterosis.workflow.rehearsal.running import Rehearsed
+from heterosis.workflow.subserver import serving
 
 Command = Callable[..., Any]
 

@@ -56,13 +56,13 @@ def rehearse(  # noqa: PLR0913 - one for each option
     ```
     """
     from heterosis.cli.plan_fleet import open_fleet_of
-    from heterosis.cli.subserver import serving
     from heterosis.terms.errors import UsageError
     from heterosis.workflow.loads import moments
     from heterosis.workflow.rehearsal.faults import kill_fault, slow_fault
     from heterosis.workflow.rehearsal.running import Load
     from heterosis.workflow.rehearsal.running import rehearse as run
     from heterosis.workflow.rehearsal.setting import published
+    from heterosis.workflow.subserver import serving
 
     for name, value in {"rate": rate, "duration": duration, "speed": speed}.items():
         if not 0 < value < float("inf"):
