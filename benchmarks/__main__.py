@@ -15,6 +15,7 @@ from benchmarks import (
     overhead,
     planner,
     scheduler,
+    soak,
 )
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
@@ -25,6 +26,7 @@ ON_REQUEST = {
     "fleet-agreement": fleet_agreement.run,
     "layers": layers.run,
     "meters": meters.run,
+    "soak": soak.run,
     "tenth-of-a-day": day.run_tenth,
 }
 """Take minutes or tell details, and run only when they are named."""

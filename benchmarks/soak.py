@@ -1,0 +1,106 @@
+"""A long load, with clients killed at random: what grows, and what fails.
+
+The server runs at about 80 % of what it can do: 60 % are asked for by clients that stay, 20 % by ones that are killed
+(SIGKILL, in the middle of whatever they send or wait for) after half a second to three. Memory (the pages of all the
+server's processes, shared ones in equal parts) and open files are read every second; what they are after the first
+minute is held against what they are later. Only the clients that stay can tell of errors, and must have none.
+"""
+
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+
+import msgspec
+
+from benchmarks.peers import generator
+from benchmarks.peers.models import example, make_models
+from benchmarks.peers.server import Batching, Server, running
+from benchmarks.peers.servers import PEERS
+from benchmarks.peers.trial import Program
+
+SECONDS = 600.0
+SETTLED_S = 60.0
+PROBE_S = 5.0
+STAYING, KILLED = 0.6, 0.2
+LIVES_S = (0.5, 3.0)
+
+
+def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, float]:
+    """Run it, and return what grew, and what failed."""
+    peer = PEERS["heterosis"]
+    target = peer.forms["binary"].encode(example())
+    with TemporaryDirectory() as folder:
+        (model,) = make_models(Path(folder), (1.0,))
+        with running(peer, sys.executable, model, Batching()) as server:
+            staying = Program("benchmarks.peers.generator")
+            try:
+                order = generator.Order(port=server.port, target=target, seconds=PROBE_S, clients=8)
+                probed = offer(staying, order)
+                capacity = probed.count / probed.seconds
+                over = Event()
+                mayfly = generator.Order(port=server.port, target=target, seconds=60, rate=KILLED * capacity)
+                killing = Thread(target=kill_clients, args=(mayfly, over))
+                readings: list[tuple[float, int, int]] = []
+                reading = Thread(target=read, args=(server, readings, over))
+                killing.start()
+                reading.start()
+                try:
+                    order = generator.Order(port=server.port, target=target, seconds=seconds, rate=STAYING * capacity)
+                    figures = offer(staying, order)
+                finally:
+                    over.set()
+                    killing.join()
+                    reading.join()
+            finally:
+                staying.close()
+    settled = [each for each in readings if each[0] >= settled_s]
+    first, last = settled[: max(1, len(settled) // 10)], settled[-max(1, len(settled) // 10) :]
+    return {
+        "capacity, requests/s": capacity,
+        "answered to clients that stay": figures.count,
+        "errors": figures.errors,
+        "p50 ms": figures.p50_ms,
+        "p99 ms": figures.p99_ms,
+        "memory once settled, MB": statistics.median(each[1] for each in first) / 2**20,
+        "memory at the end, MB": statistics.median(each[1] for each in last) / 2**20,
+        "open files once settled": statistics.median(each[2] for each in first),
+        "open files at the end": statistics.median(each[2] for each in last),
+    }
+
+
+def offer(program: Program, order: generator.Order) -> generator.Figures:
+    """Have a load offered, and wait for its end."""
+    for _ in range(20):
+        program.say(order)
+        if program.hear().strip() == b"ready":
+            break
+        time.sleep(0.5)  # the server is not there yet
+    program.go()
+    return msgspec.json.decode(program.hear(), type=generator.Figures)
+
+
+def kill_clients(order: generator.Order, over: Event) -> None:
+    """Start clients and kill them, again and again."""
+    draw = random.Random(5)  # noqa: S311 - no secret
+    while not over.is_set():
+        program = Program("benchmarks.peers.generator")
+        program.say(order)
+        if program.hear().strip() == b"ready":
+            program.go()
+            over.wait(draw.uniform(*LIVES_S))
+        program.close()
+
+
+def read(server: Server, readings: list[tuple[float, int, int]], over: Event) -> None:
+    """Note memory and open files every second: (seconds from the start, bytes, files)."""
+    import psutil
+
+    started = time.monotonic()
+    root = psutil.Process(server.pid)
+    while not over.wait(1.0):
+        files = sum(each.num_fds() for each in (root, *root.children(recursive=True)))
+        readings.append((time.monotonic() - started, server.rss_bytes(), files))
