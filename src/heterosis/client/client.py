@@ -10,7 +10,8 @@ import aiohttp
 import msgspec
 import numpy as np
 
-from heterosis.client.errors import UnreachableError, error_of
+from heterosis.client.errors import BrokenError, UnreachableError, error_of
+from heterosis.client.retrying import NO_RETRY, Retry, retrying
 from heterosis.serving.protocol import (
     HEADER_LENGTH,
     InferRequest,
@@ -37,12 +38,14 @@ T = TypeVar("T")
 class Client:
     """A client of the server at ``url``: ``async with Client(url) as client: ...``.
 
-    ``connections`` limits the requests that are under way at one time (0: no limit). Every method raises
+    ``connections`` limits the requests that are under way at one time (0: no limit); ``retry`` says whether `infer`
+    tries again where the server cannot have begun. Every method raises
     UnreachableError where the server cannot be reached, and otherwise the error that the answer stands for.
     """
 
-    def __init__(self, url: str, *, connections: int = 0) -> None:
+    def __init__(self, url: str, *, connections: int = 0, retry: Retry = NO_RETRY) -> None:
         """Take the server's address; nothing is sent yet."""
+        self._retry = retry
         self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
@@ -73,8 +76,13 @@ class Client:
         ``timeout_ms`` is how long an answer is of use, from when the server has the request; after that it is a
         DeadlineError. ``binary`` says whether tensors travel as bytes or as JSON.
         """
-        length, body = encode_request(InferRequest(inputs=inputs, binary_output=binary), binary=binary)
-        return dict((await self.send(model, b"".join(body), length, timeout_ms=timeout_ms)).outputs)
+        length, parts = encode_request(InferRequest(inputs=inputs, binary_output=binary), binary=binary)
+        body = b"".join(parts)
+
+        async def attempt(left_ms: float | None) -> InferResponse:
+            return await self.send(model, body, length, timeout_ms=left_ms)
+
+        return dict((await retrying(self._retry, timeout_ms, attempt)).outputs)
 
     async def send(
         self, model: str, body: bytes, header_length: int | None, *, timeout_ms: float | None = None
@@ -132,10 +140,11 @@ class Client:
         except (aiohttp.ClientError, OSError) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ClientError):
                 raise DeadlineError(f"no answer from {self.url} within {patience_s} s") from None
-            raise UnreachableError(f"cannot reach {self.url}: {error or type(error).__name__}") from None
+            kind = UnreachableError if isinstance(error, aiohttp.ClientConnectorError) else BrokenError
+            raise kind(f"cannot reach {self.url}: {error or type(error).__name__}") from None
         if response.ok:
             return answer, response.headers.get(HEADER_LENGTH)
-        raise error_of(response.status, answer)
+        raise error_of(response.status, answer, response.headers.get("Retry-After", ""))
 
 
 def _parse(body: bytes, type_: type[T]) -> T:

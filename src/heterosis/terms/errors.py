@@ -48,6 +48,7 @@ class UnavailableError(HeterosisError):
     """The server is starting, stopping, or has no instance for a stage."""
 
     status = 503
+    retry_after_s = 0.0
 
 
 class StalePlanError(HeterosisError):
