@@ -15,6 +15,8 @@ class Backlog:
         """Start with nothing to do."""
         self.strain = 1.0
         """What batches really take, against full batches on the configuration that needs the least; smoothed."""
+        self.pressed_strain = 1.0
+        """The same of batches that left calls waiting, with their way there and back: what work takes in a crowd."""
         self._work: dict[int, float] = defaultdict(float)
         self._requests = 0
 
@@ -53,3 +55,8 @@ class Backlog:
         """Compare the slot time that a batch took with the work that it did."""
         if work_s > 0:
             self.strain += MEMORY * (min(slot_time_s / work_s, 10.0) - self.strain)
+
+    def pressed(self, slot_time_s: float, work_s: float) -> None:
+        """Do so for a batch that left calls waiting, with the time for which it kept its slots in all."""
+        if work_s > 0:
+            self.pressed_strain += MEMORY * (min(slot_time_s / work_s, 10.0) - self.pressed_strain)

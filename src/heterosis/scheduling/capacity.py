@@ -1,6 +1,7 @@
 """What follows from a plan alone: who shares slots, how deep instances are filled, how much work a request is."""
 
 from collections import Counter
+from typing import NamedTuple
 
 from heterosis.scheduling.estimates import Estimates
 from heterosis.terms import Configuration, Placement, Plan
@@ -14,6 +15,15 @@ Place = tuple[str, str, int]
 def places(placement: Placement) -> tuple[Place, ...]:
     """The slots that an instance occupies while it runs a batch."""
     return tuple((placement.node, placement.device, slot) for slot in placement.slots)
+
+
+class Domain(NamedTuple):
+    """Pipelines whose instances share slots, directly or by others', and the slots that they have together."""
+
+    pipelines: tuple[str, ...]
+    slots: int
+    alike: bool
+    """Whether any of the slots can run whatever any of them can."""
 
 
 class Capacity:
@@ -42,6 +52,8 @@ class Capacity:
         self._find_groups(plan)
         self.slots = max(self.group_slots.total(), 1)
         """Distinct slots of all instances."""
+        self._whole = Domain((), self.slots, len(self.group_slots) == 1)
+        self._domains = self._find_domains(plan)
         self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
         """Time that must be left for what follows each stage."""
         self.longest_tail = max(self.tails.values(), default=0.0)
@@ -65,6 +77,22 @@ class Capacity:
         self._calls_by_pipeline = {
             each.pipeline: {stage: demand[stage] / each.rate_rps for stage in each.stages} for each in plan.pipelines
         }
+
+    def domain(self, pipeline: str) -> Domain:
+        """Who competes with the requests of a pipeline, and for how much."""
+        return self._domains.get(pipeline, self._whole)
+
+    def stages(self, pipeline: str) -> tuple[str, ...]:
+        """The stages of a pipeline, or of the only one."""
+        return tuple(self._calls_by_pipeline.get(pipeline, self.calls_per_request))
+
+    def path_s(self, pipeline: str, size: int) -> float:
+        """Time that a request of so many items takes on free slots, as far as the plan foresees."""
+        return max((self._fastest_s(stage, size) + self.tails[stage] for stage in self.stages(pipeline)), default=0.0)
+
+    def _fastest_s(self, stage: str, size: int) -> float:
+        configuration = self.fastest(stage, size)
+        return 0.0 if configuration is None else self._estimates.mean(configuration, size)
 
     def fastest(self, stage: str, size: int) -> Configuration | None:
         """The configuration that runs a call of so many items in the least time; None where there is none."""
@@ -114,6 +142,22 @@ class Capacity:
                     members = self.members.setdefault(number, [])
                     if configuration not in members:
                         members.append(configuration)
+
+    def _find_domains(self, plan: Plan) -> dict[str, Domain]:
+        """Put together the pipelines that have a group of slots in common."""
+        parts: list[tuple[set[str], set[int]]] = []
+        for each in plan.pipelines:
+            groups = {self.group[one] for stage in each.stages for one in self.configurations.get(stage, ())}
+            names = {each.pipeline}
+            for part in [part for part in parts if part[1] & groups]:
+                parts.remove(part)
+                names, groups = names | part[0], groups | part[1]
+            parts.append((names, groups))
+        found: dict[str, Domain] = {}
+        for names, groups in parts:
+            slots = max(sum(self.group_slots[group] for group in groups), 1)
+            found |= dict.fromkeys(names, Domain(tuple(sorted(names)), slots, len(groups) == 1))
+        return found
 
     def depth(self, placement: Placement) -> int:
         """Batches that an instance may hold: two where they are short and its slots its own, so that the hop is hidden.

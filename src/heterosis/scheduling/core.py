@@ -74,13 +74,14 @@ class Scheduler:
         self.pools = Pools()
         self.modes: dict[Unit, str] = {}
         """The power mode that each device was last brought into."""
-        self.backlog = Backlog()
+        self.backlogs: dict[tuple[str, ...], Backlog] = {}
+        """By the pipelines of a `capacity.Domain`."""
         self.estimates = Estimates(())
         self._batch_count = 0
         self._wake_at: float | None = None
         self._now = 0.0
         self._effects: list[Effect] = []
-        self.view = View(self.queues, self.instances, self.pools, self.backlog)
+        self.view = View(self.queues, self.instances, self.pools, self.backlogs)
         self._policy = make_policy(plan.policy)
         self._adopt(plan)
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
@@ -127,12 +128,13 @@ class Scheduler:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
         work = self.capacity.work_of_request(request.size, request.pipeline)
-        at = self.backlog.entered(request.deadline - request.arrival, work)
-        self.requests[request.id] = RequestRecord(request, at, work)
+        backlog = self.view.backlog(request.pipeline)
+        at = backlog.entered(request.deadline - request.arrival, work)
+        self.requests[request.id] = RequestRecord(request, backlog, at, work)
 
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
-        self.backlog.ended(record.bin, record.work_left_s)
+        record.backlog.ended(record.bin, record.work_left_s)
         held: dict[int, list[str]] = {}
         for call in record.calls.values():
             if call.state is CallState.WAITING:
@@ -183,7 +185,7 @@ class Scheduler:
         begin = instance.batches[-1].expected_end if instance.batches else self._now
         size = sum(record.call.size for record in records)
         end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
-        instance.batches.append(BatchRecord(self._batch_count, records, size, end))
+        instance.batches.append(BatchRecord(self._batch_count, records, size, end, self._now))
         self.batches[self._batch_count] = instance
         if len(instance.batches) == 1:
             self.pools.occupy(instance)
@@ -221,23 +223,31 @@ class Scheduler:
             size, did = sum(each for each, _ in ran), sum(each for _, each in ran)
         if size:
             self.estimates.observe(instance.configuration, size, event.run_ms / 1e3)
-            self.backlog.measured(event.run_ms / 1e3 * (len(instance.places) or 1), did)
+            self._measured(instance, batch, event.run_ms / 1e3, did)
         for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
             if owner is not None:
                 done = min(needed, owner.work_left_s)
                 owner.work_left_s -= done
-                self.backlog.worked(owner.bin, done)
+                owner.backlog.worked(owner.bin, done)
                 del owner.calls[record.call.id]
         self._take_off(instance, batch)
         if instance.state is InstanceState.DRAINING and not instance.batches:
             self._stop(instance)
 
+    def _measured(self, instance: InstanceRecord, batch: BatchRecord, run_s: float, work_s: float) -> None:
+        width = len(instance.places) or 1
+        backlog = self.view.backlog(batch.calls[0].request.pipeline)
+        backlog.measured(run_s * width, work_s)
+        if self.queues[instance.configuration.stage]:
+            backlog.pressed((self._now - batch.begin) * width, work_s)
+
     def _take_off(self, instance: InstanceRecord, batch: BatchRecord) -> None:
         instance.batches.remove(batch)
         del self.batches[batch.id]
         if instance.batches:
+            instance.batches[0].begin = self._now
             self.pools.prolong(instance)
         else:
             self.pools.release(instance)
@@ -352,6 +362,7 @@ class Scheduler:
         self.pools.regroup(self.capacity.group, self.instances.values())
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
         self.view.plan, self.view.capacity, self.view.estimates = plan, self.capacity, self.estimates
+        self._count_anew()
         self._policy = successor(self._policy, plan.policy)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()
@@ -359,6 +370,15 @@ class Scheduler:
             since = record.since
             self._wait(record)
             record.since = since  # a batch is kept open no longer for a new plan
+
+    def _count_anew(self) -> None:
+        """Count the work of requests in progress where the new plan has it compete."""
+        for record in self.requests.values():
+            backlog = self.view.backlog(record.request.pipeline)
+            if backlog is not record.backlog:
+                record.backlog.ended(record.bin, record.work_left_s)
+                limit_s = record.request.deadline - record.request.arrival
+                record.backlog, record.bin = backlog, backlog.entered(limit_s, record.work_left_s)
 
     def _do(self, effect: Effect) -> None:
         self._effects.append(effect)

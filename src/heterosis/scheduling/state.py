@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Place, places
 from heterosis.scheduling.states import CallState, InstanceState, check_call, check_instance
 from heterosis.terms import Call, Configuration, Placement, Request
@@ -41,8 +42,10 @@ class RequestRecord:
     """A request in progress, with its open calls."""
 
     request: Request
+    backlog: Backlog
+    """Where its work is counted."""
     bin: int
-    """Where its work is counted in the `Backlog`."""
+    """And where there."""
     work_left_s: float
     """Slot time that it is still expected to need."""
     calls: dict[str, CallRecord] = field(default_factory=dict)
@@ -57,6 +60,8 @@ class BatchRecord:
     size: int
     """Items of all its calls: what its run time follows from."""
     expected_end: float
+    begin: float
+    """When it was given to the instance, or the batch before it ended."""
 
 
 @dataclass(slots=True)

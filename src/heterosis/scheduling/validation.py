@@ -41,7 +41,7 @@ def validate(scheduler: Scheduler) -> None:
     assigned = {i for i, record in open_calls.items() if record.state is CallState.ASSIGNED}
     _require(assigned <= set(running), "an assigned call is in no batch")
     _require(sum(len(i.batches) for i in scheduler.instances.values()) == len(scheduler.batches), "a batch is lost")
-    _require(scheduler.backlog.total >= -ROUNDING, "the backlog is negative")
+    _require(all(each.total >= -ROUNDING for each in scheduler.backlogs.values()), "a backlog is negative")
 
 
 def _require(holds: bool, otherwise: str) -> None:  # noqa: FBT001

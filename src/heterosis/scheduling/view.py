@@ -14,7 +14,7 @@ from heterosis.terms import Configuration, Plan
 class View:
     """A window on a scheduler's state. Plain attributes, since policies look again and again; only `core` sets them."""
 
-    __slots__ = ("_pools", "backlog", "capacity", "estimates", "instances", "now", "plan", "queues")
+    __slots__ = ("_backlogs", "_pools", "capacity", "estimates", "instances", "now", "plan", "queues")
 
     plan: Plan
     """The plan in force."""
@@ -24,7 +24,11 @@ class View:
     """How long batches take, as far as is known by now."""
 
     def __init__(
-        self, queues: Mapping[str, Queue], instances: Mapping[str, InstanceRecord], pools: Pools, backlog: Backlog
+        self,
+        queues: Mapping[str, Queue],
+        instances: Mapping[str, InstanceRecord],
+        pools: Pools,
+        backlogs: dict[tuple[str, ...], Backlog],
     ) -> None:
         """Look at these records."""
         self.now = 0.0
@@ -32,9 +36,16 @@ class View:
         """The waiting calls of each stage that ever had one."""
         self.instances = instances
         """All instances by name, in whatever state."""
-        self.backlog = backlog
-        """The work that the admitted requests are still expected to need."""
+        self._backlogs = backlogs
         self._pools = pools
+
+    def backlog(self, pipeline: str) -> Backlog:
+        """The work that the admitted requests which compete with a pipeline's are still expected to need."""
+        pipelines = self.capacity.domain(pipeline).pipelines
+        found = self._backlogs.get(pipelines)
+        if found is None:
+            found = self._backlogs[pipelines] = Backlog()
+        return found
 
     @property
     def busy_share(self) -> float:

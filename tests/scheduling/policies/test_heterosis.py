@@ -6,6 +6,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from heterosis.scheduling import (
     BatchDone,
@@ -24,6 +25,7 @@ from heterosis.scheduling import (
 )
 from heterosis.studies.kairos import at_load
 from heterosis.terms import Call, Request
+from heterosis.terms.joining import joined, qualified
 from heterosis.testing import Driver, make_plan, make_pool, runs
 
 MACHINES = {"gpu": {1: 10.0, 2: 20.0}, "cpu": {1: 40.0, 2: 80.0}}
@@ -73,6 +75,21 @@ def test_sparing_moves_violations_off_the_largest() -> None:
             for policy in ("heterosis", "heterosis:without_sparing")
         )
         assert spared < not_spared
+
+
+def test_overload_of_one_pipeline_refuses_none_of_another_on_slots_of_its_own() -> None:
+    """Who competes for slots shares a backlog; who does not, does not pay for it."""
+    one, other = (qualified(make_plan({"a": 20.0}, slots=1, max_batch=1), key) for key in ("one", "other"))
+    moved = replace(other, placements=tuple(replace(each, device="second") for each in other.placements))
+    driver = Driver(joined(one, moved))
+
+    def arrive(name: str, pipeline: str) -> list[Effect]:
+        request = Request(id=name, pipeline=pipeline, arrival=driver.now, deadline=driver.now + 0.1)
+        return driver(RequestArrived(request=request))
+
+    refused = [bool(arrive(f"r{number}", "one")) for number in range(10)]
+    assert refused.count(False) in {4, 5}  # of 20 ms each, on one slot, within 100 ms
+    assert arrive("s", "other") == []
 
 
 STEPS = st.tuples(st.floats(0, 0.02), st.sampled_from([0.01, 0.05, 0.2, 0.2, 0.2]), st.sampled_from("xxxxy"))

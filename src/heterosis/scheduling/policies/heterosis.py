@@ -3,7 +3,8 @@
 - A call's deadline is its request's, less the time that must be left for what follows its stage (the plan's tail).
 - A call is hopeless when not even the fastest configuration, started now, would meet its request's deadline on average;
   it is dropped at once, so that it costs nothing more. A request is refused at its arrival when the work already
-  admitted, spread over all slots, leaves it no time.
+  admitted, of the pipelines that it shares slots with, spread over these, leaves it no time; where slots are of one
+  kind, that is as good as certain, and what is admitted is hardly ever dropped later.
 - The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
   gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
   the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely
@@ -110,19 +111,28 @@ class Heterosis:
 
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
-        backlog = view.backlog.before(request.deadline - view.now)
-        if backlog <= 0:
+        backlog = view.backlog(request.pipeline)
+        ahead = backlog.before(request.deadline - view.now)
+        own = view.capacity.work_of_request(request.size, request.pipeline)
+        if ahead <= 0 or own <= 0:
             return None
-        work = backlog + view.capacity.work_of_request(request.size, request.pipeline)
-        if not view.capacity.longest_tail:
-            work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
-        late = view.now + work * view.backlog.strain / view.capacity.slots - request.deadline
+        domain = view.capacity.domain(request.pipeline)
+        if domain.alike:  # what is ahead is served first, wherever that is, and then this
+            wait_s = ahead * backlog.pressed_strain / domain.slots
+            run_s = _run_s(view, request, ahead / own / domain.slots)
+            ends = max(wait_s - run_s / 2, 0.0) + run_s  # batches that run are, on average, half done
+        else:
+            work = ahead + own
+            if not view.capacity.longest_tail:
+                work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
+            ends = work * backlog.strain / domain.slots
+        late = view.now + ends - request.deadline
         if late <= 0:
             return None
         self._fairness.note(request.request_class, missed=True)
         return Refuse(
             Refusal.OVERLOAD,
-            f"{backlog:.3f} s of admitted work leave no time before the deadline",
+            f"{ahead:.3f} s of admitted work leave no time before the deadline",
             retry_after_s=late,
         )
 
@@ -396,6 +406,18 @@ class Heterosis:
         self._caution -= LESS_CAUTION * (self._caution - 1)
         tail = view.capacity.tails.get(record.call.stage, 0.0)
         self._fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
+
+
+def _run_s(view: View, request: Request, ahead: float) -> float:
+    """How long a request takes once its turn has come, in batches with as many like it as are ahead of it on a slot."""
+    stages = view.capacity.stages(request.pipeline)
+    if len(stages) > 1:
+        return view.capacity.path_s(request.pipeline, request.size)
+    configuration = view.capacity.fastest(stages[0], request.size)
+    if configuration is None:
+        return 0.0
+    most = max(view.capacity.max_batch[configuration], request.size)
+    return view.estimates.quantile(configuration, min(round(request.size * (1 + ahead)), most), SAFE_PERCENT)
 
 
 def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
