@@ -41,3 +41,9 @@ def test_truncated_messages_are_refused(cut: bytes) -> None:
     """Within a field, a length, a number; and a wire type that nobody uses."""
     with pytest.raises(InvalidInputError):
         take_out(cut, 7)
+
+
+def test_a_message_of_countless_fields_is_refused() -> None:
+    """Before it has been gone through."""
+    with pytest.raises(InvalidInputError, match="more than 65536 fields"):
+        take_out(b"\x08\x01" * 100_000, 7)

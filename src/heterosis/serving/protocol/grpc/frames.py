@@ -11,6 +11,8 @@ from heterosis.terms.errors import InvalidInputError
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
+MAX_FIELDS = 1 << 16
+"""Most fields of a message: one made of nothing but small ones would keep the event loop busy for long."""
 
 
 def take_out(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
@@ -18,9 +20,12 @@ def take_out(message: bytes, number: int) -> tuple[bytes, list[memoryview]]:
     view = memoryview(message)
     rest: list[Buffer] = []
     found: list[memoryview] = []
-    position = kept = 0
+    position = kept = fields = 0
     while position < len(view):
         start = position
+        fields += 1
+        if fields > MAX_FIELDS:
+            raise InvalidInputError(f"the message has more than {MAX_FIELDS} fields")
         tag, position = _varint(view, position)
         if tag & 7 == _LENGTH:
             length, position = _varint(view, position)
