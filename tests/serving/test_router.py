@@ -250,3 +250,17 @@ async def test_a_plan_whose_instances_cannot_load_leaves_the_old_one_in_force(se
             await server.router.change_plan(after)
         assert server.router.plan is before
         assert await ask(server) == [4.0] * 1000
+
+
+async def test_a_worker_that_hangs_is_ended_and_its_calls_run_elsewhere(serving: Serve) -> None:
+    """It is alive, and says nothing any more: stopped like this, or stuck in a driver."""
+    async with serving(toy_plan(slots=1)) as server:
+        server.router.patience_s = 1.0
+        stuck = server.launcher.pids()["toy/nap-0"]
+        os.kill(stuck, signal.SIGSTOP)
+        began = time.monotonic()
+        assert await ask(server, timeout_ms=60_000) == [4.0] * 1000
+        assert time.monotonic() - began < 30
+        assert server.launcher.pids()["toy/nap-0"] != stuck
+        validate(server.router.scheduler)
+    assert replay(server.records) is None

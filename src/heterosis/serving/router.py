@@ -40,6 +40,7 @@ from heterosis.scheduling import (
     TimerFired,
 )
 from heterosis.scheduling.states import InstanceState
+from heterosis.serving import watchdog
 from heterosis.serving.messages import Assignment, Done, Ready, Run, Skip
 from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.statistics import Statistics
@@ -130,6 +131,9 @@ class Router:
         """Why instances cannot load."""
         self._news = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
+        self.patience_s = watchdog.PATIENCE_S
+        """How long a batch may run, however short it should be, before its worker is taken to hang."""
 
     # --- life
 
@@ -137,9 +141,12 @@ class Router:
         """Listen for workers at an address; those on this host share memory, where there is some."""
         await self.workers.listen(address, memory)
         self._put_in_force(NOTHING)
+        self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Stop every worker. Requests in progress are answered with an error."""
+        if self._watching is not None:
+            self._watching.cancel()
         for call in self._calls.values():
             if not call.result.done():
                 call.result.set_exception(UnavailableError("the server is stopping"))
@@ -147,6 +154,18 @@ class Router:
         self._put_in_force(msgspec.structs.replace(self.plan, placements=()))
         await self.workers.close()
         await self._switches.close()
+
+    async def _watch(self) -> None:
+        """End workers that hang; what they held runs elsewhere, or again."""
+        ended: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(watchdog.PERIOD_S)
+            for name, ran_s in watchdog.hung(self.scheduler.instances.values(), time.monotonic(), self.patience_s):
+                batch = self.scheduler.instances[name].batches[0].id
+                if ended.get(name) != batch:
+                    ended[name] = batch
+                    log.error("instance hangs: ending it", instance=name, batch_s=round(ran_s, 1))
+                    self.workers.stop(name)
 
     # --- what is hosted, and the plan
 

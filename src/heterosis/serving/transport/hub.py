@@ -74,6 +74,15 @@ class Hub:
             peer.close()
 
 
+def tune(connection: socket.socket) -> None:
+    """Send at once over TCP, and notice within about ten seconds that the other host is gone."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 4), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
+        if hasattr(socket, option):  # not every system has all of them
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 class Peer(asyncio.BufferedProtocol):
     """A worker's connection."""
 
@@ -89,7 +98,7 @@ class Peer(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is of a kind of its own
         connection: socket.socket = transport.get_extra_info("socket")
         if connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            tune(connection)
         self._hub.peers.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the launcher says why

@@ -10,7 +10,7 @@ import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker
 from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Place, frame
-from heterosis.serving.transport.hub import Frames
+from heterosis.serving.transport.hub import Frames, tune
 from heterosis.serving.transport.memory import SharedView
 from heterosis.serving.values import Buffer
 
@@ -120,7 +120,7 @@ class Link:
                 raise
             return opened
         opened = socket.create_connection((str(self._address.hostname), self._address.port or 0))
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        tune(opened)
         return opened
 
     def _found(self, part: memoryview | Place) -> Buffer:
