@@ -264,3 +264,12 @@ async def test_a_worker_that_hangs_is_ended_and_its_calls_run_elsewhere(serving:
         assert server.launcher.pids()["toy/nap-0"] != stuck
         validate(server.router.scheduler)
     assert replay(server.records) is None
+
+
+async def test_an_instance_that_cannot_be_started_is_said_so(serving: Serve) -> None:
+    """A slot that this machine does not have is told in the end, not waited for without one."""
+    plan = toy_plan(slots=1)
+    placements = (*plan.placements[:-1], msgspec.structs.replace(plan.placements[-1], slots=(999,)))
+    async with serving(msgspec.structs.replace(plan, placements=placements), wait=False) as server:
+        with pytest.raises(UnavailableError, match="ended 3 times before it was ready"):
+            await server.model.available()

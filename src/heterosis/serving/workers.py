@@ -74,7 +74,13 @@ class Workers:
         """Have a worker started; `Listener` will hear of it."""
         self._placements[placement.instance] = placement
         log.info("starting instance", instance=placement.instance, variant=variant.name)
-        self._spawn(self._launcher.start(placement, variant, self.hub.address, self._token, self._ended))
+        self._spawn(self._start(placement, variant))
+
+    async def _start(self, placement: Placement, variant: Variant) -> None:
+        try:
+            await self._launcher.start(placement, variant, self.hub.address, self._token, self._ended)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody else would hear of it
+            self._ended(placement.instance, f"cannot be started: {type(error).__name__}: {error}")
 
     def stop(self, instance: str) -> None:
         """Have a worker ended; `Listener` will hear of it."""

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 
 from heterosis.pipeline import Pipeline
 from heterosis.scheduling.policies import make_policy
 from heterosis.terms import Device, OperatingPoint, Placement, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.terms.joining import bare_name
+from heterosis.workflow.fallback import fitted
 from heterosis.workflow.hardware import held
 from heterosis.workflow.warm_up import warm_up_batches
 
@@ -63,7 +65,8 @@ class Service:
         from heterosis.serving.repository import FixedSource
         from heterosis.serving.server import run, serve
 
-        servable = Servable(pipeline=self.pipeline, target=self._target, plan=self.plan, warm_up=self.warm_up)
+        plan = fitted(self.plan, node_name(), self._device, structlog.get_logger().warning)
+        servable = Servable(pipeline=self.pipeline, target=self._target, plan=plan, warm_up=self.warm_up)
         with held([self._device]) as (meter, modes):
             here = any(placement.node == node_name() for placement in self.plan.placements)
             power_modes = modes if here else None
