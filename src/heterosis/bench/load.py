@@ -6,13 +6,14 @@ generator, cannot hide a wait by delaying the next request ("coordinated omissio
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
 from heterosis.bench.shots import Shot
-from heterosis.client import Client, UnreachableError
+from heterosis.client import UnreachableError
+from heterosis.serving.protocol import InferResponse
 from heterosis.terms.errors import HeterosisError
 
 MAX_IN_FLIGHT = 2048
@@ -20,6 +21,16 @@ MAX_IN_FLIGHT = 2048
 
 UNREACHABLE = 0
 """The status of a request that got no answer at all."""
+
+
+class Sender(Protocol):
+    """Who can send a shot: `heterosis.client.Client` and `GrpcClient`."""
+
+    async def send(
+        self, model: str, body: bytes, header_length: int | None, *, timeout_ms: float | None = None
+    ) -> InferResponse:
+        """Send a request and return the answer. Raise HeterosisError where there is none."""
+        ...
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def offer(
-    client: Client,
+    client: Sender,
     model: str,
     load: Iterable[tuple[float, Shot]],
     *,
@@ -96,7 +107,7 @@ async def offer(
     return outcomes
 
 
-async def warm_up(client: Client, model: str, shots: Sequence[Shot], *, timeout_ms: float | None = None) -> None:
+async def warm_up(client: Sender, model: str, shots: Sequence[Shot], *, timeout_ms: float | None = None) -> None:
     """Send each shot once, one after another, so that the first counted request meets a warm server.
 
     Raise the error of the first that fails: a load that cannot succeed is not worth offering.

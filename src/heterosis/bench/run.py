@@ -3,6 +3,7 @@
 import gc
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import msgspec
 
@@ -10,7 +11,7 @@ from heterosis.bench.load import Outcome, offer, warm_up
 from heterosis.bench.metrics import Readings, parse_readings
 from heterosis.bench.report import Report, make_report
 from heterosis.bench.shots import accuracy_of, in_turn, make_shots
-from heterosis.client import Client
+from heterosis.client import Client, GrpcClient
 from heterosis.pipeline import Pipeline
 from heterosis.terms import Slo
 from heterosis.terms.errors import HeterosisError, UsageError
@@ -45,21 +46,23 @@ async def run_load(
     load: Load,
     *,
     slo: Slo | None = None,
+    grpc: str | None = None,
     progress: Callable[[Outcome], object] = lambda _: None,
 ) -> Report:
     """Offer a pipeline's samples to the server at ``url``, and report.
 
     Answers are held against ``slo`` (the pipeline's own by default); joules and CPU time are the server's between the
-    first arrival and the last answer. Every sample is sent once before, uncounted.
+    first arrival and the last answer. Every sample is sent once before, uncounted. With ``grpc``, ``host:port``, the
+    samples go there; what the server has spent is still asked at ``url``.
     """
-    shots = make_shots(pipeline)
-    async with Client(url) as client:
-        await warm_up(client, pipeline.name, shots)
+    shots = make_shots(pipeline, grpc=grpc is not None)
+    async with Client(url) as client, GrpcClient(grpc) if grpc is not None else nullcontext(client) as sender:
+        await warm_up(sender, pipeline.name, shots)
         before = await _readings(client)
         gc.freeze()  # what was made so far needs no looking through while requests are due
         cpu_s = time.process_time()
         shots_due = zip(load.arrivals, in_turn(shots, load.seed), strict=False)
-        outcomes = await offer(client, pipeline.name, shots_due, timeout_ms=load.timeout_ms, progress=progress)
+        outcomes = await offer(sender, pipeline.name, shots_due, timeout_ms=load.timeout_ms, progress=progress)
         cpu_s = time.process_time() - cpu_s
         gc.unfreeze()
         spent = (await _readings(client)).since(before)

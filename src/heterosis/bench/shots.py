@@ -15,15 +15,15 @@ Array = np.ndarray[Any, Any]
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
-    """One sample, encoded once: ``body`` as it is sent, the first ``header_length`` bytes of it JSON."""
+    """One sample, encoded once: ``body`` as it is sent, the first ``header_length`` bytes of it JSON (over HTTP)."""
 
     sample: int
     body: bytes
     header_length: int | None
 
 
-def make_shots(pipeline: Pipeline) -> list[Shot]:
-    """Encode every sample of a pipeline, in the binary form."""
+def make_shots(pipeline: Pipeline, *, grpc: bool = False) -> list[Shot]:
+    """Encode every sample of a pipeline, in the binary form of HTTP or for gRPC."""
     samples = pipeline.load_samples()
     if not samples:
         raise UsageError(
@@ -32,8 +32,15 @@ def make_shots(pipeline: Pipeline) -> list[Shot]:
     shots = []
     for position, sample in enumerate(samples):
         inputs = {edge.spec.name: edge.encode(sample.inputs[edge.spec.name]) for edge in pipeline.signature.inputs}
-        length, parts = encode_request(InferRequest(inputs=inputs, binary_output=True))
-        shots.append(Shot(sample=position, body=b"".join(parts), header_length=length))
+        request = InferRequest(inputs=inputs, binary_output=True)
+        if grpc:
+            from heterosis.serving.protocol.grpc.codec import encode_infer_request
+
+            body = encode_infer_request(pipeline.name, request)
+            shots.append(Shot(sample=position, body=body, header_length=None))
+        else:
+            length, parts = encode_request(request)
+            shots.append(Shot(sample=position, body=b"".join(parts), header_length=length))
     return shots
 
 

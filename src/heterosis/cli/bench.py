@@ -28,6 +28,10 @@ def bench(  # noqa: PLR0913 - one for each option
     ] = None,
     slo: SloMs = None,
     accuracy: Accuracy = None,
+    grpc: Annotated[
+        str | None,
+        Parameter(help="With a URL: send the samples over gRPC to this host:port; the URL is asked for metrics."),
+    ] = None,
     timeout: Annotated[
         float | None, Parameter(help="Milliseconds after which an answer is of no use; rides on each request.")
     ] = None,
@@ -43,6 +47,7 @@ def bench(  # noqa: PLR0913 - one for each option
 
     ```
     heterosis bench http://127.0.0.1:8000 --pipeline ocr.py --rate 2
+    heterosis bench http://127.0.0.1:8000 --grpc 127.0.0.1:8001 --pipeline ocr.py --rate 2
     heterosis bench ocr.py --rate 2 --duration 60 --json
     heterosis bench ocr.py --trace arrivals.csv
     ```
@@ -57,6 +62,8 @@ def bench(  # noqa: PLR0913 - one for each option
     from heterosis.workflow.subserver import serving
 
     at_url = "://" in target
+    if grpc is not None and not at_url:
+        raise UsageError("--grpc goes with the URL of a server that runs; start one with heterosis serve")
     if at_url and pipeline is None:
         raise UsageError("with the URL of a server, say --pipeline FILE: its samples are what is sent")
     if trace is not None:
@@ -86,7 +93,7 @@ def bench(  # noqa: PLR0913 - one for each option
             failed += not outcome.answered
             step(f"{failed} failed" if failed else "")
 
-        report = asyncio.run(run_load(url, loaded, offered, slo=wanted, progress=count))
+        report = asyncio.run(run_load(url, loaded, offered, slo=wanted, grpc=grpc, progress=count))
     if json:
         print_json(report)
     else:
