@@ -1,6 +1,7 @@
 """`heterosis rehearse` and `heterosis status`: a real server on emulated devices, for some seconds."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def test_a_rehearsal_tells_what_was_foretold_and_what_came(heterosis: Command) -
 
 
 @pytest.mark.timeout(300)
-def test_the_status_of_a_server_that_adapts(heterosis: Command, store: object) -> None:
+def test_the_status_of_a_server_that_adapts(heterosis: Command, store: Path) -> None:
     """What runs where, what it is for, joules with their quality; for people and as JSON."""
     options = ["--fleet", "edge-rack", "--rate", "3", "--adapt", "--every", "1", "--store", str(store)]
     with serving("traffic+documents", options) as url:
@@ -55,3 +56,19 @@ def test_no_server_is_said_to_be_none(heterosis: Command) -> None:
     done = heterosis("status", "http://127.0.0.1:9")
     assert done.returncode == 1
     assert "no server answers" in done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_a_pipeline_of_ones_own_follows_its_load(heterosis: Command, pipeline_file: Path, store: Path) -> None:
+    """On this machine, with its own variants: more comes than was planned for, and what is allotted follows."""
+    options = ["--rate", "2", "--adapt", "--every", "2", "--store", str(store)]
+    with serving(str(pipeline_file), options) as url:
+        done = heterosis("bench", url, "--pipeline", pipeline_file, "--rate", 30, "--duration", 6, "--json")
+        found = msgspec.json.decode(heterosis("status", url, "--json").stdout, type=Status)
+    assert done.returncode == 0, done.stderr
+    (letters,) = found.pipelines
+    assert found.adapting
+    assert letters.requests > 100
+    assert letters.in_time >= 0.5 * letters.requests  # more than half, however busy the machine
+    assert letters.planned_rps > 2.0
+    assert found.decisions

@@ -126,19 +126,35 @@ def serve(  # noqa: PLR0913 - one for each option
     settings = loop.settings()
     if fleet is not None:
         _serve_emulated(file, fleet, rate, settings, store, options, adapt=adapt, json=json)
-    elif quick and plan is None and profile is None and not naive and accuracy is None and _holds_models(Path(file)):
+    elif (
+        quick
+        and not adapt
+        and plan is None
+        and profile is None
+        and not naive
+        and accuracy is None
+        and _holds_models(Path(file))
+    ):
         _serve_models(Path(file), rate, slo, policy, store, options, json=json)
     else:
         from heterosis.cli.files import read_json
         from heterosis.terms import Plan
-        from heterosis.workflow.service import with_policy
+        from heterosis.terms.errors import UsageError
+        from heterosis.workflow.looping import LoopedService
+        from heterosis.workflow.service import Service, with_policy
 
+        if adapt and (naive or plan is not None):
+            raise UsageError("--adapt plans by itself: leave out --naive and --plan")
+        service: LoopedService | Service
         with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget, profile=profile) as workflow:
-            make = workflow.naive_plan if naive else workflow.plan
-            chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
-            if plan is not None:
-                workflow.check_plan(chosen)
-            service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
+            if adapt:
+                service = LoopedService(workflow, rate, settings, policy=policy)
+            else:
+                make = workflow.naive_plan if naive else workflow.plan
+                chosen = make(rate) if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
+                if plan is not None:
+                    workflow.check_plan(chosen)
+                service = workflow.service(chosen if policy is None else with_policy(chosen, policy))
         service.run(options, on_ready=_say_ready([workflow.pipeline.name], json=json))
     if not quiet:
         remark("stopped: every request that was taken has been answered")

@@ -27,6 +27,7 @@ from heterosis.control.telemetry import Ran, Telemetry
 from heterosis.planning.fleet import Allotment, Task
 from heterosis.planning.fleet.changes import Headroom, load_of
 from heterosis.planning.fleet.changes.starts import Starts
+from heterosis.planning.fleet.task import Combination
 from heterosis.planning.fleet.tuning import Tuner
 from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.planning.forecast import DAY_S
@@ -61,6 +62,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     reserve: float = RESERVE
     aims: Mapping[str, float] = {}
     """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
+    latency: float | None = None
+    """Share of the SLO that the first plan was made for, where the planner may begin."""
+    accuracies: Mapping[str, Mapping[Combination, float]] = {}
+    """As measured end to end, by pipeline and by the variants that served; see `Question`."""
 
 
 class PutInForce(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +131,7 @@ class Controller:
             certainty=self.settings.certainty,
         )
         self._starts = Starts(task, points)
+        self._tuner.least(begin)  # what is needed for that is loaded now, not while requests wait
         self._asked: Question | None = None
         self._asked_at = begin
         self._asked_urgently = False
@@ -221,9 +227,14 @@ class Controller:
 
     def unanswered(self, question: Question, message: str, now: float) -> None:
         """Take note that the planner has no answer to a question."""
-        if question is self._asked:
-            self._asked = None
-            self._note(now, "planner", message)
+        if question is not self._asked:
+            return
+        self._asked = None
+        retuning = question.retuning
+        if retuning is not None:
+            self._tuner.take(retuning, self._tuner.allotment, now)  # lest it be asked again at once
+        urgent = retuning is not None and retuning.rises
+        self._note(now, "planner", f"{question.reason}: {message}" if urgent else message, urgent=urgent)
 
     def refused(self, plan: Plan, message: str, now: float) -> None:
         """Take note that a plan could not be put in force; ``plan`` is in force instead."""
@@ -325,6 +336,8 @@ class Controller:
             must=self._slower,
             aims=self.settings.aims,
             reserve=self.settings.reserve,
+            latency=self.settings.latency,
+            accuracies=self.settings.accuracies,
         )
         self._slower = False
         acts.append(Ask(question=self._asked))

@@ -48,6 +48,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
     aims: Mapping[str, float] = {}
     """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
     reserve: float = RESERVE
+    latency: float | None = None
+    """Share of the SLO that the first plan was made for."""
     accuracies: Mapping[str, Mapping[Combination, float]] = {}
     """End-to-end accuracy as measured, by pipeline and by the variants that served."""
 
@@ -80,6 +82,8 @@ def respond(question: Question, make: MakePlan) -> Proposal:
         task, allotment, served = question.retuning.task, question.retuning.solve(), 1.0
     else:
         task, allotment, served = _planned(question, make)
+    if {host.option.stage for host in allotment.hosted()} != set(task.stages):
+        raise NoPlanError("at these rates the plan in force would leave a stage without instances")
     now = present(task, question.now)
     prefer = [(each.node, each.device) for each in now.placements]
     plan = settled(task, now, to_plan(task, allotment, policy=now.policy, prefer=prefer))

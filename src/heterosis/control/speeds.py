@@ -36,7 +36,8 @@ FORGOTTEN_S = 300.0
 """A device that nothing was measured on for so long is taken for normal again: how else would that be found out?"""
 USUAL, OF_A_BATCH = 0.15, 0.02
 """How far logarithms of ratios are off at first, on average, and how much one batch counts in that."""
-SMALLEST_S = 1e-6
+SHORT_S = 1e-3
+"""Added to both times: that a batch of microseconds takes twice as long says nothing of its device."""
 _MARK = " x"
 
 
@@ -57,7 +58,7 @@ class Speeds:
         """Take a batch."""
         expected_s = self._expected.mean(profiled(configuration), items)
         if expected_s > 0:
-            ratio = math.log(max(run_s, SMALLEST_S) / expected_s)
+            ratio = math.log((run_s + SHORT_S) / (expected_s + SHORT_S))
             self._ratios.setdefault(unit, deque(maxlen=MOST)).append((now, ratio))
             usual, off = self._usual.get(unit, USUAL), abs(ratio - math.log(self.factors.get(unit, 1.0)))
             self._usual[unit] = usual + OF_A_BATCH * (off - usual)

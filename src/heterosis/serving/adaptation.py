@@ -87,8 +87,11 @@ class Adaptation:
             else:
                 proposal = await asyncio.to_thread(respond, question, lambda _: None)
         except (HeterosisError, NoPlanError) as error:
-            log.warning("no plan", reason=str(error), asked=question.reason)
+            log.info("no plan", reason=str(error), asked=question.reason)
             self.controller.unanswered(question, str(error), time.monotonic())
+        except Exception as error:  # what plans may fail; who serves goes on
+            log.exception("the planner failed", asked=question.reason)
+            self.controller.unanswered(question, f"the planner failed: {error}", time.monotonic())
         else:
             self.controller.answered(question, proposal, time.monotonic())
 

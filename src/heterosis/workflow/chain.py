@@ -14,6 +14,8 @@ from heterosis.pipeline import Trace
 from heterosis.planning import Judge as PlanningJudge
 from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
+from heterosis.planning.fleet import Workload
+from heterosis.planning.fleet.task import Combination
 from heterosis.profiling import Decide, Progress, Settings
 from heterosis.profiling import profile as make_profile
 from heterosis.profiling.interference import crowding
@@ -226,6 +228,31 @@ class Workflow:
         with self._report(f"Planning {self.pipeline.name}", None) as step, self._judge(step) as judge:
             crowded = crowding(snapshot.profile.interference)
             return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step, crowding=crowded))
+
+    def workload(self, rate_rps: float) -> tuple[Workload, dict[Combination, float]]:
+        """What a loop plans with while it serves, and the end-to-end accuracies that were measured for it.
+
+        The variants are those that plans for this rate, for half of it, or for all that the machine can bear make use
+        of, so that whatever is planned later has been measured. Combinations that were not count as useless.
+        """
+        profile = self.profile([rate_rps / 2, rate_rps], capacity=True)
+        names = {(each.stage, each.digest): each.name for each in self.variants.variants}
+        measured = {
+            tuple((stage, names[stage, dict(together)[stage]]) for stage in self.trace.graph.stages): accuracy
+            for together, accuracy in self._judged.items()
+        }
+        used = {each for combination in measured for each in combination}
+        kept = tuple(each for each in self.variants.variants if not used or (each.stage, each.name) in used)
+        workload = Workload(
+            graph=self.trace.graph,
+            slo=self.slo,
+            rate_rps=rate_rps,
+            variants=msgspec.structs.replace(self.variants, variants=kept),
+            profile=profile,
+        )
+        usable = {stage: tuple(each.name for each in kept if each.stage == stage) for stage in self.trace.graph.stages}
+        every = workload.combinations(usable) or [] if measured else []
+        return workload, {each: measured.get(each, 0.0) for each in every}
 
     def naive_plan(self, rate_rps: float) -> Plan:
         """What one would deploy without a planner: the reference models as they come."""

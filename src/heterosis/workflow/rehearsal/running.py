@@ -22,7 +22,8 @@ from heterosis.terms import Fleet
 from heterosis.workflow.fleets import expected, plan_fleet
 from heterosis.workflow.rehearsal.emulation import write_pipeline
 from heterosis.workflow.rehearsal.faults import Fault, play, simulated_faults
-from heterosis.workflow.rehearsal.setting import at, controller_of, first_plan, joint_task, make_tried
+from heterosis.workflow.rehearsal.setting import at, controller_of, first_plan, joint_task
+from heterosis.workflow.replanning.following import Following
 
 PEAK_S = 10.0
 """A static plan is made for the most that comes in so many seconds."""
@@ -169,7 +170,7 @@ def simulate(task: Task, load: Load, settings: Settings) -> tuple[Figures, Seque
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(
         power=Power(fleet=task.fleet),
-        steering=Steering(controller, make_tried),
+        steering=Steering(controller, Following(answer.latency)),
         patience_s=60.0,
         device_failures=failures,
         slowdowns=slowdowns,

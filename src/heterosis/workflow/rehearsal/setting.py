@@ -7,10 +7,10 @@ from msgspec.structs import replace
 from heterosis.catalogue import open_pipeline
 from heterosis.control import Account, Controller, Settings
 from heterosis.control.power import Power
-from heterosis.planning.fleet import Answer, Task, Workload, to_plan, verified
+from heterosis.planning.fleet import Answer, Task, Workload, to_plan
 from heterosis.planning.fleet.hosting import hosted
 from heterosis.terms import Fleet, Plan
-from heterosis.workflow.fleets import plan_fleet, simulated
+from heterosis.workflow.fleets import plan_fleet
 from heterosis.workflow.rehearsal.emulation import emulated
 
 SEPARATOR = "+"
@@ -44,13 +44,9 @@ def first_plan(task: Task) -> tuple[Answer, Plan]:
     return answer, to_plan(task, answer.allotment)
 
 
-def make_tried(task: Task) -> Answer | None:
-    """Plan as the loop's planner does, each plan tried."""
-    return verified(task, simulated(task))
-
-
 def controller_of(task: Task, answer: Answer, plan: Plan, settings: Settings, begin: float) -> Controller:
     """The loop that goes on from a plan."""
+    settings = replace(settings, latency=answer.latency)
     return Controller(task, plan, answer.allotment, settings=settings, begin=begin)
 
 

@@ -13,13 +13,12 @@ from heterosis.control import NoPlanError, Proposal, respond
 from heterosis.control import Question as LoopQuestion
 from heterosis.planning import InfeasibleError
 from heterosis.planning import plan as plan_machine
-from heterosis.planning.fleet import Answer as PlannerAnswer
-from heterosis.planning.fleet import Task, Workload, to_plan, verified
+from heterosis.planning.fleet import Task, Workload, to_plan
 from heterosis.planning.fleet.changes import worthwhile
 from heterosis.terms import Variant, VariantSet
 from heterosis.terms.errors import HeterosisError, UsageError
 from heterosis.workflow.fleets import plan_fleet
-from heterosis.workflow.fleets import simulated as simulated_fleet
+from heterosis.workflow.replanning.following import Following
 from heterosis.workflow.replanning.questions import (
     LENGTH,
     Accuracies,
@@ -76,7 +75,7 @@ def answer(question: Question) -> Answer:
 
 
 def _fleet(question: FleetQuestion) -> Replanned:
-    task = _judged(question.task, question.accuracies)
+    task = judged(question.task, question.accuracies)
     found = plan_fleet(task, question.planner, begin=question.latency)
     now = question.now
     prefer = [] if now is None else [(each.node, each.device) for each in now.placements]
@@ -90,20 +89,14 @@ def _fleet(question: FleetQuestion) -> Replanned:
     )
 
 
-_held_at: dict[tuple[str, ...], float] = {}
-"""Share of the SLO that the last plan of these pipelines was made for: where the search for the next one begins."""
+_following: dict[tuple[str, ...], Following] = {}
+"""By pipelines."""
 
 
 def _loop(question: LoopQuestion) -> Proposal:
-    def make(task: Task) -> PlannerAnswer | None:
-        task = _judged(task, question.accuracies)
-        pipelines = tuple(each.graph.pipeline for each in task.workloads)
-        found = verified(task, simulated_fleet(task), begin=_held_at.get(pipelines))
-        if found is not None:
-            _held_at[pipelines] = found.latency
-        return found
-
-    return respond(question, make)
+    pipelines = tuple(each.graph.pipeline for each in question.task.workloads)
+    make = _following.setdefault(pipelines, Following(question.latency))
+    return respond(question, lambda task: make(judged(task, question.accuracies)))
 
 
 def _machine(question: MachineQuestion) -> Replanned:
@@ -120,8 +113,8 @@ _ANSWERS: Mapping[type[Question], Callable[[Any], Replanned | Proposal]] = {
 }
 
 
-def _judged(task: Task, accuracies: Mapping[str, Accuracies]) -> Task:
-    """Put the judges in place."""
+def judged(task: Task, accuracies: Mapping[str, Accuracies]) -> Task:
+    """Give workloads a judge that knows these accuracies; of others it takes losses to be independent."""
 
     def of(workload: Workload) -> Workload:
         known = accuracies.get(workload.graph.pipeline)

@@ -1,0 +1,74 @@
+"""A pipeline served on this machine by a plan that follows the load."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from heterosis.control import Controller, Settings
+from heterosis.planning.fleet import Task, to_plan
+from heterosis.planning.fleet.hosting import hosted
+from heterosis.planning.fleet.task import Combination
+from heterosis.terms.joining import part_of, qualified_name, with_pipelines
+from heterosis.workflow.chain import Workflow
+from heterosis.workflow.fleets import plan_fleet
+from heterosis.workflow.hardware import held
+from heterosis.workflow.replanning import PlannerProcess
+from heterosis.workflow.replanning.answering import judged
+from heterosis.workflow.service import with_policy
+
+if TYPE_CHECKING:
+    from heterosis.serving.server import Listening, Options
+
+
+class LoopedService:
+    """A pipeline, planned for a rate to begin with, and then for what comes."""
+
+    def __init__(self, workflow: Workflow, rate_rps: float, settings: Settings, *, policy: str | None = None) -> None:
+        """Profile and plan. Raise InfeasibleError where there is no plan for this rate."""
+        self.workflow, self.settings = workflow, settings
+        key = workflow.pipeline.name
+        workload, accuracies = workflow.workload(rate_rps)
+        self.accuracies: Mapping[str, Mapping[Combination, float]] = {
+            key: {
+                tuple((qualified_name(key, stage), name) for stage, name in each): accuracy
+                for each, accuracy in accuracies.items()
+            }
+        }
+        self.task = Task(
+            workloads=(hosted(workload, key),), fleet=workflow.fleet, mix=False, horizon_s=settings.horizon_s
+        )
+        task = judged(self.task, self.accuracies)
+        self._answer = plan_fleet(task)
+        plan = to_plan(task, self._answer.allotment)
+        self.plan = plan if policy is None else with_policy(plan, policy)
+
+    def run(self, options: "Options", on_ready: "Callable[[Listening], object]" = lambda _: None) -> None:
+        """Serve until SIGINT or SIGTERM; ``on_ready`` is told where it listens once every instance is warm."""
+        from heterosis.serving.server import run
+
+        run(self._serve(options, on_ready))
+
+    async def _serve(self, options: "Options", on_ready: "Callable[[Listening], object]") -> None:
+        from heterosis.serving.adaptation import Adaptation
+        from heterosis.serving.models import Servable
+        from heterosis.serving.repository import FixedSource
+        from heterosis.serving.server import serve
+
+        pipeline = self.workflow.pipeline
+        part = part_of(with_pipelines(self.plan), pipeline.name)
+        service = self.workflow.service(part)
+        servable = Servable(pipeline=pipeline, target=self.workflow.target, plan=part, warm_up=service.warm_up)
+        settings = replace(self.settings, accuracies=self.accuracies, latency=self._answer.latency)
+        controller = Controller(self.task, self.plan, self._answer.allotment, settings=settings, begin=time.monotonic())
+        with held(self.workflow.fleet.devices) as (meter, modes):
+            async with PlannerProcess() as planner:
+                await serve(
+                    FixedSource(servable),
+                    meter,
+                    options=options,
+                    power_modes=modes,
+                    adaptation=Adaptation(controller, planner),
+                    on_ready=on_ready,
+                )
