@@ -15,7 +15,7 @@ BINARY = "application/octet-stream"
 _COMPONENTS = "#/components/schemas/{name}"
 _REASONS = {
     400: "The request cannot be served as it is; the message names the field",
-    404: "There is no such model, version or region",
+    404: "There is no such model, version or region, or the server does not tell of it",
     413: "The body is past the size limit",
     429: "Refused: the admitted work leaves no time before the deadline",
     500: "A stage of the model failed on this request",

@@ -19,7 +19,12 @@ class Status:
     def routes(self) -> list[Route]:
         """List what is answered here."""
         return [
-            Route("GET", "/status", self.status, Operation("What runs where, load, joules, decisions", answer=Body))
+            Route(
+                "GET",
+                "/status",
+                self.status,
+                Operation("What runs where, load, joules, decisions", answer=Body, errors=(404,)),
+            )
         ]
 
     async def status(self, _: HttpRequest) -> HttpResponse:
