@@ -17,6 +17,7 @@ from heterosis.cli.check import check
 from heterosis.cli.console import Interrupted, complain
 from heterosis.cli.demo import demo
 from heterosis.cli.devices import devices
+from heterosis.cli.pack import pack
 from heterosis.cli.plan import plan
 from heterosis.cli.pool import pool
 from heterosis.cli.profile import profile
@@ -29,6 +30,7 @@ from heterosis.cli.status import status
 from heterosis.cli.story import story
 from heterosis.cli.study import study
 from heterosis.cli.variants import variants
+from heterosis.cli.worker import worker
 from heterosis.terms.errors import HeterosisError, StageError, UsageError
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
@@ -44,6 +46,8 @@ VERBS: tuple[Callable[..., None], ...] = (
     simulate,
     rehearse,
     serve,
+    pack,
+    worker,
     status,
     story,
     replay,

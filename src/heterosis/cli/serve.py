@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from cyclopts import Parameter
@@ -23,6 +24,7 @@ from heterosis.cli.options import (
     Store,
 )
 from heterosis.cli.workflows import open_workflow
+from heterosis.terms.errors import UsageError
 
 if TYPE_CHECKING:
     from heterosis.control import Settings
@@ -80,6 +82,15 @@ def serve(  # noqa: PLR0913 - one for each option
     ] = None,
     naive: Naive = False,
     profile: ProfileFile = None,
+    workers_at: Annotated[
+        str | None,
+        Parameter(
+            help="Let packed workers join here, tcp://HOST:PORT (the router takes the next port, too); 0 is any port."
+        ),
+    ] = None,
+    token_file: Annotated[
+        Path | None, Parameter(help="File with the token that such workers must know; readable by its owner alone.")
+    ] = None,
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
     ] = False,
@@ -106,6 +117,7 @@ def serve(  # noqa: PLR0913 - one for each option
     heterosis serve traffic+documents --fleet edge-rack --rate 10 --adapt
     heterosis serve resnet.onnx --slo 50
     heterosis serve models/
+    heterosis serve ocr.py --plan plan.json --workers-at tcp://127.0.0.1:9000 --token-file token
     ```
     """
     from heterosis.serving.address import check_address
@@ -114,6 +126,17 @@ def serve(  # noqa: PLR0913 - one for each option
     check_address(host, port)
     if grpc_port != "none":
         check_address(host, grpc_port)
+    if (workers_at is None) != (token_file is None):
+        raise UsageError("workers join with --workers-at tcp://HOST:PORT and --token-file FILE: give both")
+    token = ""
+    if workers_at is not None and token_file is not None:
+        from heterosis.cli.worker import read_token
+
+        token = read_token(token_file)
+        parts = urlsplit(workers_at)
+        if parts.scheme != "tcp" or not parts.hostname or parts.port is None:
+            raise UsageError(f"--workers-at takes tcp://HOST:PORT, got {workers_at!r}")
+        check_address(parts.hostname, parts.port)
     _log_aside(quiet=quiet)
     options = Options(
         host=host,
@@ -121,6 +144,8 @@ def serve(  # noqa: PLR0913 - one for each option
         grpc_port=None if grpc_port == "none" else grpc_port,
         name=server_name,
         journal=journal,
+        workers_at=workers_at or "",
+        token=token,
         max_body_bytes=round(max_body * 2**20),
     )
     settings = loop.settings()

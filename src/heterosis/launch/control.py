@@ -30,8 +30,27 @@ class Left(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-ToProcess = Join | Leave
-FromProcess = Left
+class Offer(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Worker from outside: I have this variant, and wait to be asked; the server's token proves that I may."""
+
+    token: str
+    worker: str
+    """Its own name, for people; unique among those that have joined."""
+    stage: str
+    digest: str
+    """Of the variant."""
+    device_type: str
+    threads: int
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Server: what you offer is not wanted, for this reason."""
+
+    reason: str
+
+
+ToProcess = Join | Leave | Refused
+FromProcess = Left | Offer
 
 
 def encode_line(message: ToProcess | FromProcess) -> bytes:

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass, field
 
 from heterosis.engines.emulated import EmulatedEngine
-from heterosis.launch.control import FromProcess, Join, Leave, ToProcess, decode_news, encode_line
+from heterosis.launch.control import FromProcess, Join, Leave, Left, ToProcess, decode_news, encode_line
 from heterosis.launch.launcher import Ended
 from heterosis.terms import Placement, Variant
 
@@ -155,6 +155,7 @@ async def _listen(host: _Host) -> None:
 
 
 def _heard(host: _Host, news: FromProcess) -> None:
+    assert isinstance(news, Left)  # noqa: S101 - who was started by us has nothing to offer
     instance = host.instances[news.instance]
     instance.stopping = True
     instance.last_words = f"worker process {host.process.pid} ended it: {news.reason}"

@@ -9,10 +9,11 @@ import os
 import socket
 import threading
 import traceback
+from collections.abc import Callable
 
-from heterosis.launch.control import Join, Leave, Left, decode_order, encode_line
+from heterosis.launch.control import Join, Leave, Left, Refused, decode_order, encode_line
 from heterosis.serving.transport import Link, LinkEndedError
-from heterosis.serving.worker import work
+from heterosis.serving.worker import Adapt, unchanged, work
 
 
 def main() -> None:
@@ -24,9 +25,17 @@ def main() -> None:
 class Host:
     """The workers of this process."""
 
-    def __init__(self, channel: socket.socket) -> None:
-        """Listen to this launcher."""
+    def __init__(self, channel: socket.socket, adapt: Adapt = unchanged, reach: Callable[[str], str] = str) -> None:
+        """Listen to this launcher.
+
+        ``adapt`` makes of what the router assigns what is there, ``reach`` of the address at which the router says it
+        listens the one at which it can be reached from here.
+        """
         self._channel = channel
+        self._adapt = adapt
+        self._reach = reach
+        self.refused = ""
+        """Why the launcher has no use for this process."""
         self._saying = threading.Lock()
         self._links: dict[str, Link] = {}
 
@@ -36,14 +45,16 @@ class Host:
             for line in orders:
                 match decode_order(line):
                     case Join() as join:
-                        link = self._links[join.instance] = Link(join.address)
+                        link = self._links[join.instance] = Link(self._reach(join.address))
                         threading.Thread(target=self._work, args=(join, link), name=join.instance, daemon=True).start()
                     case Leave(instance=instance):
                         self._end(instance)
+                    case Refused(reason=reason):
+                        self.refused = reason
 
     def _work(self, join: Join, link: Link) -> None:
         try:
-            work(link, join)
+            work(link, join, self._adapt)
         except LinkEndedError:
             reason = "told to end"
         except BaseException as error:  # noqa: BLE001 - whatever it is, SystemExit too, it ends this worker alone

@@ -15,10 +15,12 @@ import msgspec
 import structlog
 
 from heterosis.launch import Launcher, LocalLauncher
+from heterosis.launch.gate import Gate
 from heterosis.scheduling import Record
 from heterosis.serving.adaptation import Adaptation
 from heterosis.serving.bodies import body_memory
 from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
+from heterosis.serving.guests import welcoming
 from heterosis.serving.http import HttpServer
 from heterosis.serving.http.connection import Allocate
 from heterosis.serving.http.server import allocate
@@ -49,6 +51,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     max_body_bytes: int = MAX_BODY_BYTES
     grace_s: float = 30.0
     journal: Path | None = None
+    workers_at: str = ""
+    """Where workers from outside may join, ``tcp://host:port``; nowhere by default."""
+    token: str = ""
+    """What they prove with that they may."""
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +63,8 @@ class Listening(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     grpc: str | None = None
     """``host:port``."""
+    workers: str | None = None
+    """Where workers from outside may join."""
 
 
 async def serve(
@@ -82,7 +90,8 @@ async def serve(
             records.append(journal.write)
         if adaptation is not None:
             records.append(adaptation.observe)
-        router = Router(launcher or LocalLauncher(), record=_each(records), power_modes=power_modes)
+        gate = Gate(launcher or LocalLauncher(), options.token) if options.workers_at else None
+        router = Router(gate or launcher or LocalLauncher(), record=_each(records), power_modes=power_modes)
         repository = Repository(router, source)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
@@ -107,7 +116,10 @@ async def serve(
             if loading.exception() is None:
                 if adaptation is not None:
                     await stack.enter_async_context(_beside(adaptation.run(router)))
-                on_ready(Listening(url=http.url, grpc=grpc))
+                workers = None
+                if gate is not None:
+                    workers = await stack.enter_async_context(welcoming(gate, router, options.workers_at))
+                on_ready(Listening(url=http.url, grpc=grpc, workers=workers))
             else:
                 http.begin_stop()
         else:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NoReturn
 
 from heterosis.launch.control import Join
@@ -13,15 +13,23 @@ from heterosis.serving.values import Buffer, EncodeError, decode, encode
 from heterosis.terms.errors import StageError
 from heterosis.variants.loading import open_runner
 
+Adapt = Callable[[Assignment], Assignment]
+"""Makes of what the router assigns what is there to be loaded; raises what says why it is not."""
 
-def work(link: Link, join: Join) -> NoReturn:
+
+def unchanged(assignment: Assignment) -> Assignment:
+    """Load what the router assigns as it is: its files are ours."""
+    return assignment
+
+
+def work(link: Link, join: Join, adapt: Adapt = unchanged) -> NoReturn:
     """Join the router, load what it assigns, warm up, and run batches until the link ends."""
     link.connect()
     link.send(Hello(instance=join.instance, token=join.token, pid=os.getpid(), shares=link.shares))
     assignment, frames = link.receive()
     assert isinstance(assignment, Assignment)  # noqa: S101 - the router's first word
     try:
-        runner, ready = load(assignment, decode(frames))
+        runner, ready = load(adapt(assignment), decode(frames))
     except Exception as error:  # noqa: BLE001 - whatever it is, the router shall hear of it, and have us ended
         link.send(Failed(reason=f"{type(error).__name__}: {error}"))
     else:

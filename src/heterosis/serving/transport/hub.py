@@ -40,27 +40,29 @@ class Hub:
         self.decode = msgspec.msgpack.Decoder(FromWorker).decode
         self.peers: set[Peer] = set()
         self.address = ""
-        """Where workers find it."""
+        """Where workers that are started here find it."""
         self.memory: SharedMemory | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
-    async def listen(self, address: str, memory: SharedMemory | None = None) -> None:
+    async def listen(self, address: str, memory: SharedMemory | None = None) -> str:
         """Listen at an address: ``unix:///path``, or ``tcp://host:port``, where port 0 is any that is free.
 
-        Workers that listen at a path are on this host, and share ``memory``.
+        Return the address that workers are to be told; the first one is that of those which are started here. Workers
+        that listen at a path are on this host, and share ``memory``.
         """
         loop = asyncio.get_running_loop()
         parts = urlsplit(address)
         if parts.scheme == "unix":
-            self._server = await loop.create_unix_server(lambda: Peer(self), parts.path, backlog=BACKLOG)
+            server = await loop.create_unix_server(lambda: Peer(self), parts.path, backlog=BACKLOG)
             self.memory = memory
-            self.address = address if memory is None else f"{address}?memory={memory.path}"
+            found = address if memory is None else f"{address}?memory={memory.path}"
         else:
-            self._server = await loop.create_server(
-                lambda: Peer(self), parts.hostname, parts.port or 0, backlog=BACKLOG
-            )
-            host, port = self._server.sockets[0].getsockname()[:2]
-            self.address = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
+            server = await loop.create_server(lambda: Peer(self), parts.hostname, parts.port or 0, backlog=BACKLOG)
+            host, port = server.sockets[0].getsockname()[:2]
+            found = f"tcp://{f'[{host}]' if ':' in host else host}:{port}"
+        self._servers.append(server)
+        self.address = self.address or found
+        return found
 
     def send(self, peer: "Peer", message: FromRouter, frames: Frames = ()) -> None:
         """Send to a worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
@@ -68,8 +70,8 @@ class Hub:
 
     def close(self) -> None:
         """Stop listening, and hang up."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for peer in list(self.peers):
             peer.close()
 
