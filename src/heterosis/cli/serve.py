@@ -126,17 +126,7 @@ def serve(  # noqa: PLR0913 - one for each option
     check_address(host, port)
     if grpc_port != "none":
         check_address(host, grpc_port)
-    if (workers_at is None) != (token_file is None):
-        raise UsageError("workers join with --workers-at tcp://HOST:PORT and --token-file FILE: give both")
-    token = ""
-    if workers_at is not None and token_file is not None:
-        from heterosis.cli.worker import read_token
-
-        token = read_token(token_file)
-        parts = urlsplit(workers_at)
-        if parts.scheme != "tcp" or not parts.hostname or parts.port is None:
-            raise UsageError(f"--workers-at takes tcp://HOST:PORT, got {workers_at!r}")
-        check_address(parts.hostname, parts.port)
+    token = _token_of_workers(workers_at, token_file)
     _log_aside(quiet=quiet)
     options = Options(
         host=host,
@@ -164,7 +154,6 @@ def serve(  # noqa: PLR0913 - one for each option
     else:
         from heterosis.cli.files import read_json
         from heterosis.terms import Plan
-        from heterosis.terms.errors import UsageError
         from heterosis.workflow.looping import LoopedService
         from heterosis.workflow.service import Service, with_policy
 
@@ -183,6 +172,26 @@ def serve(  # noqa: PLR0913 - one for each option
         service.run(options, on_ready=_say_ready([workflow.pipeline.name], json=json))
     if not quiet:
         remark("stopped: every request that was taken has been answered")
+
+
+def _token_of_workers(workers_at: str | None, token_file: Path | None) -> str:
+    """Return what workers from outside must know; raise UsageError where they cannot join so."""
+    if workers_at is None and token_file is None:
+        return ""
+    if workers_at is None or token_file is None:
+        raise UsageError("workers join with --workers-at tcp://HOST:PORT and --token-file FILE: give both")
+    from heterosis.cli.worker import read_token
+    from heterosis.serving.address import check_address
+
+    parts = urlsplit(workers_at)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # a port that is none
+        host, port = None, None
+    if parts.scheme != "tcp" or not host or port is None:
+        raise UsageError(f"--workers-at takes tcp://HOST:PORT, got {workers_at!r}")
+    check_address(host, port)
+    return read_token(token_file)
 
 
 def _serve_emulated(  # noqa: PLR0913 - as its options
