@@ -86,7 +86,7 @@ def rehearse(  # noqa: PLR0913 - one for each option
             load,
             loop.settings(),
             lambda folder: serving(pipelines, [*options, "--store", str(folder)]),
-            _read,
+            read,
             step,
         )
     if json:
@@ -95,7 +95,7 @@ def rehearse(  # noqa: PLR0913 - one for each option
         show(found, pipelines, fleet)
 
 
-def _read(url: str) -> "Reading":
+def read(url: str) -> "Reading":
     """Ask a server what it has spent and decided."""
     from heterosis.cli.status import fetch
     from heterosis.workflow.rehearsal.running import Reading

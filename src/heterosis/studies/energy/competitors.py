@@ -5,8 +5,8 @@ from functools import cache
 
 import msgspec
 
+from heterosis.control.questions import devices_on
 from heterosis.planning.fleet import Allotment, Limits, Objective, Task, Workload, allot
-from heterosis.planning.fleet.assembly import groups_of
 from heterosis.planning.fleet.planner import usable
 from heterosis.planning.fleet.planners import make_planner
 from heterosis.studies.energy.setting import fleet
@@ -41,16 +41,11 @@ class Competitor(msgspec.Struct, frozen=True, kw_only=True):
             mix=self.mix,
             horizon_s=HORIZON_S,
         )
-        return task if now is None else msgspec.structs.replace(task, now=_on(task, now))
+        return task if now is None else msgspec.structs.replace(task, now=devices_on(task, now))
 
     def plan(self, task: Task) -> Allotment | None:
         """Plan."""
         return self.planner(task)
-
-
-def _on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:
-    """Devices that a plan has on, by type and mode."""
-    return {(task.kinds[number].type.name, mode): count for (number, mode), count in groups_of(task, plan).items()}
 
 
 def _ours(task: Task) -> Allotment | None:

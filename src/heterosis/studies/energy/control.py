@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from heterosis.control.demand import CERTAINTY
+from heterosis.control.questions import RESERVE
 from heterosis.planning.fleet import Allotment, Task, Workload, lower_bound, to_plan
 from heterosis.planning.fleet.changes import load_of, worthwhile
 from heterosis.planning.forecast import Forecast
@@ -19,11 +21,7 @@ EPOCH_S = 30.0
 EPOCHS = int(DAY_S / EPOCH_S)
 LEAD_S = 1.5 * EPOCH_S
 """From the last interval that was observed to the middle of the one planned for."""
-CERTAINTY = 0.8
-"""Chance that a rate stays within its forecast."""
 LEAST_RPS = 0.5
-RESERVE = 1.25
-"""A plan is kept only if it bears this multiple of the load: what it has in hand is what keeps waits short."""
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):

@@ -175,7 +175,7 @@ def simulate(task: Task, load: Load, settings: Settings) -> tuple[Figures, Seque
         device_failures=failures,
         slowdowns=slowdowns,
     )
-    outcome = Simulator(plan, seed=load.seed, setting=setting).run(_merged(task, load))
+    outcome = Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load))
     figures = of_report(make_report(outcome))
     return msgspec.structs.replace(figures, changes=controller.changes), list(controller.decisions)
 
@@ -186,10 +186,11 @@ def simulate_static(task: Task, load: Load) -> Figures:
     plan = to_plan(peak, plan_fleet(peak).allotment)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(power=Power(fleet=task.fleet), device_failures=failures, slowdowns=slowdowns, patience_s=60.0)
-    return of_report(make_report(Simulator(plan, seed=load.seed, setting=setting).run(_merged(task, load))))
+    return of_report(make_report(Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load))))
 
 
-def _merged(task: Task, load: Load) -> list[Arrival]:
+def merged(task: Task, load: Load) -> list[Arrival]:
+    """The requests of all pipelines in order of time."""
     streams = load.arrivals(task.workloads).values()
     return list(heapq.merge(*streams, key=lambda arrival: arrival.at))
 
