@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from heterosis.engines.edgetpu import EdgetpuEngine
 from heterosis.engines.emulated import EmulatedEngine
 from heterosis.engines.engine import Engine, Session, Tensors
 from heterosis.engines.litert import LitertEngine
 from heterosis.engines.onnxruntime import PROVIDERS, OnnxruntimeEngine
 from heterosis.engines.openvino import OpenvinoEngine
 from heterosis.engines.telemetry import decline
+from heterosis.engines.tensorrt import TensorrtEngine
 from heterosis.engines.torch import TorchEngine
 from heterosis.terms.errors import UsageError
 
@@ -18,6 +20,8 @@ _ALL: list[Engine] = [
     OpenvinoEngine(),
     LitertEngine(),
     TorchEngine(),
+    TensorrtEngine(),
+    EdgetpuEngine(),
     EmulatedEngine(),
 ]
 

@@ -1,8 +1,13 @@
 """What can be made of a model: the table of recipes."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
 from heterosis.engines.onnxruntime import PROVIDERS, present
-from heterosis.variants import onnx_float, onnx_int8, openvino_ir, sensitivity, tflite
-from heterosis.variants.recipe import Recipe
+from heterosis.variants import accelerators, onnx_float, onnx_int8, openvino_ir, sensitivity, tflite
+from heterosis.variants.recipe import Items, Recipe
+
+Make = Callable[[Path, Items, Path], None]
 
 ONNX = ("onnxruntime", "onnx")
 MODEL = {"model.onnx": ""}
@@ -11,6 +16,32 @@ SHARES = {share: told for share, (_, told) in onnx_int8.SHARES.items()}
 
 def _files(alternatives: dict[str, str], suffix: str) -> dict[str, str]:
     return {f"{name}{suffix}": told for name, told in alternatives.items()}
+
+
+def _for_tensorrt(precision: str, make: Make) -> Recipe:
+    return Recipe(
+        engine="tensorrt",
+        precision=precision,
+        packages=("tensorrt", "cuda-python"),
+        extra="tensorrt",
+        artifacts={accelerators.PLAN: ""},
+        make=make,
+        calibrated=True,  # the items' shapes are what it is built for
+    )
+
+
+def _for_edgetpu(sources: tuple[str, ...], packages: tuple[str, ...], tools: Mapping[str, str]) -> Recipe:
+    return Recipe(
+        engine="edgetpu",
+        precision="int8",
+        sources=sources,
+        packages=("ai-edge-litert", *packages),
+        extra="litert-int8",
+        tools={**accelerators.COMPILER, **tools},
+        artifacts={accelerators.MADE_BY_COMPILER: ""},
+        make=accelerators.edgetpu,
+        calibrated=True,
+    )
 
 
 def _by(provider: str) -> Recipe:
@@ -153,6 +184,10 @@ RECIPES: dict[str, Recipe] = {
         artifacts={tflite.MADE: ""},
         make=tflite.dynamic,
     ),
+    "tensorrt": _for_tensorrt("", accelerators.tensorrt),
+    "tensorrt-fp16": _for_tensorrt("fp16", accelerators.tensorrt_fp16),
+    "edgetpu": _for_edgetpu((".onnx", ".pt2"), (), tflite.ONNX2TF),
+    "edgetpu-of-tflite": _for_edgetpu((".tflite",), ("ai-edge-quantizer",), {}),
     "litert-int8": Recipe(
         engine="litert",
         precision="int8",

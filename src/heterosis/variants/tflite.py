@@ -91,7 +91,8 @@ def _convert(source: Path, folder: Path, arguments: Sequence[str], kind: str) ->
         check=False,
     )
     found = list(out.glob(f"*_{kind}.tflite"))
-    found = [path for path in found if not path.stem.endswith(f"full_{kind}")]
+    if not kind.startswith("full"):
+        found = [path for path in found if not path.stem.endswith(f"full_{kind}")]
     if said.returncode or len(found) != 1:
         words = (said.stderr or said.stdout).strip()[-_LAST_WORDS:]
         raise Unsuited(f"onnx2tf ended with status {said.returncode} and made no {kind} model: {words}")
