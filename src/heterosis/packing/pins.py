@@ -18,7 +18,7 @@ import msgspec
 import heterosis.cli.worker, heterosis.serving.guest
 from heterosis.pipeline import load_pipeline
 from heterosis.terms import Variant
-from heterosis.variants.loading import open_runner
+from heterosis.pipeline.opening import open_runner
 target, name, variant = sys.argv[1:]
 stage = next(each for each in load_pipeline(target).stages if each.name == name)
 open_runner(stage, msgspec.json.decode(variant, type=Variant), 1)

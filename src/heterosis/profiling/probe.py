@@ -12,10 +12,10 @@ import time
 import msgspec
 
 from heterosis.pipeline import load_pipeline
+from heterosis.pipeline.opening import open_runner
 from heterosis.profiling.inputs import load_inputs
 from heterosis.profiling.sampling import TARGET_RATIO, Measurement, Start, draw, measure, memory_bytes, run_checked
 from heterosis.terms import Variant
-from heterosis.variants.loading import open_runner
 
 BOOTSTRAP = (
     "import os, sys; os.sched_setaffinity(0, map(int, sys.argv[1].split(','))); "

@@ -7,11 +7,11 @@ from typing import Any, NoReturn
 
 from heterosis.launch.control import Join
 from heterosis.pipeline import StageRunner, load_pipeline
+from heterosis.pipeline.opening import open_runner
 from heterosis.serving.messages import Assignment, Done, Failed, FromRouter, Hello, Ready, Run, Skip
 from heterosis.serving.transport import Link
 from heterosis.serving.values import Buffer, EncodeError, decode, encode
 from heterosis.terms.errors import StageError
-from heterosis.variants.loading import open_runner
 
 Adapt = Callable[[Assignment], Assignment]
 """Makes of what the router assigns what is there to be loaded; raises what says why it is not."""

@@ -15,12 +15,12 @@ import numpy as np
 from heterosis.engines import Session, Tensors
 from heterosis.pipeline.calls import calls_run_by
 from heterosis.pipeline.function import Pipeline
+from heterosis.pipeline.opening import open_runner
 from heterosis.pipeline.runner import Args, StageRunner
 from heterosis.pipeline.stage import Stage
 from heterosis.terms import Variant
 from heterosis.terms.errors import HeterosisError, StageError
 from heterosis.variants.digests import cpu, digest, source_digest
-from heterosis.variants.loading import open_runner
 from heterosis.variants.store import new_folder
 
 VERSION = 2

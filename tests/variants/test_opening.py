@@ -9,9 +9,9 @@ import pytest
 
 import heterosis as hs
 from heterosis.pipeline import Trace
+from heterosis.pipeline.opening import open_runner
 from heterosis.terms import VariantSet
 from heterosis.terms.errors import EngineError
-from heterosis.variants import open_runner
 
 Made = tuple[Path, Path, Trace, VariantSet]
 
