@@ -70,7 +70,7 @@ class Tour:
             try:
                 yield name, python_of(PEERS[name], self._asked.cache)
             except InstallError as error:
-                self._failed(name, "installing", error)
+                self._failed(name, "installing", str(error))
 
     def _rows(self, ready: Bench, peer: Peer, python: str) -> Iterator[Row]:
         for label in self._asked.batching:
@@ -88,13 +88,13 @@ class Tour:
                             for load in QUICK_LOADS if self._asked.quick else LOADS:
                                 yield ready.measure(peer, server, protocol, batching, load)
                         except (NoAnswerError, WrongAnswerError, KeyError, ValueError) as error:
-                            self._failed(peer.name, protocol, error)
+                            self._failed(peer.name, protocol, f"{error}; it said last: {server.last_words()}")
             except StartError as error:
-                self._failed(peer.name, "starting", error)
+                self._failed(peer.name, "starting", str(error))
 
-    def _failed(self, server: str, what: str, error: Exception) -> None:
-        self.failures.append(Failure(server=server, what=what, reason=str(error) or type(error).__name__))
-        _say(f"{server}, {what}: {error}")
+    def _failed(self, server: str, what: str, reason: str) -> None:
+        self.failures.append(Failure(server=server, what=what, reason=reason))
+        _say(f"{server}, {what}: {reason}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

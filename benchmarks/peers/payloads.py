@@ -101,8 +101,8 @@ def plain_json(path: str, *, batch_axis: bool = False) -> Form:
     return Form(encode, lambda body, _: _found(json.loads(body)))
 
 
-def multipart(path: str) -> Form:
-    """The bytes of the tensor as an uploaded file; JSON out."""
+def multipart(path: str, *, raw_out: bool = False) -> Form:
+    """The bytes of the tensor as an uploaded file; JSON out, or the bytes of a tensor."""
 
     def encode(tensor: Array) -> Target:
         edge = "heterosis-benchmark"
@@ -111,7 +111,7 @@ def multipart(path: str) -> Form:
         body = head.encode() + kind.encode() + tensor.tobytes() + f"\r\n--{edge}--\r\n".encode()
         return Target(path=path, body=body, headers={"Content-Type": f"multipart/form-data; boundary={edge}"})
 
-    return Form(encode, lambda body, _: _found(json.loads(body)))
+    return Form(encode, lambda body, _: _floats(body) if raw_out else _found(json.loads(body)))
 
 
 def _infer(model: str) -> str:

@@ -37,10 +37,16 @@ class Server(msgspec.Struct, frozen=True):
     pid: int
     port: int
     grpc_port: int
+    log: str
+    """The file that its words go to."""
 
     def cpu_seconds(self) -> float:
         """CPU time so far, of all its processes."""
         return tree_cpu_seconds(self.pid)
+
+    def last_words(self) -> str:
+        """What it said last."""
+        return _last_words(Path(self.log))
 
     def rss_bytes(self) -> int:
         """Memory of all its processes."""
@@ -75,7 +81,7 @@ def running(peer: Peer, python: str, model: Model, batching: Batching, threads: 
         )
         try:
             _wait_open(peer, process, port, Path(folder) / "log")
-            yield Server(process.pid, port, grpc_port)
+            yield Server(process.pid, port, grpc_port, str(Path(folder) / "log"))
         finally:
             _end(process)
 

@@ -1,11 +1,11 @@
-"""BentoML: a Starlette service; its own batching for JSON."""
+"""BentoML: a Starlette service; bytes are sent to it as an uploaded file, and batched across requests is JSON alone."""
 
-from benchmarks.peers.payloads import plain_json, raw
+from benchmarks.peers.payloads import multipart, plain_json
 from benchmarks.peers.peer import ENGINE, Peer
 
 PEER = Peer(
     name="bentoml",
     packages=("bentoml==1.4.40", *ENGINE),
-    forms={"binary": raw("/raw"), "json": plain_json("/json", batch_axis=True)},
+    forms={"binary": multipart("/raw", raw_out=True), "json": plain_json("/json", batch_axis=True)},
     batched=("json",),
 )
