@@ -1,0 +1,61 @@
+"""The comparison with other servers: what is sent is what is meant, and CPU time is all there is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.peers.cpu import tree_cpu_seconds
+from benchmarks.peers.models import INPUT, example
+from benchmarks.peers.payloads import BINARY_LENGTH, oip_binary, oip_grpc, oip_json, plain_json, raw
+from benchmarks.peers.servers import PEERS
+from heterosis.serving.protocol import decode_request
+from heterosis.serving.protocol.grpc.codec import decode_infer_request
+
+TENSOR = example()
+
+FORKS = """
+from pathlib import Path
+if os.fork():
+    os.wait()
+end = 1.0
+while sum(os.times()[:2]) < end: pass
+print("spent", flush=True)
+input()
+"""
+
+
+def test_the_forms_of_the_open_inference_protocol_hold_the_tensor() -> None:
+    """Read by our own server's decoders."""
+    binary, text, grpc = (form("net").encode(TENSOR) for form in (oip_binary, oip_json, oip_grpc))
+    assert np.array_equal(decode_request(binary.body, binary.headers[BINARY_LENGTH]).inputs[INPUT], TENSOR)
+    assert np.array_equal(decode_request(text.body).inputs[INPUT], TENSOR)
+    assert np.array_equal(decode_infer_request(grpc.body).inputs[INPUT], TENSOR)
+
+
+def test_other_forms_hold_the_tensor_of_one_item() -> None:
+    """Bytes as they are, and numbers that read as the same floats."""
+    assert raw("/").encode(TENSOR).body == TENSOR.tobytes()
+    numbers = np.array(eval(plain_json("/").encode(TENSOR).body)["data"], np.float32)  # noqa: S307 - our own
+    assert np.array_equal(numbers, TENSOR[0])
+
+
+def test_cpu_time_is_that_of_all_processes() -> None:
+    """Of a child, too."""
+    command = [sys.executable, "-c", FORKS]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert tree_cpu_seconds(process.pid) >= 0.9
+        process.kill()
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_every_peer_is_pinned_and_has_a_program(name: str) -> None:
+    """So that two runs compare the same."""
+    peer = PEERS[name]
+    assert Path(f"benchmarks/peers/programs/{name}_server.py").is_file()
+    assert all("==" in package or package == "numpy" for package in peer.packages)
+    assert set(peer.batched) <= {"binary", "json", "grpc"}
