@@ -35,6 +35,9 @@ RANGES = {
 of which 8 bits lose the least information (Kullback and Leibler's measure)."""
 _METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
 
+AT_ONCE = 3
+"""Items whose activations are all in memory at once, for histograms of them."""
+
 SHARES = {
     "float5": (0.05, "1 in 20 layers left in float32"),
     "float15": (0.15, "3 in 20 layers left in float32"),
@@ -97,10 +100,11 @@ def quantise(
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+    whole = ranges == "minmax"
     quantize_static(
         prepared,
         made,
-        _Reader(items),
+        _Reader(items if whole else items[:: -(-len(items) // AT_ONCE)]),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(operators) if operators else None,
         nodes_to_quantize=list(only),
@@ -112,7 +116,9 @@ def quantise(
         calibrate_method=CalibrationMethod[_METHODS[ranges]],
         calibration_cache_path=made.with_name(f"ranges-{ranges}.json"),
         extra_options={
-            "CalibStridedMinMax": 1,  # one item after the other: all activations of all items would fill the memory
+            # One item after the other, since all activations of all items would fill the memory. Histograms cannot:
+            # that of an item whose activations are a million times another's has no end of bins.
+            **({"CalibStridedMinMax": 1} if whole else {}),
             # Onnxruntime 1.31 raises ValueError as it adjusts the weights of a bias that several nodes share.
             "QDQDisableWeightAdjustForInt32Bias": True,
         },

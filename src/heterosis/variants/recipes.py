@@ -94,7 +94,7 @@ RECIPES: dict[str, Recipe] = {
         artifacts=_files(onnx_int8.RANGES, ".onnx"),
         make=onnx_int8.static,
         calibrated=True,
-        version=2,
+        version=3,
     ),
     "onnxruntime-int8-mixed": Recipe(
         engine="onnxruntime",
@@ -138,7 +138,7 @@ RECIPES: dict[str, Recipe] = {
         artifacts=_files(onnx_int8.RANGES, ".xml"),
         make=openvino_ir.int8,
         calibrated=True,
-        version=2,
+        version=3,
     ),
     "openvino-int8-mixed": Recipe(
         engine="openvino",
