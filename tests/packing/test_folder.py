@@ -34,7 +34,8 @@ def test_it_has_all_that_a_worker_needs(folder: Path) -> None:
     )
     assert "code/large.bin" not in manifest.files
     pinned = dict(line.split("==") for line in (folder / "requirements.txt").read_text().split())
-    assert {"msgspec", "numpy", "cyclopts"} <= pinned.keys()
+    assert {"msgspec", "numpy", "cyclopts", "rich"} <= pinned.keys(), "rich is what cyclopts requires"
+    assert any(name.startswith("lib/heterosis-") for name in manifest.files), "it knows its own version"
     assert pinned["numpy"] == manifest.versions["numpy"]
     assert not {"heterosis", "matplotlib", "scipy", "highspy", "pytest"} & pinned.keys()
     assert os.access(folder / "start", os.X_OK)

@@ -42,7 +42,9 @@ def pack(
     if platform_name not in IMAGES:
         raise UsageError(f"nothing can be packed for {platform_name!r}; there is: {', '.join(PACKABLE)}")
     stage = next(stage for stage in pipeline.stages if stage.name == variant.stage)
-    needed = {PACKAGES.get((platform_name, name), name): found for name, found in pins(target, variant).items()}
+    packages = [where.rpartition(":")[0] for where in stage.models.values() if ":" in where]
+    pinned = pins(target, variant, packages)
+    needed = {PACKAGES.get((platform_name, name), name): found for name, found in pinned.items()}
     folder = out / "-".join((pipeline.name, variant.stage, variant.name.replace("/", "-"), platform_name))
     if folder.exists():
         if not (folder / NAME).exists():
@@ -53,6 +55,9 @@ def pack(
     packed = _code(source, stage.folder, folder / "code")
     library = Path(heterosis.__file__).parent
     shutil.copytree(library, folder / "lib" / "heterosis", ignore=shutil.ignore_patterns("__pycache__"))
+    metadata = folder / "lib" / f"heterosis-{__version__}.dist-info"  # by which a package knows its own version
+    metadata.mkdir()
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: heterosis\nVersion: {__version__}\n")
     texts = {
         "requirements.txt": "".join(f"{each}=={found}\n" for each, found in needed.items()),
         "start": START,

@@ -1,9 +1,15 @@
-"""What a worker needs to be installed: every distribution that one imports when it loads its stage here."""
+"""What a worker needs to be installed: every distribution that one imports when it loads its stage here.
+
+With these go what they require, since some of that is imported later, and the packages whose files the stage's models
+are.
+"""
 
 import json
+import re
 import subprocess
 import sys
-from importlib.metadata import packages_distributions, version
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires, version
 
 import msgspec
 
@@ -26,8 +32,11 @@ print("imported:" + json.dumps(sorted({module.partition(".")[0] for module in sy
 """
 
 
-def pins(target: str, variant: Variant) -> dict[str, str]:
-    """Return the distributions and their versions. Raise EngineError where the variant cannot be loaded here."""
+def pins(target: str, variant: Variant, packages: Iterable[str] = ()) -> dict[str, str]:
+    """Return the distributions, those of ``packages`` among them, and their versions.
+
+    Raise EngineError where the variant cannot be loaded here.
+    """
     done = subprocess.run(  # noqa: S603
         [sys.executable, "-c", LOOK, target, variant.stage, msgspec.json.encode(variant).decode()],
         capture_output=True,
@@ -42,5 +51,24 @@ def pins(target: str, variant: Variant) -> dict[str, str]:
         )
     of = packages_distributions()
     imported = json.loads(line.removeprefix("imported:"))
-    names = {name for module in imported for name in of.get(module, ()) if name != OWN}
-    return {name: version(name) for name in sorted(names, key=str.lower)}
+    left = [name for module in (*imported, *packages) for name in of.get(module, ()) if name != OWN]
+    found: dict[str, str] = {}
+    while left:
+        name = left.pop()
+        if _plain(name) not in map(_plain, found):
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:  # for another platform or Python than this
+                continue
+            left += [_name(each) for each in requires(name) or () if "extra" not in each.partition(";")[2]]
+    return {name: found[name] for name in sorted(found, key=str.lower)}
+
+
+def _name(requirement: str) -> str:
+    """Return the distribution that a requirement is about."""
+    return re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+
+
+def _plain(name: str) -> str:
+    """Normalise a name as package indices do."""
+    return re.sub(r"[-_.]+", "-", name).lower()
