@@ -25,7 +25,7 @@ from heterosis.control.speeds import Speeds
 from heterosis.control.telemetry import Change as Changed
 from heterosis.control.telemetry import Ran, Telemetry
 from heterosis.planning.fleet import Allotment, Task
-from heterosis.planning.fleet.changes import Headroom, load_of
+from heterosis.planning.fleet.changes import Headroom, load_of, settled
 from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Combination
 from heterosis.planning.fleet.tuning import Tuner
@@ -131,7 +131,8 @@ class Controller:
             certainty=self.settings.certainty,
         )
         self._starts = Starts(task, points)
-        self._tuner.least(begin)  # what is needed for that is loaded now, not while requests wait
+        self._tuner.least(begin)  # what is needed for these is loaded now, not while requests wait
+        settled(task, plan, plan)
         self._asked: Question | None = None
         self._asked_at = begin
         self._asked_urgently = False
