@@ -1,5 +1,6 @@
 """`heterosis rehearse`: the live server on devices that are not here."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,19 @@ from heterosis.cli.options import Json, LoopOptions
 if TYPE_CHECKING:
     from heterosis.workflow.rehearsal.running import Reading, Rehearsed
 
-REHEARSED_LOOP = LoopOptions(every=10.0, horizon=60.0)
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RehearsalLoop(LoopOptions):
+    """A rehearsal is short: so are the times that its loop goes by."""
+
+    every: Annotated[float, Parameter(help="Seconds from one plan to the next, where nothing asks for one sooner.")] = (
+        10.0
+    )
+    horizon: Annotated[float, Parameter(help="Seconds in which a change must save the joules that it costs.")] = 60.0
+
+
+REHEARSAL_LOOP = RehearsalLoop()
 
 
 def rehearse(  # noqa: PLR0913 - one for each option
@@ -39,7 +52,7 @@ def rehearse(  # noqa: PLR0913 - one for each option
         list[str] | None,
         Parameter(negative=(), help="NODE@SECONDS+SECONDS: kill a node's every worker, for so long (1 s)."),
     ] = None,
-    loop: LoopOptions = REHEARSED_LOOP,
+    loop: RehearsalLoop = REHEARSAL_LOOP,
     seed: Annotated[int, Parameter(help="Decides arrivals and run times.")] = 0,
     json: Json = False,
 ) -> None:
