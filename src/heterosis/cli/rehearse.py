@@ -118,6 +118,7 @@ def read(url: str) -> "Reading":
         joules=sum(each.joules or 0.0 for each in status.energy.values()),
         changes=status.changes,
         longest_stall_ms=status.longest_stall_ms,
+        longest_own_stall_ms=status.longest_own_stall_ms,
         decisions=tuple((each.ago_s, f"{each.what}: {each.reason}") for each in status.decisions),
     )
 
@@ -159,6 +160,8 @@ def show(found: "Rehearsed", pipelines: str, fleet: str) -> None:
     output().print(table)
     changes = f"{found.live.changes} changes of plan live, {found.simulated.changes} simulated"
     stall = "" if found.longest_stall_ms is None else f"; the event loop held up for {found.longest_stall_ms:.0f} ms"
+    if found.longest_own_stall_ms is not None:
+        stall += f", {found.longest_own_stall_ms:.0f} ms by the server itself"
     output().print(
         f"{changes}; {found.lost} requests lost{stall}; the load generator was late by {found.lag_p99_ms:.1f} ms (p99)",
         markup=False,

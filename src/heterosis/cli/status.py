@@ -129,6 +129,8 @@ def shown(found: "Status") -> "RenderableType":
 def _headline(found: "Status") -> str:
     how = f"adapting, {found.changes} changes of plan" if found.adapting else "the plan stays as it is"
     stall = "" if found.longest_stall_ms is None else f"; held up for {found.longest_stall_ms:.0f} ms at the longest"
+    if found.longest_own_stall_ms is not None:
+        stall += f", {found.longest_own_stall_ms:.0f} ms by itself"
     off = "" if found.devices_off is None else f"; {found.devices_off} devices off"
     return f"up {_ago(found.uptime_s)}; {how}{off}{stall}"
 

@@ -45,6 +45,8 @@ class Adaptation:
         self.controller, self.account, self.decides = controller, account, decides
         self.longest_stall_s = 0.0
         """The longest time for which the event loop was held up since this runs, by whatever."""
+        self.longest_own_stall_s = 0.0
+        """Likewise, but no longer than this process computed meanwhile: the rest is others that had the cores."""
         self.joules = None if account is None else account.joules(0.0)
         """What was counted up to the last tick."""
         self._planner = planner
@@ -107,9 +109,12 @@ class Adaptation:
     async def _watch(self) -> None:
         """Measure by how much the event loop is late."""
         while True:
-            before = time.monotonic()
+            before, computed_before = time.monotonic(), time.process_time()
             await asyncio.sleep(STALL_CHECK_S)
-            self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - before - STALL_CHECK_S)
+            late_s = time.monotonic() - before - STALL_CHECK_S
+            self.longest_stall_s = max(self.longest_stall_s, late_s)
+            computed_s = time.process_time() - computed_before
+            self.longest_own_stall_s = max(self.longest_own_stall_s, min(late_s, computed_s))
 
 
 def _beside_others(plan: Plan, in_force: Plan) -> Plan:

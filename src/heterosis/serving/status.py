@@ -104,6 +104,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """The latest first."""
     longest_stall_ms: float | None = None
     """The longest time for which the event loop was held up."""
+    longest_own_stall_ms: float | None = None
+    """Likewise, as far as the server's own work can have been the reason, and not that others had the cores."""
 
 
 class StatusBoard:
@@ -221,6 +223,7 @@ def _with_loop(status: Status, adaptation: Adaptation, now: float) -> Status:
         under_way=controller.under_way,
         decisions=tuple(_told(each, now) for each in list(controller.decisions)[: -LAST - 1 : -1]),
         longest_stall_ms=1e3 * adaptation.longest_stall_s,
+        longest_own_stall_ms=1e3 * adaptation.longest_own_stall_s,
     )
 
 

@@ -55,6 +55,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     joules: float
     changes: int
     longest_stall_ms: float | None
+    longest_own_stall_ms: float | None
     decisions: tuple[tuple[float, str], ...]
     """How long ago, and what."""
 
@@ -81,6 +82,8 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     """How late the load generator was: more than a few milliseconds says that the machine is too busy to judge."""
     longest_stall_ms: float | None
     """For how long the server's event loop was held up at the longest."""
+    longest_own_stall_ms: float | None
+    """Likewise, as far as the server's own work can have been the reason, and not that others had the cores."""
     decisions_simulated: tuple[str, ...]
     decisions_live: tuple[str, ...]
 
@@ -158,6 +161,7 @@ def rehearse(
         lost=sum(each.status == 0 for each in every),
         lag_p99_ms=float(np.percentile([each.lag_ms for each in every], 99)),
         longest_stall_ms=after.longest_stall_ms,
+        longest_own_stall_ms=after.longest_own_stall_ms,
         decisions_simulated=tuple(f"{each.at:.1f} s {each.what}: {each.reason}" for each in noted),
         decisions_live=tuple(f"{load.duration_s - ago:.1f} s {what}" for ago, what in reversed(after.decisions)),
     )
