@@ -157,3 +157,13 @@ def test_a_token_that_others_can_read_is_refused(running: Running, tmp_path: Pat
         )
         assert done.returncode == 2
         assert complaint in done.stderr
+
+
+async def test_it_ends_with_the_server(world: World, tmp_path: Path) -> None:
+    """When the server is stopped, the worker says so and ends well."""
+    with server(world, tmp_path) as found:
+        guest = found.start()
+        await found.wait_for(guest.pid, there=True)
+    _, said = await asyncio.to_thread(guest.communicate)
+    assert guest.returncode == 0
+    assert b"the server has hung up" in said
