@@ -187,6 +187,13 @@ def _checked(described: Any) -> Any:
     return fields
 
 
+# Made once: what a type means takes msgspec longer to find out than a value of it takes to read.
+_SCALAR_BODY = msgspec.msgpack.Decoder(tuple[Any, bytes])
+_SMALL_BODY = msgspec.msgpack.Decoder(tuple[Any, tuple[int, ...], bytes])
+_TEXT_BODY = msgspec.msgpack.Decoder(tuple[tuple[int, ...], list[Any]])
+_LARGE_BODY = msgspec.msgpack.Decoder(tuple[Any, tuple[int, ...]])
+
+
 class _Reader:
     """Decodes one header, taking a frame for each large array that it names."""
 
@@ -200,19 +207,14 @@ class _Reader:
 
     def _extension(self, code: int, data: memoryview) -> Any:
         if code == _TUPLE:
-            self._depth += 1
-            if self._depth > MAX_DEPTH:
-                raise DecodeError(f"malformed value: nested deeper than {MAX_DEPTH}")
-            items = msgspec.convert(self.read(data), list[Any])
-            self._depth -= 1
-            return tuple(items)
+            return self._tuple(data)
         if code == _SCALAR:
-            described, raw = msgspec.msgpack.decode(data, type=tuple[Any, bytes])
+            described, raw = _SCALAR_BODY.decode(data)
             return self._array(described, (), raw)[()]
         if code == _SMALL:
-            return self._array(*msgspec.msgpack.decode(data, type=tuple[Any, tuple[int, ...], bytes]))
+            return self._array(*_SMALL_BODY.decode(data))
         if code == _TEXT:
-            shape, items = msgspec.msgpack.decode(data, type=tuple[tuple[int, ...], list[Any]])
+            shape, items = _TEXT_BODY.decode(data)
             if not {str, bytes}.issuperset(map(type, items)):
                 raise DecodeError("malformed value: text that is neither str nor bytes")
             if any(side < 0 for side in shape) or math.prod(shape) != len(items):
@@ -221,12 +223,22 @@ class _Reader:
             text[:] = items
             return text.reshape(shape)
         if code == _LARGE:
-            described, shape = msgspec.msgpack.decode(data, type=tuple[Any, tuple[int, ...]])
+            described, shape = _LARGE_BODY.decode(data)
             frame = next(self.frames, None)
             if frame is None:
                 raise DecodeError("malformed value: the header names more arrays than there are frames")
             return self._array(described, shape, frame)
         raise DecodeError(f"malformed value: unknown extension {code}")
+
+    def _tuple(self, data: memoryview) -> tuple[Any, ...]:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise DecodeError(f"malformed value: nested deeper than {MAX_DEPTH}")
+        items = self.read(data)
+        if not isinstance(items, list):
+            raise DecodeError("malformed value: a tuple that is no list")
+        self._depth -= 1
+        return tuple(items)
 
     def _array(self, described: Any, shape: tuple[int, ...], raw: Buffer) -> "np.ndarray[Any, Any]":
         dtype = _dtype(described)

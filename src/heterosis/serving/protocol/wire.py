@@ -81,6 +81,9 @@ class WireResponse(msgspec.Struct, omit_defaults=True):
     parameters: Parameters = {}
 
 
+_REQUESTS, _RESPONSES = msgspec.json.Decoder(WireRequest), msgspec.json.Decoder(WireResponse)
+
+
 def decode_request(
     body: Buffer, header_length: str | int | None = None, shared: SharedMemory = NONE_SHARED
 ) -> InferRequest:
@@ -90,7 +93,7 @@ def decode_request(
     InvalidInputError, naming the field.
     """
     head, rest = _split(body, header_length)
-    wire = _parse(head, WireRequest)
+    wire = _parse(head, _REQUESTS)
     binary_output = flag("the request", wire.parameters, "binary_data_output", default=False)
     outputs: dict[str, RequestedOutput] = {}
     for output in wire.outputs:
@@ -146,7 +149,7 @@ def decode_response(body: Buffer, header_length: str | int | None = None) -> Inf
     """Read a response. Raise HeterosisError where it is no response of this protocol."""
     try:
         head, rest = _split(body, header_length)
-        wire = _parse(head, WireResponse)
+        wire = _parse(head, _RESPONSES)
         outputs = dict(_arrays("output", wire.outputs, rest, NONE_SHARED))
     except InvalidInputError as error:
         raise HeterosisError(f"the server's answer does not follow the Open Inference Protocol: {error}") from None
@@ -184,9 +187,9 @@ def _split(body: Buffer, header_length: str | int | None) -> tuple[memoryview, m
     return view[: int(text)], view[int(text) :]
 
 
-def _parse(head: memoryview, type_: type[T]) -> T:
+def _parse(head: memoryview, decoder: "msgspec.json.Decoder[T]") -> T:
     try:
-        return msgspec.json.decode(head, type=type_)
+        return decoder.decode(head)
     except msgspec.ValidationError as error:
         raise InvalidInputError(f"the JSON does not follow the Open Inference Protocol: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
