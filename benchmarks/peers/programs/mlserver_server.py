@@ -1,4 +1,7 @@
-"""MLServer: the Open Inference Protocol over HTTP (JSON) and gRPC, the model in a worker process of its own."""
+"""MLServer: the Open Inference Protocol over HTTP (JSON) and gRPC, the model in the same process.
+
+Its worker processes do not start under the release of uvloop that pip installs with it.
+"""
 
 import asyncio
 
@@ -20,7 +23,7 @@ class Net(MLModel):
 
 async def main():
     settings = Settings(
-        host="127.0.0.1", http_port=PORT, grpc_port=GRPC_PORT, metrics_endpoint=None, parallel_workers=1, debug=False
+        host="127.0.0.1", http_port=PORT, grpc_port=GRPC_PORT, metrics_endpoint=None, parallel_workers=0, debug=False
     )
     server = MLServer(settings)
     batching = {"max_batch_size": MAX_BATCH, "max_batch_time": WAIT_MS / 1e3} if MAX_BATCH > 1 else {}

@@ -1,4 +1,4 @@
-"""MLServer (Seldon): FastAPI and grpc.aio, the model in a worker process. It does not speak the binary extension."""
+"""MLServer (Seldon): FastAPI and grpc.aio, the model in the same process. It does not speak the binary extension."""
 
 from benchmarks.peers.payloads import oip_grpc, oip_json
 from benchmarks.peers.peer import ENGINE, Peer
