@@ -205,12 +205,12 @@ class Controller:
             if retuning.rises and short and now > self._asked_at + SOONEST_S:
                 self._urgent.append(short[0])
         elif decision.change:
-            self._tuner.replanned(proposal.task, proposal.allotment, now)
+            self._tuner.replanned(at_rates(question.task, proposal.rates), proposal.allotment, now)
         if decision.change:
             self._change = Change(decision.transition.steps, question.reason)
             self.starting_j += decision.transition.starting_j
             self.changes += 1
-            self.planned_rates = {each.graph.pipeline: each.rate_rps for each in proposal.task.workloads}
+            self.planned_rates = dict(proposal.rates)
             self.bears = proposal.bears
 
     def _note_answer(self, question: Question, proposal: Proposal, now: float) -> None:

@@ -57,8 +57,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag="proposal"):
     """What to go on with."""
 
-    task: Task
-    """What was planned for in the end."""
+    rates: Mapping[str, float]
+    """What was planned for in the end, in requests per second, by pipeline."""
     allotment: Allotment
     plan: Plan
     decision: Decision
@@ -92,7 +92,7 @@ def respond(question: Question, make: MakePlan) -> Proposal:
     if question.must and plan.placements != now.placements and not decision.change:
         decision = replace(decision, change=True, reason=f"{MUST}; {decision.reason}")
     return Proposal(
-        task=task,
+        rates={each.graph.pipeline: each.rate_rps for each in task.workloads},
         allotment=allotment,
         plan=plan,
         decision=decision,
