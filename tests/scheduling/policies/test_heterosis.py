@@ -157,3 +157,14 @@ class Run:
 
     def _later(self, at: float, event: Event) -> None:
         heapq.heappush(self._due, (at, next(self._numbers), event))
+
+
+def test_only_a_full_batch_is_held_in_advance() -> None:
+    """While a short batch runs, calls wait for others to go along; those that fill a batch are handed over at once."""
+    driver = Driver(make_plan({"a": 1.0}, slots=1, max_batch=2))
+    assert runs(driver.ask("r0")) == [("a-0", ("r0",))]
+    assert runs(driver.ask("r1")) == []
+    assert runs(driver.ask("r2")) == [("a-0", ("r1", "r2"))]
+    assert runs(driver.ask("r3")) == []
+    driver.done("a-0", run_ms=1.0, after=0.001)
+    assert runs(driver.done("a-0", run_ms=1.0, after=0.001)) == [("a-0", ("r3",))]

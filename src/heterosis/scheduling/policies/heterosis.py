@@ -24,6 +24,8 @@
   nowhere takes the place of a longer one of its stage: as many as possible are in time (Moore, "An n job, one machine
   sequencing algorithm for minimizing the number of late jobs", Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
+- An instance that runs a batch is handed the next one in advance, to hide the hop, only where that one is full: until
+  the first has ended, more calls may come to go along.
 - Where the plan keeps batches open, calls wait for a full one for as long as it says, their deadlines permitting. Where
   a stage mixes variants, a less accurate one runs only as often as more accurate ones have earned it (`mixing`).
 
@@ -364,6 +366,8 @@ class Heterosis:
                 and each.record.state is CallState.WAITING
             ]
             dispatch = _batch(view, instance, ticket, others)
+            if entry.start_s and sum(each.call.size for each in dispatch.calls) < instance.placement.max_batch:
+                continue  # nothing is gained by binding it now, and others may come to go along
             for record in dispatch.calls:
                 self._started(view, record, view.now + entry.start_s + choice.mean_s)
             self._mixing.note(view, choice.configuration, len(dispatch.calls))
@@ -395,7 +399,7 @@ class Heterosis:
             return None
         pool = view.spare(best.configuration) if best.start_s else view.idle(best.configuration)
         instance = next(iter(pool), None)
-        if instance is None:
+        if instance is None or (best.start_s and size < instance.placement.max_batch):
             return ()
         self._started(view, record, view.now + best.start_s + best.mean_s)
         self._mixing.note(view, best.configuration, 1)
