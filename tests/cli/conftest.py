@@ -1,10 +1,11 @@
 """A small pipeline without models, and its command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import structlog
 
 from heterosis.cli.app import run
 
@@ -44,6 +45,13 @@ def texts():
     yield hs.Sample({"text": "def"}, truth=[3])
     yield hs.Sample({"text": "g h i"})
 '''
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Undo what a verb says of the log: its standard error is this test's alone."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -70,8 +70,10 @@ async def serve(
     servable = Servable(pipeline=pipeline, target=target, plan=plan, warm_up=lambda *_: ())
     async with serve_source(folder, FixedSource(servable), **options) as server:
         loading = asyncio.create_task(server.repository.load(pipeline.name))
-        while not server.repository.models():  # noqa: ASYNC110 - it is there as soon as the task has begun
+        while not (server.repository.models() or loading.done()):  # noqa: ASYNC110 - as soon as the task has begun
             await asyncio.sleep(0)
+        if loading.done():
+            await loading  # say why it failed
         server.model = server.repository.get(pipeline.name)
         if wait:
             await loading
