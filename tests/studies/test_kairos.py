@@ -153,5 +153,5 @@ def test_a_small_study_has_a_row_for_each_policy_and_draws_them(tmp_path: Path) 
     assert fcfs.at_kairos_load.violations > 0.1
     encoded = msgspec.json.decode(msgspec.json.encode(rows[0]))
     assert {"model", "pool", "policy", "allowable_qps", "ci_low", "ci_high", "upper_bound", "lp_bound"} <= set(encoded)
-    assert set(encoded["at_kairos_load"]) == {"violations", "largest_decile_violations"}
+    assert set(encoded["at_kairos_load"]) == {"violations", "largest_decile_violations", "largest_decile_bound"}
     assert [path.stat().st_size > 10_000 for path in draw(rows, tmp_path)] == [True]

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from math import inf
 
 from heterosis.control.energy import NOTHING, Joules
 from heterosis.scheduling.state import Unit
@@ -9,6 +10,9 @@ from heterosis.terms import DEFAULT_MODE, UNKNOWN, Device, Energy, Fleet, Placem
 from heterosis.terms.errors import UsageError
 
 SLEEP = "sleep"
+
+LINGER_S = 1.0
+"""A device that had an instance so shortly before has not gone off yet: one that changes its power mode, say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,7 @@ class _State:
     on: bool
     since: float = 0.0
     """Up to when its energy is counted."""
+    off_since: float = -inf
     batches: int = 0
     idle_since: float = 0.0
     ready_at: float = 0.0
@@ -61,11 +66,13 @@ class Meter:
                 if on != state.on:
                     self._count(state, now)
                     state.on, state.idle_since = on, now
+                    if not on:
+                        state.off_since = now
 
-    def wake_s(self, unit: Unit) -> float:
-        """How long a device takes until it can load anything; 0 where it is on."""
+    def wake_s(self, unit: Unit, now: float) -> float:
+        """How long a device takes until it can load anything; 0 where it is on, or has not gone off yet."""
         state = self._states[unit]
-        return 0.0 if state.on else state.device.type.wake_ms / 1e3
+        return 0.0 if state.on or now - state.off_since < LINGER_S else state.device.type.wake_ms / 1e3
 
     def begin(self, unit: Unit, now: float) -> float:
         """Take a batch that is sent to a device; return the earliest moment at which it can run."""

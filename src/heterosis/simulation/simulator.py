@@ -217,7 +217,7 @@ class Simulator:
                 load_s, wake_s = self._lives.load_s(placement) if self._loads else 0.0, 0.0
                 if self._meter is not None:
                     if self._loads:
-                        wake_s = self._meter.wake_s((placement.node, placement.device))
+                        wake_s = self._meter.wake_s((placement.node, placement.device), kernel.now)
                     self._meter.start(placement, load_s)
                 self._lives.start(placement, load_s, wake_s)
             case StopInstance(instance=instance):
