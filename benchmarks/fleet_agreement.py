@@ -44,6 +44,7 @@ from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
 from heterosis.terms.joining import qualified
 from heterosis.testing import as_emulated, write_emulated
 from heterosis.workflow.fleets import expected, plan_fleet, steady
+from heterosis.workflow.rehearsal.emulation import write_pipeline
 from heterosis.workflow.subserver import serving
 
 PIPELINE, FLEET = "traffic", "edge-rack"
@@ -63,34 +64,6 @@ FIGURES = {
     "joules_per_answer": "energy.per_answer.joules",
 }
 """Each with its name in a report of the simulator."""
-
-HEAD = """
-import asyncio
-import numpy as np
-import heterosis as hs
-
-class Emulated:
-    models = {"identity": "identity.onnx"}
-    def before(self, item): return item
-    def after(self, output, item): return output
-
-ITEM = np.zeros(FEATURES, np.float32)
-"""
-STAGE = """
-class CLASS(Emulated): pass
-STAGE = hs.stage(CLASS)
-"""
-FUNCTION = """
-@hs.pipeline(slo=hs.Slo(latency_ms=LATENCY_MS))
-async def PIPELINE(counts: list[int]) -> int:
-    CALLS
-    return sum(counts)
-
-@PIPELINE.samples
-def samples():
-    return [hs.Sample({"counts": counts}) for counts in SAMPLES]
-"""
-CALL = "await asyncio.gather(*(STAGE(ITEM) for _ in range(counts[NUMBER])))"
 
 Figures = Mapping[str, float]
 
@@ -152,7 +125,7 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
     foretold = expected(task, allotment, SIMULATIONS)
     plan = as_emulated(to_plan(task, allotment), folder)
     setting = steady(plan, task.fleet)
-    loads, records = serve(folder, plan, task.workloads[0].graph, requests, range(FIRST_SEED, FIRST_SEED + runs))
+    loads, records = serve(folder, plan, task.workloads[0], requests, range(FIRST_SEED, FIRST_SEED + runs))
     hosted = qualified(plan, plan.pipeline)  # what the server makes of it
     joules = plan.predicted.power.joules
     assert joules is not None
@@ -229,38 +202,18 @@ def spent_j(plan: Plan, setting: Setting, records: Iterable[Record], begin_s: fl
 
 
 def serve(
-    folder: Path, plan: Plan, graph: PipelineGraph, requests: int, seeds: Iterable[int]
+    folder: Path, plan: Plan, served: Workload, requests: int, seeds: Iterable[int]
 ) -> tuple[list[Live], list[Record]]:
     """Serve a plan of emulated instances, offer a load with each seed, and return these and the journal."""
-    write_identity(folder / "identity.onnx")
+    write_identity(folder / "emulated.onnx")
     tensors = [TensorSpec(name=name, dtype="float32", shape=(DYNAMIC, FEATURES)) for name in ("x", "y")]
     write_emulated(plan, tensors[:1], tensors[1:], "heterosis.catalogue")
-    target, file, journal = folder / "pipeline.py", folder / "plan.json", folder / "journal"
-    target.write_text(source(plan, graph))
+    target, file, journal = write_pipeline(served, folder), folder / "plan.json", folder / "journal"
     file.write_bytes(msgspec.json.encode(plan))
     options = ["--plan", str(file), "--store", str(folder / "store"), "--journal", str(journal)]
     with serving(str(target), options) as url:
-        loads = [run_on_loop(_offer(url, str(target), plan, graph, requests, seed)) for seed in seeds]
+        loads = [run_on_loop(_offer(url, str(target), plan, served.graph, requests, seed)) for seed in seeds]
     return loads, list(read_journal(journal))
-
-
-def source(plan: Plan, graph: PipelineGraph) -> str:
-    """A pipeline file with a graph's stages; all calls of one wait for all of the one before, as the catalogue's do."""
-    stages = "".join(
-        STAGE.replace("CLASS", "".join(part.capitalize() for part in stage.split("_"))).replace("STAGE", stage)
-        for stage in graph.stages
-    )
-    calls = [CALL.replace("STAGE", stage).replace("NUMBER", str(number)) for number, stage in enumerate(graph.stages)]
-    samples = [
-        [sum(call.stage == stage for call in request.calls) for stage in graph.stages] for request in graph.requests
-    ]
-    function = (
-        FUNCTION.replace("LATENCY_MS", str(plan.slo.latency_ms))
-        .replace("PIPELINE", plan.pipeline)
-        .replace("CALLS", "\n    ".join(calls))
-        .replace("SAMPLES", str(samples))
-    )
-    return HEAD.replace("FEATURES", str(FEATURES)) + stages + function
 
 
 async def _offer(url: str, target: str, plan: Plan, graph: PipelineGraph, requests: int, seed: int) -> Live:

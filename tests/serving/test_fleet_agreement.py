@@ -92,7 +92,7 @@ def test_late_and_missing_answers_do_not_count(task: Task, plan: Plan) -> None:
 def test_the_calls_of_a_served_request_follow_its_input(task: Task, plan: Plan, tmp_path: Path) -> None:
     """Every request is answered by the real server, with a call for each object that it says it has."""
     stand_in = as_emulated(plan, tmp_path)
-    (load,), records = serve(tmp_path, stand_in, task.workloads[0].graph, 20, [7])
+    (load,), records = serve(tmp_path, stand_in, task.workloads[0], 20, [7])
     during = [record for record in records if load.begin_s <= record.at <= load.end_s]
     calls = sum(len(each.calls) for record in during for each in record.effects if isinstance(each, RunBatch))
     assert calls == sum(len(arrival.shape.calls) for arrival in load.arrivals)
