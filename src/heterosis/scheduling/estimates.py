@@ -28,10 +28,6 @@ class Estimates:
         self._known: dict[tuple[Configuration, int], _Figures] = {}
         """Figures without drift, as they are asked for: dispatching asks for the same few again and again."""
 
-    def knows(self, configuration: Configuration) -> bool:
-        """Whether any operating point of the configuration is known."""
-        return configuration in self._points
-
     def mean(self, configuration: Configuration, batch: int) -> float:
         """Mean run time of a batch; 0 where nothing is known."""
         return self._at(configuration, batch).mean_s * self.drift.get(configuration, 1.0)

@@ -96,11 +96,6 @@ class ColdStart(msgspec.Struct, frozen=True, kw_only=True):
     starts: int = 1
     """How many starts these are the means of."""
 
-    @property
-    def total_ms(self) -> float:
-        """From the wish for an instance to its first answer."""
-        return self.start_ms + self.load_ms + self.first_ms
-
 
 class Interference(msgspec.Struct, frozen=True, kw_only=True):
     """How much longer an instance takes while another runs beside it, each on slots of its own."""
