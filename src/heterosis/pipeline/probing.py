@@ -27,8 +27,10 @@ SECONDS = 0.03
 """For each batch size, the fewest runs permitting."""
 FEWEST_RUNS, MOST_RUNS = 3, 50
 BATCHES = (1, 2, 4, 8, 16, 32)
+HOP_MS = 0.2
+"""What a batch costs besides, about: a message to a worker, and one back."""
 WORTH_IT = 0.9
-"""A larger batch is of use where it does so many times as much per second: not much less, for it saves messages too."""
+"""A larger batch is of use where it does so many times as much per second, that included: not much less."""
 WORTH_THREADS = 1.5
 """All cores are taken for one batch where that is so much faster than one."""
 
@@ -124,7 +126,7 @@ def _larger(runner: TensorRunner, calls: Sequence[tuple[Any, ...]], first: Point
         if not runner.joins or 2 * last.latency.p95_ms > most_ms:
             return
         point = _measure(runner, calls[:batch])
-        gain = (batch / point.latency.p50_ms) / (last.batch / last.latency.p50_ms)
+        gain = (batch / (HOP_MS + point.latency.p50_ms)) / (last.batch / (HOP_MS + last.latency.p50_ms))
         if point.latency.p95_ms > most_ms or gain < WORTH_IT:
             return
         yield point
