@@ -22,8 +22,10 @@ demo: .venv/ready
 serve: .venv/ready
 	$(BIN)/heterosis serve $(PIPELINE)
 
+# Tests that wait for processes have the machine to themselves; all others share it.
 test: .venv/ready
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not live" --numprocesses auto
+	$(BIN)/pytest -m live
 
 lint: .venv/ready
 	$(BIN)/ruff check .
