@@ -30,11 +30,11 @@ from heterosis.bench import make_shots, offer
 from heterosis.bench.load import warm_up
 from heterosis.catalogue import open_fleet, open_pipeline
 from heterosis.client import Client
-from heterosis.control.energy import DynamicPower
-from heterosis.control.power import Meter
+from heterosis.control import Account, Telemetry
+from heterosis.control.energy import NOTHING
 from heterosis.pipeline import load_pipeline
 from heterosis.planning.fleet import Task, Workload, to_plan
-from heterosis.scheduling import BatchDone, Record, RunBatch
+from heterosis.scheduling import Record
 from heterosis.serving.journal import read_journal
 from heterosis.serving.server import run as run_on_loop
 from heterosis.simulation import Outcome, Setting, Simulator, make_report, workload
@@ -124,7 +124,7 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
     allotment = plan_fleet(task).allotment
     foretold = expected(task, allotment, SIMULATIONS)
     plan = as_emulated(to_plan(task, allotment), folder)
-    setting = steady(plan, task.fleet)
+    setting = steady(plan, task)
     loads, records = serve(folder, plan, task.workloads[0], requests, range(FIRST_SEED, FIRST_SEED + runs))
     hosted = qualified(plan, plan.pipeline)  # what the server makes of it
     joules = plan.predicted.power.joules
@@ -181,23 +181,19 @@ def of_server(load: Live, plan: Plan, joules: float) -> Figures:
 
 
 def spent_j(plan: Plan, setting: Setting, records: Iterable[Record], begin_s: float, end_s: float) -> float:
-    """Joules of the plan's devices between two moments of a server's journal: idle, and of the batches that ended."""
+    """Joules of the plan's devices between two moments of a server's journal."""
     assert setting.power is not None
-    meter, dynamic = Meter(setting.power, [plan]), DynamicPower(plan.points)
-    meter.present({(each.node, each.device) for each in plan.placements}, 0.0)
-    idle = meter.total(end_s - begin_s).idle.joules
-    assert idle is not None
-    configurations = {placement.instance: placement.configuration for placement in plan.placements}
-    watts: dict[int, float | None] = {}
-    joules = idle
+    account, telemetry = Account(setting.power, plan.points), Telemetry()
+    before = NOTHING
+    begun = False
     for record in records:
-        for effect in record.effects:
-            if isinstance(effect, RunBatch):
-                watts[effect.batch] = dynamic.watts(configurations[effect.instance], len(effect.calls))
-        if isinstance(record.event, BatchDone) and begin_s <= record.at <= end_s:
-            power_w = watts[record.event.batch]
-            assert power_w is not None
-            joules += power_w * record.event.run_ms / 1e3
+        if record.at > end_s:
+            break
+        if record.at > begin_s and not begun:
+            before, begun = account.joules(begin_s).total, True
+        account.observe(record, telemetry.observe(record))
+    joules = (account.joules(end_s).total - before).joules
+    assert joules is not None
     return joules
 
 

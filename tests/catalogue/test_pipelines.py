@@ -25,8 +25,8 @@ def test_variants(name: str) -> None:
 def test_items_have_bytes(name: str) -> None:
     """Of every stage, to be sent to other machines."""
     pipeline = open_pipeline(name)
-    assert tuple(pipeline.input_bytes) == pipeline.graph.stages
-    assert min(pipeline.input_bytes.values()) > 0
+    assert tuple(pipeline.graph.input_bytes) == pipeline.graph.stages
+    assert min(pipeline.graph.input_bytes.values()) > 0
 
 
 @PIPELINES

@@ -43,7 +43,7 @@ def arrivals(task: Task, count: int = 300) -> list[Arrival]:
 def test_a_plan_with_emulated_instances_is_the_same_plan(task: Task, plan: Plan, tmp_path: Path) -> None:
     """In the simulator the same becomes of the same requests."""
     real, emulated = (
-        Simulator(each, seed=1, setting=steady(each, task.fleet)).run(arrivals(task))
+        Simulator(each, seed=1, setting=steady(each, task)).run(arrivals(task))
         for each in (plan, as_emulated(plan, tmp_path))
     )
     assert emulated.records == real.records
@@ -67,7 +67,7 @@ def test_batches_between_measured_sizes_take_what_the_simulator_draws(plan: Plan
 def test_joules_of_a_journal_are_those_of_the_simulator(task: Task, plan: Plan) -> None:
     """The account of a served fleet, applied to a simulated run, gives the run's own."""
     records: list[Record] = []
-    setting = steady(plan, task.fleet)
+    setting = steady(plan, task)
     simulator = Simulator(plan, seed=1, setting=setting)
 
     def recorded(event: Event, now: float) -> list[Effect]:

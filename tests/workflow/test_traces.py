@@ -55,6 +55,7 @@ async def test_a_stored_trace_equals_a_new_one(tmp_path: Path) -> None:
     for found in (first, again):
         assert found.graph.requests == fresh.graph.requests
         assert found.inputs == fresh.inputs == {"split": [("a bc",), ("d",)], "count": [("a",), ("bc",), ("d",)]}
+        assert found.graph.input_bytes == pytest.approx({"split": 8, "count": 6}, abs=4)
     (length, array), *_ = again.results[0]
     assert length == 1
     np.testing.assert_array_equal(array, np.full(600, 1))

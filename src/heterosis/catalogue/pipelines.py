@@ -60,8 +60,6 @@ class PublishedPipeline(msgspec.Struct, frozen=True, kw_only=True):
     graph: PipelineGraph
     slo: Slo
     variants: VariantSet
-    input_bytes: dict[str, int]
-    """What an item of each stage brings along to another machine: modelled."""
 
     def profile(self, fleet: Fleet, batches: Iterable[int] = BATCHES) -> Profile:
         """Return operating points at these batch sizes for every variant on every type and mode of a fleet.
@@ -114,7 +112,6 @@ def open_pipeline(name: str) -> PublishedPipeline:
             variants=tuple(variant for stage in entry.stage for variant in _variants(stage)),
             reference_accuracy=1.0,
         ),
-        input_bytes={stage.name: stage.input_bytes for stage in entry.stage},
     )
 
 
@@ -131,7 +128,12 @@ def _graph(name: str, entry: _Entry) -> PipelineGraph:
             calls.extend(TracedCall(stage=stage.name, parents=before) for _ in ready)
             before = ready
         requests.append(TracedRequest(calls=tuple(calls)))
-    return PipelineGraph(pipeline=name, stages=tuple(stage.name for stage in entry.stage), requests=tuple(requests))
+    return PipelineGraph(
+        pipeline=name,
+        stages=tuple(stage.name for stage in entry.stage),
+        requests=tuple(requests),
+        input_bytes={stage.name: stage.input_bytes for stage in entry.stage},
+    )
 
 
 def _variants(stage: _Stage) -> Iterator[Variant]:

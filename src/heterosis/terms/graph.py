@@ -47,6 +47,8 @@ class PipelineGraph(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[TracedRequest, ...]
     time_share: dict[str, float] = {}
     """Share of a request's compute time that each stage took while tracing, with reference variants."""
+    input_bytes: dict[str, float] = {}
+    """Mean bytes that a call of a stage brings along to another machine; 0 where unknown."""
 
     def fan_out(self, stage: str) -> FanOut:
         """Calls of a stage per request, over the samples."""

@@ -22,6 +22,7 @@ from heterosis.simulation import (
     RequestClass,
     Setting,
     Simulator,
+    Traffic,
     make_report,
     repeat,
     workload,
@@ -179,15 +180,15 @@ def _runs(task: Task, allotment: Allotment, seeds: Iterable[int], requests: int)
         )
         for each in task.workloads
     ]
-    setting = steady(plan, task.fleet)
+    setting = steady(plan, task)
     for seed in seeds:
         times = poisson(plan.rate_rps, requests / plan.rate_rps, seed)
         yield Simulator(plan, seed=seed, setting=setting).run(workload(times, classes, seed=seed))
 
 
-def steady(plan: Plan, fleet: Fleet) -> Setting:
+def steady(plan: Plan, task: Task) -> Setting:
     """Return what a plan is tried in: the fleet's power and links, its devices in the plan's power modes."""
-    return Setting(power=Power(fleet=_in_modes_of(plan, fleet)), network=_network(fleet))
+    return Setting(power=Power(fleet=_in_modes_of(plan, task.fleet)), network=_network(task))
 
 
 def _in_modes_of(plan: Plan, fleet: Fleet) -> Fleet:
@@ -208,12 +209,17 @@ def _in_modes_of(plan: Plan, fleet: Fleet) -> Fleet:
     )
 
 
-def _network(fleet: Fleet) -> Network:
-    """Return the links of a fleet; what an item weighs is not known here, so their bandwidth does not count."""
+def _network(task: Task) -> Network:
+    """Return the links of a fleet, and what the calls of the pipelines weigh on them."""
     return Network(
         links={
             node.name: Link(latency_ms=node.link_ms, bandwidth_mbit_s=node.bandwidth_mbit_s)
-            for node in fleet.nodes
-            if node.link_ms
-        }
+            for node in task.fleet.nodes
+            if node.link_ms or node.bandwidth_mbit_s
+        },
+        traffic={
+            stage: Traffic(input_bytes=size)
+            for workload in task.workloads
+            for stage, size in workload.graph.input_bytes.items()
+        },
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -15,7 +16,7 @@ from heterosis.variants.digests import digest, source_digest, versions
 from heterosis.variants.sources import read_source
 from heterosis.workflow.blame import user_code
 
-FORMAT = "trace 1"
+FORMAT = "trace 2"
 """Changes whenever the file of a trace does."""
 
 
@@ -28,16 +29,28 @@ def stored_trace(pipeline: Pipeline, folder: Path, progress: Callable[[], object
     found = _load(path)
     if found is None:
         with user_code(f"pipeline {pipeline.name!r} failed on a sample"):
-            found = asyncio.run(trace(pipeline, pipeline.load_samples(), progress=progress))
+            found = _weighed(asyncio.run(trace(pipeline, pipeline.load_samples(), progress=progress)))
         write_atomically(path, [msgspec.msgpack.encode(packed(found))])
         for old in set(folder.glob(f"{pipeline.name}-*.trace")) - {path}:
             old.unlink(missing_ok=True)
     return found
 
 
+def _weighed(made: Trace) -> Trace:
+    """Add what the calls weigh on their way to another process."""
+    weights = {
+        stage: sum(memoryview(part).nbytes for args in calls for part in _encoded(made, args)) / len(calls)
+        for stage, calls in made.inputs.items()
+    }
+    return msgspec.structs.replace(made, graph=msgspec.structs.replace(made.graph, input_bytes=weights))
+
+
 def packed(made: Trace) -> list[bytes | memoryview]:
     """Return a trace as bytes. Raise UsageError where a stage is called with what cannot travel to its process."""
-    content = {"graph": msgspec.to_builtins(made.graph), "inputs": made.inputs, "results": made.results}
+    return _encoded(made, {"graph": msgspec.to_builtins(made.graph), "inputs": made.inputs, "results": made.results})
+
+
+def _encoded(made: Trace, content: Any) -> list[bytes | memoryview]:
     try:
         return encode(content)
     except EncodeError as error:

@@ -124,6 +124,7 @@ def _options(
     variant = workload.variant(configuration.stage, configuration.variant)
     together = sum(size**2 * times for size, times in wanted.sizes.items()) / wanted.mean
     width = wanted.width(percent)
+    item_bytes = workload.graph.input_bytes.get(configuration.stage, 0.0)
     for number, kind in enumerate(task.kinds):
         device = kind.device
         modes = [mode.name for mode in kind.type.power_modes]
@@ -150,6 +151,7 @@ def _options(
                     for servers in (least, *(count for count in COUNTS if least < count <= most)):
                         rounds = math.ceil(width / (servers * batch))
                         done_s = (rounds - 1) * run_s + curve.quantile_ms(batch, percent) / 1e3
+                        link_s = kind.link_s(min(width, batch) * item_bytes)
                         queueing = queue_s(run_s, servers, utilisation, 1 - percent / 100, variation)
                         yield Option(
                             stage=configuration.stage,
@@ -161,7 +163,7 @@ def _options(
                             servers=servers,
                             slot_s=configuration.threads * mean_s / size,
                             batch_s=run_s,
-                            run_s=done_s + 2 * kind.link_ms / 1e3,
+                            run_s=done_s + link_s,
                             wait_s=open_s + queueing,
                             fill_s=open_s,
                             energy_j=None if joules is None else joules / size,

@@ -9,6 +9,7 @@ calls per second of each option; ``s``, devices that must be started. For kinds,
     sum of x of a variant = calls per second that c demands    for every stage and variant
     sum of x slot_s / utilisation <= slots u                   for every group
     sum of x / demand times devices of its servers <= u        for every stage and group
+    sum of x bits <= most bits per second of the links of u    for every group behind a link of limited bandwidth
     sum of b = 1, sum of x slower than level j <= demand (b of the levels above j)     for every stage and level
     sum of budgets along a path <= SLO                         for every path of every pipeline
     accuracy(c) >= floor                                       for every pipeline that has one
@@ -41,6 +42,9 @@ EQUALLY_GOOD = 1e-4
 """What a later objective may worsen those before it by, relative."""
 NOTHING = 1e-7
 """Calls per second, relative to a stage's demand, that are none but for rounding."""
+
+LINK_SHARE = 0.8
+"""Of a link's bandwidth, what calls may take: the plan does not count waits for a link."""
 
 Part = tuple[Group, int]
 
@@ -201,6 +205,19 @@ class FleetProgram:
         for part, row in busy.items():
             self.program.add({**row, self.on[part]: -float(self.task.kinds[part[0][0]].slots)}, upper=0)
         self._keep_servers()
+        self._keep_links()
+
+    def _keep_links(self) -> None:
+        """Devices of a node share its link."""
+        bits: dict[Part, dict[int, float]] = defaultdict(dict)
+        for column, (option, part) in zip(self.flow, self.columns_of, strict=True):
+            item_bytes = self.task.stages[option.stage].graph.input_bytes.get(option.stage, 0.0)
+            if item_bytes and self.task.kinds[part[0][0]].bandwidth_mbit_s:
+                bits[part][column] = 8 * item_bytes / 1e6
+        for part, row in bits.items():
+            kind = self.task.kinds[part[0][0]]
+            each = LINK_SHARE * (kind.bandwidth_mbit_s or 0.0) * kind.links / len(kind.units)
+            self.program.add({**row, self.on[part]: -each}, upper=0)
 
     def _keep_servers(self) -> None:
         spread: dict[tuple[str, Part], dict[int, float]] = defaultdict(dict)

@@ -130,12 +130,24 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None
     link_ms: float
     """One way from the scheduler."""
+    bandwidth_mbit_s: float | None
+    """Of that way; None: it is not what limits."""
     units: tuple[Unit, ...]
 
     @property
     def device(self) -> Device:
         """One of them, nameless."""
         return Device(name=self.type.name, type=self.type, slots=self.slots, memory_bytes=self.memory_bytes)
+
+    def link_s(self, size_bytes: float) -> float:
+        """How long so many bytes are on the way there, and a short answer on the way back."""
+        sending = size_bytes * 8 / (self.bandwidth_mbit_s * 1e6) if self.bandwidth_mbit_s else 0.0
+        return 2 * self.link_ms / 1e3 + sending
+
+    @property
+    def links(self) -> int:
+        """Nodes that hold them, each with a link of its own."""
+        return len({node for node, _ in self.units})
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -172,15 +184,22 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def kinds(self) -> tuple[Kind, ...]:
         """The fleet's devices, by what tells them apart."""
-        found: dict[tuple[str, int, int | None, float], list[Unit]] = {}
+        found: dict[tuple[str, int, int | None, float, float | None], list[Unit]] = {}
         types = {device.type.name: device.type for device in self.fleet.devices}
         for node in self.fleet.nodes:
             for device in node.devices:
-                like = (device.type.name, device.slots, device.memory_bytes, node.link_ms)
+                like = (device.type.name, device.slots, device.memory_bytes, node.link_ms, node.bandwidth_mbit_s)
                 found.setdefault(like, []).append((node.name, device.name))
         return tuple(
-            Kind(type=types[name], slots=slots, memory_bytes=memory, link_ms=link_ms, units=tuple(units))
-            for (name, slots, memory, link_ms), units in found.items()
+            Kind(
+                type=types[name],
+                slots=slots,
+                memory_bytes=memory,
+                link_ms=link_ms,
+                bandwidth_mbit_s=bandwidth,
+                units=tuple(units),
+            )
+            for (name, slots, memory, link_ms, bandwidth), units in found.items()
         )
 
     @property

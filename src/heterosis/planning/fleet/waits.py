@@ -49,4 +49,4 @@ def filled(batch: int, open_s: float, rate: float, together: float) -> float:
     for number in range(math.floor(room) + 1):  # E[min(N, room)] = room - sum over n <= room of (room - n) P(N = n)
         more -= (room - number) * probability
         probability *= groups / (number + 1)
-    return first + together * more
+    return min(first + together * more, batch)  # but for what sums are rounded by

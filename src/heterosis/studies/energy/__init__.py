@@ -28,7 +28,7 @@ MARGINS = (1.0, 1.3, 1.6, 2.0)
 TUNING_SEEDS = (1000, 1001)
 GOAL = 0.995
 """Attainment that every tuning day must have: what is asked of the others, 0.99, and some to spare."""
-MOST_SEEDS = 3
+MOST_SEEDS = 5
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from heterosis.studies.loki.capacity import bound_rps, capacities, capacity
+from heterosis.studies.loki.carried import carried
 from heterosis.studies.loki.day import days
 from heterosis.studies.loki.drawing import draw_rows
-from heterosis.studies.loki.load import loads, off_peak
+from heterosis.studies.loki.load import answers, loads, off_peak
 from heterosis.studies.loki.published import read
 from heterosis.studies.loki.rows import Row
 from heterosis.studies.study import Options, Step
@@ -26,9 +27,11 @@ def run(options: Options, step: Step) -> list[Row]:
     rows: list[Row] = []
     step("Loki's capacity", done=0)
     whole = capacity(published)
+    made = answers(published, whole)
     parts = {
         "Loki's program by its own figures": capacities(published, whole),
-        "loads carried at the same accuracy": loads(published, whole, seeds),
+        "loads at the same accuracy": loads(published, made, seeds),
+        "the largest that each carries": carried(published, made, seeds),
         "joules of small loads": off_peak(published, whole, seeds),
         "a day": days(published, seeds),
     }

@@ -2,8 +2,8 @@
 
 *Load.* All servers, and the same accuracy: that of the best models, and that of Loki's second step at 1.5 times its
 capacity. Each planner plans for the largest load that it thinks possible; then the same loads, shares of what Loki
-claims, are offered to both. Loki's plans are run by Loki's policy, ours by ours. Mean attainment is compared, not the
-largest load that holds: near the brink it hangs on single bursts, and is not monotonous in the load.
+claims, are offered to both, and the largest is searched that each carries (`carried`). Loki's plans are run by Loki's
+policy, ours by ours.
 
 *Off-peak.* Loki takes the fewest servers, for the load itself and for the least multiple of it whose plan holds; ours
 the plan of least energy that holds when it is tried.
@@ -12,6 +12,8 @@ the plan of least energy that holds when it is tried.
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 from typing import Final
+
+import msgspec
 
 from heterosis.arrivals import poisson, rescaled
 from heterosis.planning.fleet import Allotment, Objective, Task, accuracy, allot, to_plan, verified
@@ -38,26 +40,50 @@ OFFERED: Final = (0.87, 0.92, 0.97)
 TUNING_SEED: Final = 1000
 
 
-def offered(published: Published, task: Task, found: Allotment, policy: str, load: float, seed: int) -> Run:
+def offered(
+    published: Published, task: Task, found: Allotment, policy: str, load: float, seed: int, frames: int = FRAMES
+) -> Run:
     """Run an answer under exactly this load on average, whatever it was planned for."""
     plan = to_plan(task, found, policy=policy)
-    return simulate(published, rescaled(poisson(load, FRAMES / load, seed), load), [(0.0, found, plan)], seed)
+    return simulate(published, rescaled(poisson(load, frames / load, seed), load), [(0.0, found, plan)], seed)
 
 
-def loads(published: Published, whole: float, seeds: Sequence[int]) -> Iterator[Row]:
-    """Loads near multiples of Loki's capacity."""
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A planner's plan for all servers."""
+
+    planner: str
+    claimed: float
+    """Frames per second that Loki's plan of this accuracy promises."""
+    task: Task
+    found: Allotment
+    solve_s: float
+
+
+def answers(published: Published, whole: float) -> list[Answer]:
+    """Loki's plans for multiples of its capacity, and ours of the same accuracy for the largest load."""
+    made = []
     for multiple in (1.0, BEYOND):
         load = multiple * whole
         task = make_task(published, load, models=BEST if multiple == 1 else None)
         begin = perf_counter()
         found = loki(task)
         assert found is not None  # noqa: S101 - a load that Loki's program carries
-        yield from _carried(published, (task, found), "loki", load, seeds, perf_counter() - begin)
+        made.append(Answer(planner="loki", claimed=load, task=task, found=found, solve_s=perf_counter() - begin))
         models = {host.option.variant.model for host in found.hosted()} | set(BEST)
         floor = (accuracy(task.workloads[0], found) or 0.0) - 1e-4
         begin = perf_counter()
-        ours = _largest(published, load, sorted(models), floor)
-        yield from _carried(published, ours, "heterosis", load, seeds, perf_counter() - begin)
+        task, found = _largest(published, load, sorted(models), floor)
+        made.append(Answer(planner="heterosis", claimed=load, task=task, found=found, solve_s=perf_counter() - begin))
+    return made
+
+
+def loads(published: Published, made: Sequence[Answer], seeds: Sequence[int]) -> Iterator[Row]:
+    """Both plans under loads around those that Loki claims."""
+    for each in made:
+        for share in OFFERED:
+            load = share * each.claimed
+            runs = [offered(published, each.task, each.found, each.planner, load, seed) for seed in seeds]
+            yield simulated(published, "load", each.planner, load, runs, each.solve_s)
 
 
 def _largest(published: Published, load: float, models: Sequence[str], floor: float) -> tuple[Task, Allotment]:
@@ -80,21 +106,6 @@ def _largest(published: Published, load: float, models: Sequence[str], floor: fl
     task, found = best
     assert found is not None  # noqa: S101 - the least share can be had
     return task, found
-
-
-def _carried(
-    published: Published,
-    answer: tuple[Task, Allotment],
-    planner: str,
-    claimed: float,
-    seeds: Sequence[int],
-    solve_s: float,
-) -> Iterator[Row]:
-    """An answer under loads around the one that Loki claims."""
-    for share in OFFERED:
-        load = share * claimed
-        runs = [offered(published, *answer, planner, load, seed) for seed in seeds]
-        yield simulated(published, "load", planner, load, runs, solve_s)
 
 
 def off_peak(published: Published, whole: float, seeds: Sequence[int]) -> Iterator[Row]:

@@ -27,8 +27,10 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 
     times: dict[str, dict[int, Latency]]
     """Of a batch of so many items, by model."""
+    objects: dict[str, float]
+    """Objects per frame that each detector finds."""
     cars: dict[str, float]
-    """Cars per frame that each detector finds."""
+    """Cars among them."""
 
     def recall(self, detector: str) -> float:
         """Share that a detector finds of the cars that the most accurate one finds."""
@@ -48,13 +50,12 @@ def read(data: Path | None) -> Published:
         # Of a mean and a 99th percentile the profile says nothing: the median, and as far again beyond the 95th.
         latency = Latency(mean_ms=p50, p50_ms=p50, p95_ms=p95, p99_ms=max(p95, 1.4 * p95 - 0.4 * p50))
         times.setdefault(row["model"].split("_")[0], {})[int(row["batch"])] = latency
-    cars = {
-        row["detector"]: float(row["objects_per_frame"]) * float(row["car_share"])
-        for row in _rows(data / FOLDER / OBJECTS, ("detector", "objects_per_frame", "car_share"))
-    }
+    found = _rows(data / FOLDER / OBJECTS, ("detector", "objects_per_frame", "car_share"))
+    objects = {row["detector"]: float(row["objects_per_frame"]) for row in found}
+    cars = {row["detector"]: objects[row["detector"]] * float(row["car_share"]) for row in found}
     if missing := {*DETECTORS, *CLASSIFIERS} - set(times) | set(DETECTORS) - set(cars):
         raise UsageError(f"the published profile in {data / FOLDER} says nothing of {', '.join(sorted(missing))}")
-    return Published(times=times, cars=cars)
+    return Published(times=times, objects=objects, cars=cars)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:

@@ -84,16 +84,16 @@ def make_task(
     rate_rps: float,
     objectives: tuple[Objective, ...] = (Objective.DEVICES,),
     *,
-    crowd: float = 1.0,
+    cars: float | None = None,
     recall: bool = False,
     min_accuracy: float | None = None,
     models: Collection[str] | None = None,
 ) -> Task:
     """Ask for so many frames per second.
 
-    ``crowd`` multiplies the cars of every frame. Accuracy is Loki's measure, the product of the models' normalised
-    accuracies; with ``recall`` it is the share of the cars that are found and told right. ``models``: those that may
-    be used, instead of all.
+    ``cars``: in every frame, whichever detector looks, instead of the published ones. Accuracy is Loki's measure, the
+    product of the models' normalised accuracies; with ``recall`` it is the share of the cars that are found and told
+    right. ``models``: those that may be used, instead of all.
     """
     variants = tuple(
         _variant(stage, model, accuracy)
@@ -102,14 +102,14 @@ def make_task(
         if models is None or model in models
     )
     names = {variant.model: variant.name for variant in variants}
-    best = published.cars[BEST[0]]
+    best = cars or published.cars[BEST[0]]
 
     def judge(chosen: Mapping[str, Variant]) -> float:
         found = published.recall(chosen[DETECT].model) if recall else DETECTORS[chosen[DETECT].model]
         return found * CLASSIFIERS[chosen[CLASSIFY].model]
 
     workload = Workload(
-        graph=PipelineGraph(pipeline=PIPELINE, stages=(DETECT, CLASSIFY), requests=frames(crowd * best)),
+        graph=PipelineGraph(pipeline=PIPELINE, stages=(DETECT, CLASSIFY), requests=frames(best)),
         slo=Slo(latency_ms=SLO_MS, percentile=99.0, min_accuracy=min_accuracy),
         rate_rps=rate_rps,
         variants=VariantSet(pipeline=PIPELINE, variants=variants, reference_accuracy=1.0),
@@ -121,7 +121,9 @@ def make_task(
             points=tuple(point for variant in variants for point in _points(variant, published)),
         ),
         fan_out={
-            (DETECT, names[model], CLASSIFY): cars / best for model, cars in published.cars.items() if model in names
+            (DETECT, names[model], CLASSIFY): (cars or found) / best
+            for model, found in published.cars.items()
+            if model in names
         },
         judge=judge,
     )

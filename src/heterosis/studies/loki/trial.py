@@ -41,9 +41,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-def simulate(published: Published, times: Sequence[float], timeline: Timeline, seed: int, *, crowd: float = 1.0) -> Run:
+def simulate(published: Published, times: Sequence[float], timeline: Timeline, seed: int) -> Run:
     """Simulate arrivals at these moments."""
-    arrivals = _arrivals(published, times, timeline, seed, crowd)
+    arrivals = _arrivals(published, times, timeline, seed)
     used = Used()
     changes = [(at, plan) for at, _, plan in timeline[1:]]
     setting = Setting(power=Power(fleet=fleet()), plan_changes=changes, occupancy=used)
@@ -59,19 +59,17 @@ def detectors(found: Allotment) -> dict[str, float]:
     return dict(shares)
 
 
-def _arrivals(
-    published: Published, times: Sequence[float], timeline: Timeline, seed: int, crowd: float
-) -> list[Arrival]:
+def _arrivals(published: Published, times: Sequence[float], timeline: Timeline, seed: int) -> list[Arrival]:
     rng = np.random.default_rng([seed, 1])
     starts = [at for at, _, _ in timeline]
     shares = [detectors(found) for _, found, _ in timeline]
-    frames = {cars: frame(cars) for cars in range(int(crowd * max(published.cars.values())) + 2)}
+    frames = {cars: frame(cars) for cars in range(int(max(published.cars.values())) + 2)}
     arrivals = []
     for at, (which, rounding) in zip(times, rng.random((len(times), 2)), strict=True):
         of = shares[bisect_right(starts, at) - 1]
         edges = np.cumsum(list(of.values()))
         model = list(of)[int(np.searchsorted(edges / edges[-1], which, side="right"))]
-        arrivals.append(Arrival(at, frames[int(crowd * published.cars[model] + rounding)]))
+        arrivals.append(Arrival(at, frames[int(published.cars[model] + rounding)]))
     return arrivals
 
 

@@ -53,13 +53,13 @@ class Path:
     accuracy: float
 
 
-def loki(task: Task) -> Allotment | None:
-    """Plan as Loki does; None where no mix of variants suffices."""
+def loki(task: Task, part: float = PART) -> Allotment | None:
+    """Plan as Loki does; None where no mix of variants suffices. Batches may take a ``part`` of the SLO."""
     found = {stage: _undominated(of) for stage, of in servers(task).items()}
-    best = [_paths(workload, found, [best_variants(workload)]) for workload in task.workloads]
+    best = [_paths(workload, found, [best_variants(workload)], part) for workload in task.workloads]
     if (planned := _solved(task, best, fewest=True)) is not None:
         return planned
-    every = [_paths(workload, found, combinations(workload, found)) for workload in task.workloads]
+    every = [_paths(workload, found, combinations(workload, found), part) for workload in task.workloads]
     return _solved(task, every, fewest=False)
 
 
@@ -79,22 +79,24 @@ def _undominated(found: Sequence[Server]) -> list[Server]:
     ]
 
 
-def _paths(workload: Workload, found: dict[str, list[Server]], usable: Sequence[Combination]) -> list[Path]:
+def _paths(
+    workload: Workload, found: dict[str, list[Server]], usable: Sequence[Combination], part: float
+) -> list[Path]:
     listed: list[Path] = []
     for combination in usable:
         calls, accuracy = workload.calls(combination), workload.accuracy(combination)
         choices = [[each for each in found[stage] if each.option.variant.name == name] for stage, name in combination]
         per_s = tuple(workload.rate_rps * calls[stage] for stage, _ in combination)
-        for chosen in _within(workload, choices):
+        for chosen in _within(workload, choices, part):
             listed.append(Path(chosen, per_s, accuracy))
             if len(listed) > MOST_PATHS:
                 raise UsageError(f"{workload.graph.pipeline!r} has over {MOST_PATHS} paths; keep fewer batch sizes")
     return listed
 
 
-def _within(workload: Workload, choices: Sequence[Sequence[Server]]) -> Iterator[tuple[Server, ...]]:
-    """Every choice of servers whose batches fit half of the SLO along each path of the graph."""
-    limit_s = PART * workload.slo.latency_ms / 1e3 * (1 + ROUNDING)
+def _within(workload: Workload, choices: Sequence[Sequence[Server]], part: float) -> Iterator[tuple[Server, ...]]:
+    """Every choice of servers whose batches fit a part of the SLO along each path of the graph."""
+    limit_s = part * workload.slo.latency_ms / 1e3 * (1 + ROUNDING)
     number = {stage: at for at, stage in enumerate(workload.graph.stages)}
     routes = [[number[stage] for stage in path] for path in workload.graph.paths()]
     fastest = [min((each.latency_s for each in of), default=0.0) for of in choices]

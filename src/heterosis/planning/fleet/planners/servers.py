@@ -57,7 +57,7 @@ def servers(task: Task) -> dict[str, list[Server]]:
     for option in enumerate_options(task):  # many differ in how busy they are, and in what they wait for, alone
         alike.setdefault((option.configuration, option.group, option.batch), option)
     for option in alike.values():
-        kind = task.kinds[option.group[0]]
+        kind, graph = task.kinds[option.group[0]], task.stages[option.stage].graph
         threads = option.configuration.threads
         full = replace(
             option,
@@ -69,7 +69,7 @@ def servers(task: Task) -> dict[str, list[Server]]:
             Server(
                 option=full,
                 batch_s=option.batch_s,
-                link_s=2 * kind.link_ms / 1e3,
+                link_s=kind.link_s(option.batch * graph.input_bytes.get(option.stage, 0.0)),
                 per_s=kind.slots // threads * option.batch / option.batch_s,
                 price=1.0 if None in prices else prices[option.group[0]] or 0.0,
             )
