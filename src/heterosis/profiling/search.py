@@ -9,6 +9,7 @@ its interval allows. That is optimism in the face of uncertainty, for combinator
 2016).
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -96,9 +97,14 @@ class Search:
         }
 
     def all(self) -> None:
-        """Measure the coarse grid, then all of it, but for batches larger than one that takes longer than the cap."""
-        self.coarse()
+        """Measure all of the grid, but for batches larger than one that takes longer than the cap.
+
+        Where time may be over before, the coarse grid comes first; that starts a process twice.
+        """
+        if math.isfinite(self._budget.seconds):
+            self.coarse()
         self._measure(self._grid())
+        self._check_stages()
         self.settled = not self._budget.over
 
     def coarse(self) -> None:
