@@ -11,6 +11,7 @@ from heterosis.engines.openvino import OpenvinoEngine
 from heterosis.engines.telemetry import decline
 from heterosis.engines.tensorrt import TensorrtEngine
 from heterosis.engines.torch import TorchEngine
+from heterosis.engines.vitis_ai import VitisaiEngine
 from heterosis.terms.errors import UsageError
 
 decline()
@@ -22,6 +23,7 @@ _ALL: list[Engine] = [
     TorchEngine(),
     TensorrtEngine(),
     EdgetpuEngine(),
+    VitisaiEngine(),
     EmulatedEngine(),
 ]
 

@@ -40,10 +40,14 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
+BESIDE = {".xml": ".bin", ".xmodel": ".json"}
+"""OpenVINO keeps the weights in a file of their own; what an xmodel takes and gives is in another."""
+
+
 def files_of(artifact: Path) -> list[Path]:
-    """Return the files that an artifact consists of: OpenVINO keeps the weights in one of their own."""
-    weights = artifact.with_suffix(".bin")
-    return [artifact, weights] if artifact.suffix == ".xml" else [artifact]
+    """Return the files that an artifact consists of."""
+    suffix = BESIDE.get(artifact.suffix)
+    return [artifact, artifact.with_suffix(suffix)] if suffix else [artifact]
 
 
 def save_items(path: Path, items: Items) -> Path:

@@ -104,7 +104,7 @@ def quantise(
     quantize_static(
         prepared,
         made,
-        _Reader(items if whole else items[:: -(-len(items) // AT_ONCE)]),
+        Reader(items if whole else items[:: -(-len(items) // AT_ONCE)]),
         quant_format=QuantFormat.QDQ,
         op_types_to_quantize=list(operators) if operators else None,
         nodes_to_quantize=list(only),
@@ -175,18 +175,22 @@ def _operators(path: Path) -> set[str]:
     return {node.op_type for node in onnx.load(path, load_external_data=False).graph.node}
 
 
-class _Reader:
-    """Hands the items to the quantiser one by one."""
+class Reader:
+    """Hands the items to a quantiser one by one: ONNX Runtime's ``CalibrationDataReader``."""
 
     def __init__(self, items: Items) -> None:
+        """Begin with the first."""
         self._items = items
         self.set_range(0, len(items))
 
     def __len__(self) -> int:
+        """Count them."""
         return len(self._items)
 
     def set_range(self, start_index: int, end_index: int) -> None:
+        """Hand out these, from now on."""
         self._left: Iterator[Mapping[str, np.ndarray[Any, Any]]] = iter(self._items[start_index:end_index])
 
     def get_next(self) -> Mapping[str, np.ndarray[Any, Any]] | None:
+        """Return the next one; None after the last."""
         return next(self._left, None)

@@ -1,5 +1,6 @@
 """What a recipe is: one way to make a variant of a model."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from heterosis.variants.digests import versions
+from heterosis.variants.digests import digest, versions
 
 Items = Sequence[Mapping[str, np.ndarray[Any, Any]]]
 """Inputs of the model, each for one item, batch axis first."""
@@ -39,6 +40,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """The extra of heterosis that installs what is missing of them; by default of the package's own name."""
     tools: Mapping[str, str] = {}
     """Programs that it runs, each with where it is to be had."""
+    files: Mapping[str, str] = {}
+    """Environment variables that name files which it reads, each with what it names."""
     present: Callable[[], str] = lambda: ""
     """Says what this machine lacks to run the result, if anything."""
     artifacts: Mapping[str, str] = {}
@@ -61,11 +64,15 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         for tool, origin in self.tools.items():
             if shutil.which(tool) is None:
                 return f"{tool} is not on the PATH; {origin}"
+        for variable, meaning in self.files.items():
+            if not Path(os.environ.get(variable, "")).is_file():
+                return f"the environment variable {variable} names no file; set it to {meaning}"
         return self.present()
 
     def made_with(self) -> dict[str, str]:
-        """Return the versions of what decides what comes out."""
-        return versions(*self.packages) | {tool: _said_by(tool) for tool in self.tools}
+        """Return the versions of what decides what comes out, and digests of the files."""
+        files = {variable: digest(Path(os.environ[variable]).read_bytes()) for variable in self.files}
+        return versions(*self.packages) | {tool: _said_by(tool) for tool in self.tools} | files
 
 
 def _said_by(tool: str) -> str:
