@@ -13,6 +13,7 @@ from benchmarks import (
     layers,
     loop,
     meters,
+    ocr_agreement,
     overhead,
     planner,
     scheduler,
@@ -31,6 +32,7 @@ ON_REQUEST = {
     "loop-slow": loop.run_slow,
     "loop-soak": loop.run_soak,
     "meters": meters.run,
+    "ocr-agreement": ocr_agreement.run,
     "soak": soak.run,
     "tenth-of-a-day": day.run_tenth,
 }

@@ -15,16 +15,16 @@ operating point for as long as its instance said that it ran, and every device t
 last answer: the simulator's own account. Joules are those per request answered in time.
 """
 
-import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from benchmarks.agreement import FEATURES, write_identity
+from benchmarks.comparing import Compared, Figures, of_simulator, rows
 from heterosis.arrivals import poisson
 from heterosis.bench import make_shots, offer
 from heterosis.bench.load import warm_up
@@ -37,8 +37,7 @@ from heterosis.planning.fleet import Task, Workload, to_plan
 from heterosis.scheduling import Record
 from heterosis.serving.journal import read_journal
 from heterosis.serving.server import run as run_on_loop
-from heterosis.simulation import Outcome, Setting, Simulator, make_report, workload
-from heterosis.simulation.repetition import interval
+from heterosis.simulation import Setting, Simulator, workload
 from heterosis.simulation.workload import Arrival
 from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
 from heterosis.terms.joining import qualified
@@ -56,16 +55,14 @@ SIMULATIONS = 5
 FIRST_SEED = 100
 """Of live runs: no seed that the plan was tried with."""
 
-FIGURES = {
+REPORTED = {
     "p50_ms": "latency_ms.p50",
     "p99_ms": "latency_ms.p99",
     "goodput_rps": "goodput_rps",
     "attainment": "attainment",
     "joules_per_answer": "energy.per_answer.joules",
 }
-"""Each with its name in a report of the simulator."""
-
-Figures = Mapping[str, float]
+"""Each figure, with its name in a report of the simulator."""
 
 
 class Live(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,16 +77,6 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
     """How late the load generator was: more than a few milliseconds says that the machine is too busy to judge."""
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """A rate's figures by how they were had, those of several runs one by one."""
-
-    modelled: Figures
-    predicted: Sequence[Figures]
-    simulated: Sequence[Figures]
-    live: Sequence[Figures]
-    lag_p99_ms: float
-
-
 def run() -> dict[str, float]:
     """Compare at each rate."""
     found: dict[str, float] = {}
@@ -98,24 +85,6 @@ def run() -> dict[str, float]:
             compared = compare(Path(folder), rate)
         found |= {f"{rate:g}/s: {name}": value for name, value in rows(compared).items()}
     return found
-
-
-def rows(compared: Compared) -> dict[str, float]:
-    """Means, half the width of the live runs' 95 % interval, and ratios."""
-    found = {f"{name}, modelled": value for name, value in compared.modelled.items()}
-    for name in FIGURES:
-        predicted, simulated = (
-            statistics.fmean(each[name] for each in runs) for runs in (compared.predicted, compared.simulated)
-        )
-        live = interval([each[name] for each in compared.live])
-        found |= {f"{name}, predicted": predicted, f"{name}, simulated": simulated, f"{name}, live": live.mean}
-        if live.high is not None:
-            found[f"{name}, live, ±"] = live.high - live.mean
-        found |= {
-            f"{name}, live / predicted": live.mean / predicted,
-            f"{name}, live / simulated": live.mean / simulated,
-        }
-    return found | {"load generator's lag_p99_ms": compared.lag_p99_ms}
 
 
 def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = RUNS) -> Compared:
@@ -131,7 +100,7 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
     assert joules is not None
     return Compared(
         modelled={"p99_ms": plan.predicted.latency_ms, "joules_per_answer": joules / rate},
-        predicted=[{name: foretold[path].mean for name, path in FIGURES.items()}],
+        predicted=[{name: foretold[path].mean for name, path in REPORTED.items()}],
         simulated=[
             of_simulator(Simulator(plan, seed=seed, setting=setting).run(load.arrivals))
             for load in loads
@@ -149,22 +118,6 @@ def fleet_task(rate: float) -> Task:
         graph=known.graph, slo=known.slo, rate_rps=rate, variants=known.variants, profile=known.profile(fleet)
     )
     return Task(workloads=(served,), fleet=fleet)
-
-
-def of_simulator(outcome: Outcome) -> Figures:
-    """The figures of a simulated run."""
-    report = make_report(outcome)
-    p50, p99, joules = report.latency_ms.p50, report.latency_ms.p99, report.energy.per_answer.joules
-    assert p50 is not None
-    assert p99 is not None
-    assert joules is not None
-    return {
-        "p50_ms": p50,
-        "p99_ms": p99,
-        "goodput_rps": report.goodput_rps,
-        "attainment": report.attainment,
-        "joules_per_answer": joules,
-    }
 
 
 def of_server(load: Live, plan: Plan, joules: float) -> Figures:

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from heterosis.profiling import Settings
-from heterosis.scheduling import BatchDone, Event, Record, RequestArrived, RequestEnded
-from heterosis.terms import Device, DeviceType, PowerMode, Quality, Request
+from heterosis.scheduling import BatchDone, CallReady, Event, Record, RequestArrived, RequestEnded, RunBatch
+from heterosis.terms import Call, Device, DeviceType, PowerMode, Quality, Request
+from heterosis.terms.joining import bare_name, qualified
+from heterosis.testing import make_plan
 from heterosis.workflow import Workflow
-from heterosis.workflow.overhead import known_overhead, overhead
+from heterosis.workflow.overhead import known_overhead, overhead, stretch
 
 CPU = Device(
     name="cpu",
@@ -75,6 +77,39 @@ def test_time_in_which_a_batch_ran_is_not_the_servers() -> None:
     assert found.slot_ms == pytest.approx(10.0)
 
 
+def test_batches_are_held_against_what_was_profiled() -> None:
+    """Of each sample the sum of its batches; a stage that a sample does not call has the mean there."""
+    plan = make_plan({"one": 10.0, "two": 4.0})
+    hosted = qualified(plan, plan.pipeline)
+    instances = {bare_name(each.configuration.stage): each.instance for each in hosted.placements}
+
+    def ran(batch: int, stage: str, run_ms: float) -> list[Record]:
+        run = RunBatch(batch=batch, instance=instances[stage], calls=("c",), reason="")
+        return [
+            Record(at=0.0, event=CallReady(call=Call(id="c", request="r", stage=stage)), effects=(run,)),
+            Record(at=0.1, event=BatchDone(batch=batch, run_ms=run_ms), effects=()),
+        ]
+
+    def request(number: int, *batches: list[Record]) -> list[Record]:
+        ended = RequestEnded(request=f"r{number}", outcome="answered")
+        return [
+            *records((0.0, arrived(number))),
+            *(each for batch in batches for each in batch),
+            *records((0.2, ended)),
+        ]
+
+    means = {each.configuration.stage: each.latency.mean_ms for each in plan.points if each.batch == 1}
+    journal = [
+        *request(0, ran(0, "one", 99.0)),  # before those that count
+        *request(1, ran(1, "one", 2 * means["one"]), ran(2, "two", means["two"]), ran(3, "two", 3 * means["two"])),
+        *request(2, ran(4, "one", 1 * means["one"])),
+        *request(3, ran(5, "one", 4 * means["one"]), ran(6, "two", 2 * means["two"])),
+    ]
+    found = stretch(plan, journal, requests=3, samples=2)
+    assert found["one"] == pytest.approx((3.0, 1.0))
+    assert found["two"] == pytest.approx((2.0, 2.0))
+
+
 def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
     """The function's own 30 ms a request are seen in its CPU time, and kept in the store; no budget, no measurement."""
     file = tmp_path / "slow.py"
@@ -87,4 +122,6 @@ def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
     assert plan.overhead.requests >= 20
     assert 25.0 < plan.overhead.cpu_ms < 90.0
     assert plan.overhead.wall_ms > 25.0
+    assert len(plan.overhead.stretch["wait"]) == 3
+    assert 0.5 < min(plan.overhead.stretch["wait"]) < 2.0
     assert known_overhead(unmeasured.pipeline, store) == plan.overhead

@@ -1,7 +1,7 @@
 """What is sent, and what the answers are worth: a pipeline's samples at its edge."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,6 +12,7 @@ from heterosis.serving.protocol.tensors import to_binary
 from heterosis.terms.errors import InvalidInputError, UsageError
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +45,12 @@ def make_shots(pipeline: Pipeline, *, grpc: bool = False) -> list[Shot]:
     return shots
 
 
-def in_turn(shots: Sequence[Shot], seed: int) -> Iterator[Shot]:
+def in_turn(samples: Sequence[T], seed: int) -> Iterator[T]:
     """Go round the samples for ever, each as often as any other, in a new order each time."""
     random = np.random.default_rng(seed)
     while True:
-        for position in random.permutation(len(shots)):
-            yield shots[position]
+        for position in random.permutation(len(samples)):
+            yield samples[position]
 
 
 def accuracy_of(pipeline: Pipeline, answers: Sequence[tuple[int, Mapping[str, Array]]]) -> tuple[float | None, int]:

@@ -135,6 +135,7 @@ def _open(
     from heterosis.cli.files import read_json
     from heterosis.cli.workflows import open_workflow
     from heterosis.terms import Fleet, PipelineGraph, Plan
+    from heterosis.workflow.served import weighted
 
     known = None if plan is None else read_json(plan, Plan, "plan", "heterosis plan FILE --json")
     devices = None if fleet is None else read_json(fleet, Fleet, "fleet", "heterosis devices --json")
@@ -144,8 +145,8 @@ def _open(
             raise UsageError("a traced graph can only be simulated with a plan: say --plan PLAN.json")
     else:
         with open_workflow(file, store, slo=slo, budget=budget) as workflow:
-            graph = workflow.trace.graph
             known = known or workflow.plan(1.0 if rate is None else rate)
+            graph = weighted(workflow.trace.graph, known.overhead)
             devices = devices or _local(workflow.fleet, known)
     planned = {placement.configuration.stage for placement in known.placements}
     if known.pipeline != graph.pipeline or not set(graph.stages) <= planned:

@@ -33,7 +33,7 @@ from heterosis.scheduling import (
     StopInstance,
     TimerFired,
 )
-from heterosis.scheduling.state import Unit
+from heterosis.scheduling.state import CallRecord, Unit
 from heterosis.scheduling.states import InstanceState
 from heterosis.simulation.failures import DeviceFailure, Failure, Slowdown
 from heterosis.simulation.front import Front
@@ -86,6 +86,8 @@ class Simulator:
         self._now: deque[Event] = deque()
         """Events that happen at this very moment, in order."""
         self._shapes: dict[int, Shape] = {}
+        self._alike = True
+        """Whether all calls of a stage have the same work."""
         self._running: dict[str, Running] = {}
         self._flights: dict[int, Flight] = {}
         self._busy_until: dict[str, float] = {}
@@ -243,6 +245,8 @@ class Simulator:
             batch = next(each for each in instance.batches if each.id == effect.batch)
         size, configuration = batch.size, profiled(instance.configuration)
         run_s = self._service.draw(configuration, size, self._rng) * self._bias
+        if not self._alike:
+            run_s *= self._work(batch.calls)
         if self._slow:
             run_s *= self._slow.get(instance.unit, 1.0)
         begin = max(now, self._busy_until.get(effect.instance, 0.0))
@@ -260,6 +264,16 @@ class Simulator:
             if running is not None:  # else a call of it was dropped by the same decision
                 running.waited_s += begin
         self._kernel.at(end + back_s, BatchDone(batch=effect.batch, run_ms=run_s * 1e3))
+
+    def _work(self, calls: Iterable[CallRecord]) -> float:
+        """The work of a batch, over that of one of as many items on average."""
+        done = items = 0.0
+        for record in calls:
+            running = self._running.get(record.request.id)
+            work = 1.0 if running is None else running.shape.work[int(record.call.id.partition("/")[2])]
+            done += work * record.call.size
+            items += record.call.size
+        return done / items
 
     def _batch_done(self, event: BatchDone) -> None:
         flight = self._flights.pop(event.batch, None)
@@ -330,6 +344,7 @@ class Simulator:
         shape = self._shapes.get(id(traced))
         if shape is None:
             shape = self._shapes[id(traced)] = Shape(traced)
+            self._alike &= all(work == 1 for work in shape.work)
         running = Running(number, request, arrival.at, shape, shape.parents.copy(), len(shape.stages))
         self._running[request.id] = running
         if not shape.stages:

@@ -11,6 +11,8 @@ class TracedCall(msgspec.Struct, frozen=True, kw_only=True):
 
     stage: str
     parents: tuple[int, ...] = ()
+    work: float = 1.0
+    """Its run time over that of the stage's calls on average, in batches of the same size."""
 
 
 class TracedRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,8 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     """Of the machine."""
     energy: Energy = Energy(0.0, Quality.COUNTER)
     """Dynamic energy of that CPU time."""
+    stretch: dict[str, tuple[float, ...]] = {}
+    """By stage: run times as served over those profiled, for requests of each sample; empty where not measured."""
     requests: int = 0
     """That it was measured on; 0 where nothing was."""
 

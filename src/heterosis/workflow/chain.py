@@ -39,6 +39,7 @@ from heterosis.workflow.blame import load, user_code
 from heterosis.workflow.deciding import Cheapest, MostCapable, Points
 from heterosis.workflow.goals import goal
 from heterosis.workflow.overhead import known_overhead, measure
+from heterosis.workflow.served import served
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
 from heterosis.workflow.verification import simulated
@@ -205,7 +206,7 @@ class Workflow:
     def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
         """All that a plan for this rate depends on, measured as far as it does, or with a profile that is given."""
         asked = self._asked(rate_rps, profile or self.profile([rate_rps]))
-        return msgspec.structs.replace(asked, overhead=self.overhead(asked.profile))
+        return served(msgspec.structs.replace(asked, overhead=self.overhead(asked.profile)))
 
     def _asked(self, rate_rps: float, profile: Profile) -> Snapshot:
         """What a plan depends on, with the server's overhead as far as it is known."""

@@ -3,12 +3,13 @@
 A plan is served as `heterosis serve` does it, and each sample is sent in turn, one request at a time. The CPU time of
 the server's process, which gateway and router share, is theirs alone, since models run in other processes. What a
 request takes beyond the time in which one of its batches ran is theirs, too: reading and decoding before, hops and
-copies between, encoding and writing after.
+copies between, encoding and writing after. How long the batches ran, against what was profiled, is seen as well.
 """
 
 import asyncio
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -21,13 +22,15 @@ from heterosis.bench.shots import Shot, make_shots
 from heterosis.client import Client
 from heterosis.pipeline import Pipeline
 from heterosis.profiling.files import write_atomically
-from heterosis.scheduling import BatchDone, Record, RequestArrived, RequestEnded
+from heterosis.scheduling import BatchDone, Record, RequestArrived, RequestEnded, RunBatch
+from heterosis.scheduling.estimates import Estimates
 from heterosis.serving.journal import read_journal
 from heterosis.terms import UNKNOWN, Device, Energy, Overhead, Plan, Quality
+from heterosis.terms.joining import bare_name, qualified
 from heterosis.variants.digests import digest, source_digest, versions
 from heterosis.workflow.subserver import subserver
 
-FORMAT = "overhead 1"
+FORMAT = "overhead 2"
 """Changes whenever the file of an overhead does, or what it means."""
 MOST_REQUESTS = 200
 LEAST_REQUESTS = 20
@@ -54,7 +57,11 @@ def measure(pipeline: Pipeline, target: str, device: Device, store: Path, durati
         options = ["--plan", str(file), "--store", str(store), "--journal", str(journal)]
         with subserver(target, options) as server:
             latencies_ms, cpu_s = asyncio.run(_ask(server.url, server.pid, pipeline, duration_s))
-        found = overhead(device, latencies_ms, cpu_s, read_journal(journal))
+        records = list(read_journal(journal))
+        found = msgspec.structs.replace(
+            overhead(device, latencies_ms, cpu_s, records),
+            stretch=stretch(plan, records, len(latencies_ms), len(pipeline.load_samples())),
+        )
     write_atomically(_path(pipeline, store), [msgspec.json.encode(found)])
     return found
 
@@ -76,6 +83,38 @@ def overhead(device: Device, latencies_ms: Sequence[float], cpu_s: float, record
         energy=UNKNOWN if power_w is None else Energy(power_w * cpu_s / count, Quality.MODELLED),
         requests=count,
     )
+
+
+def stretch(plan: Plan, records: Iterable[Record], requests: int, samples: int) -> dict[str, tuple[float, ...]]:
+    """Return what `Overhead.stretch` is by a journal that ends with so many requests, samples in turn, one at a time.
+
+    Stages that a sample does not call, and samples that were not sent, have the mean.
+    """
+    hosted = qualified(plan, plan.pipeline)
+    estimates = Estimates(hosted.points)
+    configurations = {each.instance: each.configuration for each in hosted.placements}
+    runs: dict[int, tuple[str, int]] = {}
+    of_requests: list[dict[str, tuple[float, float]]] = []
+    for record in records:
+        if isinstance(record.event, RequestArrived):
+            of_requests.append({})
+        elif isinstance(record.event, BatchDone) and record.event.batch in runs and of_requests:
+            instance, items = runs.pop(record.event.batch)
+            configuration = configurations[instance]
+            ran_ms, profiled_ms = of_requests[-1].get(configuration.stage, (0.0, 0.0))
+            profiled_ms += 1e3 * estimates.mean(configuration, items)
+            of_requests[-1][configuration.stage] = ran_ms + record.event.run_ms, profiled_ms
+        runs.update({each.batch: (each.instance, len(each.calls)) for each in record.effects if type(each) is RunBatch})
+    times: dict[str, list[tuple[float, float]]] = defaultdict(lambda: [(0.0, 0.0)] * samples)
+    for number, of_request in enumerate(of_requests[-requests:]):
+        for stage, (ran_ms, profiled_ms) in of_request.items():
+            before = times[bare_name(stage)][number % samples]
+            times[bare_name(stage)][number % samples] = before[0] + ran_ms, before[1] + profiled_ms
+    found = {}
+    for stage, of_samples in times.items():
+        ran_ms, profiled_ms = np.sum(of_samples, axis=0).tolist()
+        found[stage] = tuple(ran / expected if expected else ran_ms / profiled_ms for ran, expected in of_samples)
+    return found
 
 
 def _busy_ms(records: Iterable[Record]) -> list[float]:

@@ -1,0 +1,141 @@
+"""Does a real pipeline do what its plan foretold? The OCR example: predicted against simulated against served live.
+
+Takes ten minutes, of which six are live; the first time some more, since variants are made and profiled, into the
+store that `heterosis demo` has, too. The machine must have nothing else to do: `others, cores busy` says if it had.
+
+- *Modelled* are the planner's own figures.
+- *Predicted* is the plan's trial in the simulator, by which it was taken: arrivals of its own.
+- *Simulated* is the simulator under the very arrivals, with the very pages, of the live run; only run times differ.
+- *Live* is the real server, with real models, pages and HTTP clients on the same machine. Latency counts from when a
+  request was due, at the client; joules are those of the server's meter, which sees all of its processes.
+
+Joules are those per request answered in time, with idle power and without; modelled from CPU time where no meter of the
+hardware can be read.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+from benchmarks.comparing import Compared, Figures, of_simulator, rows
+from heterosis.arrivals import poisson, rescaled
+from heterosis.bench import Load, Report, run_load
+from heterosis.bench.shots import in_turn
+from heterosis.cli.options import DEFAULT_STORE
+from heterosis.profiling import Settings
+from heterosis.profiling.interference import crowding
+from heterosis.simulation import Arrival, Outcome, Power, Setting, Simulator
+from heterosis.terms import PipelineGraph, Plan
+from heterosis.workflow import Workflow
+from heterosis.workflow.subserver import serving
+from heterosis.workflow.verification import trials
+
+PIPELINE = "examples/ocr/pipeline.py"
+BUDGET_S = 120.0
+"""For profiling, as in the demo."""
+RATES = (2.5, 6.0)
+"""The demo's load, and one under which cores are busy half of the time."""
+REQUESTS, RUNS = 240, 2
+"""Of each live run, and runs at each rate."""
+SIMULATIONS = 5
+"""Of each live run."""
+FIRST_SEED = 100
+"""Of live runs: no seed that the plan was tried with."""
+
+
+class Live(msgspec.Struct, frozen=True, kw_only=True):
+    """A load that was offered to the server, and what came of it."""
+
+    load: Load
+    report: Report
+    others_cores: float
+    """Mean number of cores that neither the server nor the load generator kept busy."""
+
+
+def run() -> dict[str, float]:
+    """Compare at each rate."""
+    workflow = Workflow(PIPELINE, DEFAULT_STORE, settings=Settings(budget_s=BUDGET_S))
+    found: dict[str, float] = {}
+    for rate in RATES:
+        found |= {f"{rate:g}/s: {name}": value for name, value in compare(workflow, rate).items()}
+    return found
+
+
+def compare(workflow: Workflow, rate: float, *, requests: int = REQUESTS, runs: int = RUNS) -> dict[str, float]:
+    """Plan for a rate, predict, serve, and simulate what was served."""
+    plan, snapshot = workflow.plan(rate), workflow.snapshot(rate)
+    graph = snapshot.graph
+    setting = Setting(power=Power(fleet=workflow.fleet))
+    lives = serve(workflow, plan, rate, requests, range(FIRST_SEED, FIRST_SEED + runs))
+    dynamic, power = plan.predicted.dynamic_energy_per_request.joules, plan.predicted.power.joules
+    assert dynamic is not None
+    assert power is not None
+    compared = Compared(
+        modelled={"joules_per_answer": power / rate, "dynamic_joules_per_answer": dynamic},
+        predicted=[simulated(each) for each in trials(plan, graph, crowding(snapshot.profile.interference), setting)],
+        simulated=[
+            simulated(Simulator(plan, seed=seed, setting=setting).run(arrivals(graph, live.load)))
+            for live in lives
+            for seed in range(SIMULATIONS)
+        ],
+        live=[served(live.report) for live in lives],
+        lag_p99_ms=max(live.report.lag_p99_ms for live in lives),
+    )
+    return rows(compared) | {"others, cores busy": max(live.others_cores for live in lives)}
+
+
+def simulated(outcome: Outcome) -> Figures:
+    """The figures of a simulated run."""
+    dynamic = outcome.joules.dynamic.joules
+    assert dynamic is not None
+    return {**of_simulator(outcome), "dynamic_joules_per_answer": dynamic / (outcome.attainment * outcome.requests)}
+
+
+def served(report: Report) -> Figures:
+    """The figures of a live run."""
+    assert report.latency is not None
+    idle, dynamic = report.idle_energy_per_answer.joules, report.dynamic_energy_per_answer.joules
+    assert idle is not None
+    assert dynamic is not None
+    in_time = report.answered / report.in_time
+    return {
+        "p50_ms": report.latency.p50_ms,
+        "p99_ms": report.latency.p99_ms,
+        "goodput_rps": report.goodput_rps,
+        "attainment": report.attainment,
+        "joules_per_answer": in_time * (idle + dynamic),
+        "dynamic_joules_per_answer": in_time * dynamic,
+    }
+
+
+def arrivals(graph: PipelineGraph, load: Load) -> list[Arrival]:
+    """The requests of a load, as the simulator takes them."""
+    samples = in_turn(graph.requests, load.seed)
+    return [Arrival(at, shape) for at, shape in zip(load.arrivals, samples, strict=False)]
+
+
+def serve(workflow: Workflow, plan: Plan, rate: float, requests: int, seeds: Sequence[int]) -> list[Live]:
+    """Serve a plan, and offer a load with each seed."""
+    file = Path(workflow.store) / "plan-agreement.json"
+    file.write_bytes(msgspec.json.encode(plan))
+    with serving(workflow.target, ["--plan", str(file), "--store", str(workflow.store)]) as url:
+        return [_offered(url, workflow, rate, requests, seed) for seed in seeds]
+
+
+def _offered(url: str, workflow: Workflow, rate: float, requests: int, seed: int) -> Live:
+    duration_s = requests / rate
+    load = Load(arrivals=tuple(rescaled(poisson(rate, duration_s, seed), rate)), duration_s=duration_s, seed=seed)
+    begin, busy_s, own_s = time.monotonic(), _busy_s(), time.process_time()
+    report = asyncio.run(run_load(url, workflow.pipeline, load))
+    others_s = _busy_s() - busy_s - (time.process_time() - own_s) - (report.cpu_s_per_answer or 0.0) * report.answered
+    return Live(load=load, report=report, others_cores=others_s / (time.monotonic() - begin))
+
+
+def _busy_s() -> float:
+    """CPU seconds of the whole machine."""
+    times = psutil.cpu_times()
+    return float(times.user + times.nice + times.system)
