@@ -1,9 +1,10 @@
 """Does a fleet do what its plan foretold? Predicted against simulated against served live.
 
-Takes seven minutes. A published pipeline is planned for a published fleet as `heterosis plan traffic --fleet edge-rack`
-does it, and the plan is served by the real server, as `heterosis serve` starts it: HTTP, gateway, scheduling core,
-transport. Only the devices are emulated: their instances, all in one process, sleep for times of the distributions that
-the simulator draws from. How many objects a frame has comes with the request, and decides how many calls are made.
+Takes eight minutes. A published pipeline is planned for a published fleet as `heterosis plan traffic --fleet edge-rack`
+does it; what the server itself adds to a request is measured first, and planned for. The plan is served by the real
+server, as `heterosis serve` starts it: HTTP, gateway, scheduling core, transport. Only the devices are emulated: their
+instances, all in one process, sleep for times of the distributions that the simulator draws from. How many objects a
+frame has comes with the request, and decides how many calls are made.
 
 - *Modelled* are the planner's own figures, its latency at the SLO's percentile and its power by its rate.
 - *Predicted* is what was found when the plan was tried in the simulator, under arrivals of its own.
@@ -33,16 +34,17 @@ from heterosis.client import Client
 from heterosis.control import Account, Telemetry
 from heterosis.control.energy import NOTHING
 from heterosis.pipeline import load_pipeline
-from heterosis.planning.fleet import Task, Workload, to_plan
+from heterosis.planning.fleet import Task, Workload, allot, to_plan
 from heterosis.scheduling import Record
 from heterosis.serving.journal import read_journal
 from heterosis.serving.server import run as run_on_loop
 from heterosis.simulation import Setting, Simulator, workload
 from heterosis.simulation.workload import Arrival
-from heterosis.terms import DYNAMIC, PipelineGraph, Plan, TensorSpec
+from heterosis.terms import DYNAMIC, Overhead, PipelineGraph, Plan, TensorSpec
 from heterosis.terms.joining import qualified
 from heterosis.testing import as_emulated, write_emulated
 from heterosis.workflow.fleets import expected, plan_fleet, steady
+from heterosis.workflow.overhead import measure
 from heterosis.workflow.rehearsal.emulation import write_pipeline
 from heterosis.workflow.subserver import serving
 
@@ -52,6 +54,8 @@ REQUESTS, RUNS = 1000, 3
 """Of each live run, ten of them slower than the 99th percentile; and runs at each rate."""
 SIMULATIONS = 5
 """Of each live run; and runs of a prediction."""
+OVERHEAD_S = 10.0
+"""For measuring what the server adds to a request."""
 FIRST_SEED = 100
 """Of live runs: no seed that the plan was tried with."""
 
@@ -90,6 +94,7 @@ def run() -> dict[str, float]:
 def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = RUNS) -> Compared:
     """Plan for a rate, predict, serve, and simulate what was served."""
     task = fleet_task(rate)
+    task = msgspec.structs.replace(task, overhead=overhead(folder / "alone", task))
     allotment = plan_fleet(task).allotment
     foretold = expected(task, allotment, SIMULATIONS)
     plan = as_emulated(to_plan(task, allotment), folder)
@@ -109,6 +114,17 @@ def compare(folder: Path, rate: float, *, requests: int = REQUESTS, runs: int = 
         live=[of_server(load, plan, spent_j(hosted, setting, records, load.begin_s, load.end_s)) for load in loads],
         lag_p99_ms=max(load.lag_p99_ms for load in loads),
     )
+
+
+def overhead(folder: Path, task: Task) -> Overhead:
+    """What the server adds to each request, measured on any plan."""
+    folder.mkdir()
+    answer = allot(task)
+    assert answer is not None
+    plan = as_emulated(to_plan(task, answer.allotment), folder)
+    target = write(folder, plan, task.workloads[0])
+    device, store = task.fleet.devices[0], folder / "store"
+    return measure(load_pipeline(str(target)), str(target), device, store, OVERHEAD_S, plan).apart
 
 
 def fleet_task(rate: float) -> Task:
@@ -154,15 +170,20 @@ def serve(
     folder: Path, plan: Plan, served: Workload, requests: int, seeds: Iterable[int]
 ) -> tuple[list[Live], list[Record]]:
     """Serve a plan of emulated instances, offer a load with each seed, and return these and the journal."""
-    write_identity(folder / "emulated.onnx")
-    tensors = [TensorSpec(name=name, dtype="float32", shape=(DYNAMIC, FEATURES)) for name in ("x", "y")]
-    write_emulated(plan, tensors[:1], tensors[1:], "heterosis.catalogue")
-    target, file, journal = write_pipeline(served, folder), folder / "plan.json", folder / "journal"
+    target, file, journal = write(folder, plan, served), folder / "plan.json", folder / "journal"
     file.write_bytes(msgspec.json.encode(plan))
     options = ["--plan", str(file), "--store", str(folder / "store"), "--journal", str(journal)]
     with serving(str(target), options) as url:
         loads = [run_on_loop(_offer(url, str(target), plan, served.graph, requests, seed)) for seed in seeds]
     return loads, list(read_journal(journal))
+
+
+def write(folder: Path, plan: Plan, served: Workload) -> Path:
+    """Write a pipeline and the emulated models of a plan; return the pipeline's file."""
+    write_identity(folder / "emulated.onnx")
+    tensors = [TensorSpec(name=name, dtype="float32", shape=(DYNAMIC, FEATURES)) for name in ("x", "y")]
+    write_emulated(plan, tensors[:1], tensors[1:], "heterosis.catalogue")
+    return write_pipeline(served, folder)
 
 
 async def _offer(url: str, target: str, plan: Plan, graph: PipelineGraph, requests: int, seed: int) -> Live:

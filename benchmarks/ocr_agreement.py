@@ -1,6 +1,6 @@
 """Does a real pipeline do what its plan foretold? The OCR example: predicted against simulated against served live.
 
-Takes ten minutes, of which six are live; the first time some more, since variants are made and profiled, into the
+Takes eight minutes, of which seven are live; the first time some more, since variants are made and profiled, into the
 store that `heterosis demo` has, too. The machine must have nothing else to do: `others, cores busy` says if it had.
 
 - *Modelled* are the planner's own figures.
@@ -39,7 +39,7 @@ BUDGET_S = 120.0
 """For profiling, as in the demo."""
 RATES = (2.5, 6.0)
 """The demo's load, and one under which cores are busy half of the time."""
-REQUESTS, RUNS = 240, 2
+SECONDS, RUNS = 70.0, 3
 """Of each live run, and runs at each rate."""
 SIMULATIONS = 5
 """Of each live run."""
@@ -65,12 +65,12 @@ def run() -> dict[str, float]:
     return found
 
 
-def compare(workflow: Workflow, rate: float, *, requests: int = REQUESTS, runs: int = RUNS) -> dict[str, float]:
+def compare(workflow: Workflow, rate: float, *, seconds: float = SECONDS, runs: int = RUNS) -> dict[str, float]:
     """Plan for a rate, predict, serve, and simulate what was served."""
     plan, snapshot = workflow.plan(rate), workflow.snapshot(rate)
     graph = snapshot.graph
     setting = Setting(power=Power(fleet=workflow.fleet))
-    lives = serve(workflow, plan, rate, requests, range(FIRST_SEED, FIRST_SEED + runs))
+    lives = serve(workflow, plan, rate, seconds, range(FIRST_SEED, FIRST_SEED + runs))
     dynamic, power = plan.predicted.dynamic_energy_per_request.joules, plan.predicted.power.joules
     assert dynamic is not None
     assert power is not None
@@ -118,17 +118,16 @@ def arrivals(graph: PipelineGraph, load: Load) -> list[Arrival]:
     return [Arrival(at, shape) for at, shape in zip(load.arrivals, samples, strict=False)]
 
 
-def serve(workflow: Workflow, plan: Plan, rate: float, requests: int, seeds: Sequence[int]) -> list[Live]:
+def serve(workflow: Workflow, plan: Plan, rate: float, seconds: float, seeds: Sequence[int]) -> list[Live]:
     """Serve a plan, and offer a load with each seed."""
     file = Path(workflow.store) / "plan-agreement.json"
     file.write_bytes(msgspec.json.encode(plan))
     with serving(workflow.target, ["--plan", str(file), "--store", str(workflow.store)]) as url:
-        return [_offered(url, workflow, rate, requests, seed) for seed in seeds]
+        return [_offered(url, workflow, rate, seconds, seed) for seed in seeds]
 
 
-def _offered(url: str, workflow: Workflow, rate: float, requests: int, seed: int) -> Live:
-    duration_s = requests / rate
-    load = Load(arrivals=tuple(rescaled(poisson(rate, duration_s, seed), rate)), duration_s=duration_s, seed=seed)
+def _offered(url: str, workflow: Workflow, rate: float, seconds: float, seed: int) -> Live:
+    load = Load(arrivals=tuple(rescaled(poisson(rate, seconds, seed), rate)), duration_s=seconds, seed=seed)
     begin, busy_s, own_s = time.monotonic(), _busy_s(), time.process_time()
     report = asyncio.run(run_load(url, workflow.pipeline, load))
     others_s = _busy_s() - busy_s - (time.process_time() - own_s) - (report.cpu_s_per_answer or 0.0) * report.answered

@@ -11,7 +11,7 @@ from heterosis.cli.what_if import Asked, changed
 from heterosis.planning.fleet import Objective, Task
 from heterosis.planning.fleet.explain import UNITS, Explanation, explain
 from heterosis.simulation import Interval
-from heterosis.terms import Fleet, Plan
+from heterosis.terms import NO_OVERHEAD, Fleet, Overhead, Plan
 from heterosis.terms.errors import UsageError
 from heterosis.workflow.fleets import OURS, Row, cost, expected, plan_fleet, rows
 
@@ -103,13 +103,14 @@ def task_maker(options: FleetOptions) -> MakeTask:
 
     objectives = tuple(_objective(name.strip()) for name in options.objectives.split(","))
 
-    def task(asked: Asked, served: Workload) -> Task:
+    def task(asked: Asked, served: Workload, overhead: Overhead = NO_OVERHEAD) -> Task:
         slo = goal(served.slo, latency_ms=asked.latency_ms, min_accuracy=asked.min_accuracy)
         return Task(
             workloads=(msgspec.structs.replace(served, slo=slo),),
             fleet=asked.fleet,
             objectives=objectives,
             carbon_g_per_kwh=options.carbon,
+            overhead=overhead.apart,
         )
 
     if ".py" in options.target:
@@ -121,7 +122,8 @@ def task_maker(options: FleetOptions) -> MakeTask:
                 variants=workflow.variants,
                 profile=workflow.profile(capacity=True),
             )
-        return lambda asked: task(asked, msgspec.structs.replace(own, rate_rps=asked.rate_rps))
+            overhead = workflow.overhead(own.profile)
+        return lambda asked: task(asked, msgspec.structs.replace(own, rate_rps=asked.rate_rps), overhead)
     known = open_pipeline(options.target)
 
     def published(asked: Asked) -> Task:

@@ -11,7 +11,7 @@ MOST_SHARE = 0.9
 class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     """What each request costs beside its stages: reading, decoding, routing, copying, encoding, writing.
 
-    One process does that for all requests, on the cores that the instances run on.
+    One process does that for all requests, on the cores that the instances run on, or on a machine of its own.
     """
 
     wall_ms: float = 0.0
@@ -19,7 +19,7 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     cpu_ms: float = 0.0
     """CPU time of the server's own process."""
     cores: int = 1
-    """Of the machine."""
+    """That it shares with instances; 0 on a machine of its own."""
     energy: Energy = Energy(0.0, Quality.COUNTER)
     """Dynamic energy of that CPU time."""
     stretch: dict[str, tuple[float, ...]] = {}
@@ -30,11 +30,16 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def slot_ms(self) -> float:
         """Time that each core gives to a request."""
-        return self.cpu_ms / self.cores
+        return self.cpu_ms / self.cores if self.cores else 0.0
 
     def share(self, rate_rps: float) -> float:
         """Share of the cores' time (0..1) that so many requests per second take."""
         return min(rate_rps * self.slot_ms / 1e3, MOST_SHARE)
+
+    @property
+    def apart(self) -> "Overhead":
+        """The same on a machine of its own, whose energy does not count."""
+        return msgspec.structs.replace(self, cores=0, energy=Energy(0.0, Quality.COUNTER), stretch={})
 
 
 NO_OVERHEAD = Overhead()

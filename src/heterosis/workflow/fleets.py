@@ -104,9 +104,15 @@ def plan_fleet(task: Task, planner: str = OURS, tell: Tell = lambda _: None, *, 
     not, or has no such name.
     """
     if planner == OURS:
-        answer = verified_answer(task, simulated(task, tell), begin=begin)
+        verify, tried = simulated(task, tell), list[Verdict]()
+
+        def noted(allotment: Allotment) -> Verdict:
+            tried.append(verify(allotment))
+            return tried[-1]
+
+        answer = verified_answer(task, noted, begin=begin)
         if answer is None:
-            raise infeasible(task, missed=allot(task) is not None)
+            raise infeasible(task, tried=[] if allot(task) is None else tried)
         return answer
     allotment = make_planner(planner)(task)
     if allotment is None:

@@ -1,9 +1,12 @@
 """When no plan for a fleet is possible."""
 
+import math
+import re
+
 import msgspec
 import pytest
 
-from heterosis.planning import InfeasibleError
+from heterosis.planning import InfeasibleError, Verdict
 from heterosis.planning.fleet import Task, allot
 from heterosis.planning.fleet.infeasible import infeasible, require
 from heterosis.terms import Device, Fleet, Node
@@ -30,6 +33,14 @@ def with_memory(task: Task, memory_bytes: int) -> Task:
 
     nodes = tuple(Node(name=node.name, devices=tuple(map(small, node.devices))) for node in task.fleet.nodes)
     return msgspec.structs.replace(task, fleet=Fleet(nodes=nodes))
+
+
+def with_more(task: Task, kind: str, count: int) -> Task:
+    """Return a task whose fleet has more devices of a kind."""
+    (node,) = (node for node in task.fleet.nodes if node.name == f"node-{kind}")
+    more = tuple(msgspec.structs.replace(node.devices[0], name=f"more-{number}") for number in range(count))
+    other = Node(name=f"more-{kind}", devices=more)
+    return msgspec.structs.replace(task, fleet=Fleet(nodes=(*task.fleet.nodes, other)))
 
 
 def refusal(task: Task) -> InfeasibleError:
@@ -66,6 +77,12 @@ def test_more_than_all_devices_can_do_binds_alone() -> None:
     error = refusal(task := make_task(2, rate_rps=5000.0))
     assert error.binding == ("devices",)
     assert "capacity binds" in str(error)
+    more = re.findall(r"(\d+) (kind\d)", str(error))
+    assert "more would do" in str(error)
+    for count, kind in more:
+        task = with_more(task, kind, int(count))
+    assert allot(task) is not None
+    task = make_task(2, rate_rps=5000.0)
     assert error.nearest.rate_rps is not None
     check_nearest(task, error)
     assert allot(with_rate(task, 1.01 * error.nearest.rate_rps)) is None
@@ -124,6 +141,9 @@ def test_a_stage_that_no_device_can_run_is_named() -> None:
 
 def test_plans_that_missed_the_slo_when_tried_are_said_to_have() -> None:
     """By the options' figures there is a plan, and none that held."""
-    error = infeasible(make_task(8), missed=True)
+    tried = [Verdict(latency_ms=512.0, attainment=0.9), Verdict(latency_ms=505.4, attainment=0.983)]
+    error = infeasible(make_task(8), tried=tried)
     assert error.binding == ("latency",)
-    assert "missed it when tried" in str(error)
+    assert "missed it when tried in the simulator; the best had 98.3 % in time, and a p99 of 505 ms" in str(error)
+    refused = infeasible(make_task(8), tried=[Verdict(latency_ms=math.inf, attainment=0.5)])
+    assert "more was refused than the SLO lets be late" in str(refused)

@@ -1,13 +1,13 @@
-"""Links of limited bandwidth: what travels takes time, and there is room for so much of it."""
+"""What lies between requests and devices: links of limited bandwidth, and the server itself."""
 
 import msgspec
 import pytest
 
 from heterosis.planning import InfeasibleError
-from heterosis.planning.fleet import Task, allot
-from heterosis.planning.fleet.infeasible import require
+from heterosis.planning.fleet import Task, allot, to_plan
+from heterosis.planning.fleet.infeasible import infeasible, require
 from heterosis.planning.fleet.planners.servers import servers
-from heterosis.terms import Fleet
+from heterosis.terms import Energy, Fleet, Overhead, Quality
 from heterosis.testing.tasks import make_task
 
 RATE = 20.0
@@ -46,3 +46,20 @@ def test_a_link_carries_no_more_than_most_of_its_bandwidth() -> None:
     """Twenty megabits a second fit into 30, not into 24, however long they may take."""
     assert allot(linked(30.0, slo_ms=5000.0)) is not None
     assert allot(linked(24.0, slo_ms=5000.0)) is None
+
+
+def test_the_servers_own_time_is_taken_off_the_slo() -> None:
+    """What fits an SLO with it would fit one that is shorter by as much without; the plan carries it on."""
+    task = linked(None)
+    overhead = Overhead(wall_ms=30.0, cpu_ms=10.0, cores=2, energy=Energy(1.0, Quality.MODELLED), requests=20).apart
+    error = infeasible(msgspec.structs.replace(linked(None, slo_ms=1.0), overhead=overhead))
+    bare = infeasible(linked(None, slo_ms=1.0))
+    assert error.nearest.latency_ms is not None
+    assert bare.nearest.latency_ms is not None
+    assert error.nearest.latency_ms - bare.nearest.latency_ms == pytest.approx(30.0, abs=1.0)
+    answer = allot(task := msgspec.structs.replace(task, overhead=overhead))
+    assert answer is not None
+    plan = to_plan(task, answer.allotment)
+    assert plan.overhead == overhead
+    assert plan.overhead.share(plan.rate_rps) == 0.0  # it has a machine of its own
+    assert plan.overhead.energy.joules == 0.0

@@ -51,24 +51,30 @@ def to_plan(task: Task, allotment: Allotment, *, policy: str = "heterosis", pref
             if point.configuration in configurations
         ),
         predicted=Prediction(
-            latency_ms=1e3 * latency_s(first, allotment),
+            latency_ms=task.overhead.wall_ms + 1e3 * latency_s(first, allotment),
             accuracy=accuracy(first, allotment),
             utilisation=max(share.busy(task.kinds[share.group[0]].slots) for share in allotment.shares),
             dynamic_energy_per_request=_energy(task, dynamic_w(allotment), rate),
             power=_energy(task, power_w(task, allotment), 1.0),
         ),
         reasons=allotment.reasons,
-        pipelines=() if len(task.workloads) == 1 else tuple(_pipeline(each, allotment) for each in task.workloads),
+        pipelines=()
+        if len(task.workloads) == 1
+        else tuple(_pipeline(task, each, allotment) for each in task.workloads),
+        overhead=task.overhead,
     )
 
 
-def _pipeline(workload: Workload, allotment: Allotment) -> PipelinePlan:
+def _pipeline(task: Task, workload: Workload, allotment: Allotment) -> PipelinePlan:
     return PipelinePlan(
         pipeline=workload.graph.pipeline,
         slo=workload.slo,
         rate_rps=workload.rate_rps,
         stages=workload.graph.stages,
-        predicted=Prediction(latency_ms=1e3 * latency_s(workload, allotment), accuracy=accuracy(workload, allotment)),
+        predicted=Prediction(
+            latency_ms=task.overhead.wall_ms + 1e3 * latency_s(workload, allotment),
+            accuracy=accuracy(workload, allotment),
+        ),
     )
 
 

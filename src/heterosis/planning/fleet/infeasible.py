@@ -1,7 +1,8 @@
 """When no plan for a fleet is possible: which limits bind, and what is the nearest that is possible."""
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import msgspec
@@ -11,6 +12,7 @@ from heterosis.planning.fleet.planner import Answer, allot, maximum_rate
 from heterosis.planning.fleet.program import Limits
 from heterosis.planning.fleet.task import Objective, Task
 from heterosis.planning.infeasible import InfeasibleError, Nearest, advice
+from heterosis.planning.snapshot import Verdict
 from heterosis.terms import Device, Fleet, Node
 
 LIMITS = ("latency", "devices", "accuracy", "memory")
@@ -20,13 +22,13 @@ LEAST_RATE = 1e-3
 """Of the rate asked for: where not even so little is possible, no rate is."""
 
 
-def infeasible(task: Task, *, missed: bool = False) -> InfeasibleError:
+def infeasible(task: Task, *, tried: Sequence[Verdict] = ()) -> InfeasibleError:
     """Find out why a task has no answer, by lifting its limits one at a time, then in pairs.
 
     ``binding`` of the error names the limits at fault: ``latency``, ``devices``, ``accuracy``, ``memory``; ``nearest``
     is what is possible with all else kept, of the first pipeline where there are several: SLOs, and rates, then change
-    by the same factor. With ``missed``, plans are possible by the options' figures, and all of them missed the SLO when
-    tried.
+    by the same factor. Where plans are possible by the options' figures, and all of them missed the SLO when they were
+    ``tried``, that is what the error says, and by how much.
     """
     asked = " and ".join(_asked(task, number) for number in range(len(task.workloads)))
     absent = [stage for stage, found in _runnable(task).items() if not found]
@@ -37,17 +39,41 @@ def infeasible(task: Task, *, missed: bool = False) -> InfeasibleError:
             ("devices",),
             Nearest(),
         )
-    if missed:
+    if tried:
+        best = max(tried, key=lambda verdict: verdict.attainment)
         return InfeasibleError(
-            f"no plan for {asked}: every plan that should keep the SLO missed it when tried in the simulator. Loosen "
-            "the SLO, or lower the rate",
+            f"no plan for {asked}: every plan that should keep the SLO missed it when tried in the simulator; the best "
+            f"had {100 * best.attainment:.3g} % in time, {_took(task, best)}. Loosen the SLO, or lower the rate",
             ("latency",),
             Nearest(),
         )
     enough = _enough(task)
     binding = tuple(name for name in LIMITS if any(name in each for each in enough))
-    nearest = _nearest(task)
-    return InfeasibleError(f"no plan for {asked}: {_cause(enough)}. {advice(nearest)}", binding, nearest)
+    nearest, lacking = _nearest(task), _lacking(task) if ("devices",) in enough else ""
+    return InfeasibleError(f"no plan for {asked}: {_cause(enough)}{lacking}. {advice(nearest)}", binding, nearest)
+
+
+def _took(task: Task, verdict: Verdict) -> str:
+    percent = max(workload.slo.percentile for workload in task.workloads)
+    if math.isinf(verdict.latency_ms):
+        return "and more was refused than the SLO lets be late"
+    return f"and a p{percent:g} of {verdict.latency_ms:.0f} ms"
+
+
+def _lacking(task: Task) -> str:
+    """Say which devices, added to the fleet, would be enough: of a plan of the fewest devices."""
+    answer = _possible(task, lifted=("devices",))
+    if answer is None:
+        return ""
+    used: Counter[int] = Counter()
+    for (number, _), count in answer.allotment.devices().items():
+        used[number] += count
+    more = [
+        f"{count - len(task.kinds[number].units)} {task.kinds[number].type.name}"
+        for number, count in sorted(used.items())
+        if count > len(task.kinds[number].units)
+    ]
+    return f" ({' and '.join(more)} more would do)" if more else ""
 
 
 def require(task: Task) -> Answer:
@@ -124,7 +150,10 @@ def tightest(task: Task) -> float | None:
         return None
     low, high = (
         0.0,
-        max(1e3 * latency_s(workload, loose.allotment) / workload.slo.latency_ms for workload in task.workloads),
+        max(
+            (task.overhead.wall_ms + 1e3 * latency_s(workload, loose.allotment)) / workload.slo.latency_ms
+            for workload in task.workloads
+        ),
     )
     while high - low > CLOSE * high:
         middle = (low + high) / 2

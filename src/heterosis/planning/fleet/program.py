@@ -11,7 +11,7 @@ calls per second of each option; ``s``, devices that must be started. For kinds,
     sum of x / demand times devices of its servers <= u        for every stage and group
     sum of x bits <= most bits per second of the links of u    for every group behind a link of limited bandwidth
     sum of b = 1, sum of x slower than level j <= demand (b of the levels above j)     for every stage and level
-    sum of budgets along a path <= SLO                         for every path of every pipeline
+    sum of budgets along a path <= SLO less the server's own   for every path of every pipeline
     accuracy(c) >= floor                                       for every pipeline that has one
     memory of the options in use <= memory                     where not all fit (with binaries ``z >= x / demand``)
     s >= u - devices on now
@@ -251,7 +251,8 @@ class FleetProgram:
                     for column, level in zip(self.budget[stage], self.levels[stage], strict=True)
                 }
                 self.path_rows[number].append(len(self.program.rows))
-                self.program.add(row, upper=self.limits.latency * workload.slo.latency_ms / 1e3)
+                budget_ms = self.limits.latency * workload.slo.latency_ms - self.task.overhead.wall_ms
+                self.program.add(row, upper=budget_ms / 1e3)
 
     def _keep_memory(self) -> None:
         memory: dict[Part, dict[int, float]] = defaultdict(dict)

@@ -9,7 +9,18 @@ from itertools import product
 import msgspec
 
 from heterosis.planning.demand import Demand, demand
-from heterosis.terms import Device, DeviceType, Fleet, PipelineGraph, Profile, Slo, Variant, VariantSet
+from heterosis.terms import (
+    NO_OVERHEAD,
+    Device,
+    DeviceType,
+    Fleet,
+    Overhead,
+    PipelineGraph,
+    Profile,
+    Slo,
+    Variant,
+    VariantSet,
+)
 from heterosis.terms.errors import UsageError
 
 Unit = tuple[str, str]
@@ -166,6 +177,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Devices that are on already, by type and power mode; others must be started."""
     horizon_s: float = 3600.0
     """For how long the plan is meant to hold: what starting devices costs is spread over it."""
+    overhead: Overhead = NO_OVERHEAD
+    """Of the server, on a machine of its own."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be planned for at all."""
