@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.arrivals import bursts, diurnal, integer_gaps, poisson, poisson_count
+from heterosis.arrivals import bursts, diurnal, integer_gaps, poisson, poisson_count, surges
 from heterosis.terms.errors import UsageError
 
 Process = Callable[[float, int], list[float]]
@@ -16,6 +16,7 @@ PROCESSES: dict[str, Process] = {
     "poisson_count": lambda rate, seed: poisson_count(rate, 50, seed),
     "bursts": lambda rate, seed: bursts(rate, 3 * rate, 10.0, seed, base_s=2.0, burst_s=1.0),
     "diurnal": lambda rate, seed: diurnal(rate, 10.0, seed, period_s=4.0),
+    "surges": lambda rate, seed: surges(rate, 10.0, seed),
     "integer_gaps": lambda rate, seed: integer_gaps(rate, 50, seed),
 }
 
@@ -74,6 +75,16 @@ def test_diurnal_follows_its_shape() -> None:
     assert phase[5] == pytest.approx(50 * 1.748, rel=0.05)
 
 
+def test_surges_come_on_top_of_a_day() -> None:
+    """The mean is kept; in its surge, half of the run long, three times as many come, and the night is quieter."""
+    moments = np.array(surges(50.0, 1000.0, seed=3, count=1, surge_s=500.0, peak_ratio=1.0))
+    assert len(moments) / 1000.0 == pytest.approx(50.0, rel=0.02)
+    per_s = np.histogram(moments, bins=50, range=(0, 1000))[0] / 20.0
+    assert per_s.max() / per_s.min() == pytest.approx(3.0, rel=0.15)
+    night = np.array(surges(50.0, 1000.0, seed=3, peak_ratio=1.8))
+    assert (night < 50).sum() < 0.5 * (abs(night - 500) < 25).sum()
+
+
 @pytest.mark.parametrize(
     "draw",
     [
@@ -85,6 +96,7 @@ def test_diurnal_follows_its_shape() -> None:
         lambda: integer_gaps(0, 1, 0),
         lambda: bursts(1, 0, 1, 0),
         lambda: diurnal(1, -1, 0),
+        lambda: surges(0, 1, 0),
     ],
 )
 def test_no_load_is_a_mistake(draw: Callable[[], list[float]]) -> None:
@@ -94,8 +106,10 @@ def test_no_load_is_a_mistake(draw: Callable[[], list[float]]) -> None:
 
 
 def test_shapes_that_cannot_be() -> None:
-    """A negative base rate and a peak beyond twice the mean are refused."""
+    """A negative base rate, a peak beyond twice the mean and surges longer than the load are refused."""
     with pytest.raises(UsageError, match="cannot be negative"):
         bursts(-1.0, 1.0, 1.0, 0)
     with pytest.raises(UsageError, match="1 to 2 times"):
         diurnal(1.0, 1.0, 0, peak_ratio=3.0)
+    with pytest.raises(UsageError, match="all fit in the load"):
+        surges(1.0, 10.0, 0, count=3, surge_s=5.0)

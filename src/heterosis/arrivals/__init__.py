@@ -8,6 +8,7 @@ from heterosis.arrivals.bursts import bursts
 from heterosis.arrivals.diurnal import diurnal
 from heterosis.arrivals.integer_gaps import integer_gaps
 from heterosis.arrivals.poisson import poisson, poisson_count
+from heterosis.arrivals.surges import surges
 from heterosis.arrivals.trace import read_trace, rescaled
 
-__all__ = ["bursts", "diurnal", "integer_gaps", "poisson", "poisson_count", "read_trace", "rescaled"]
+__all__ = ["bursts", "diurnal", "integer_gaps", "poisson", "poisson_count", "read_trace", "rescaled", "surges"]

@@ -36,7 +36,10 @@ def rehearse(  # noqa: PLR0913 - one for each option
         Path | None, Parameter(help="Arrivals of each pipeline from a CSV or JSON file, stretched to the rate.")
     ] = None,
     arrivals: Annotated[
-        str, Parameter(help="Without --trace: poisson, bursts or diurnal (a day in the run).")
+        str,
+        Parameter(
+            help="Without --trace: poisson, bursts, diurnal (a day in the run), surges (a day with flash crowds)."
+        ),
     ] = "bursts",
     rate: Annotated[float, Parameter(help="Mean requests per second of each pipeline.")] = 10.0,
     duration: Annotated[float, Parameter(help="Seconds that the load lasts.")] = 300.0,

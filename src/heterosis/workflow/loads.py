@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from heterosis.arrivals import bursts, diurnal, integer_gaps, poisson, poisson_count, read_trace, rescaled
+from heterosis.arrivals import bursts, diurnal, integer_gaps, poisson, poisson_count, read_trace, rescaled, surges
 from heterosis.terms.errors import UsageError
 
 Moments = Callable[[int], list[float]]
@@ -23,8 +23,8 @@ def is_trace(arrivals: str) -> bool:
 def moments(arrivals: str, rate_rps: float | None, requests: int | None, duration_s: float | None) -> Moments:
     """Return what draws a load of so many requests or so many seconds. Raise UsageError where there is no such load.
 
-    ``arrivals`` is ``poisson``, ``bursts``, ``diurnal`` (a day in the length of the run), ``integer`` or the path of a
-    trace, which is stretched to the rate where one is given.
+    ``arrivals`` is ``poisson``, ``bursts``, ``diurnal`` (a day in the length of the run), ``surges`` (likewise, with
+    flash crowds), ``integer`` or the path of a trace, which is stretched to the rate where one is given.
     """
     if is_trace(arrivals):
         recorded = read_trace(Path(arrivals))
@@ -45,6 +45,7 @@ def moments(arrivals: str, rate_rps: float | None, requests: int | None, duratio
             base_rps, BURST_RATIO * base_rps, length_s, seed, base_s=6 / 7 * cycle_s, burst_s=cycle_s / 7
         ),
         "diurnal": lambda seed: diurnal(rate, length_s, seed, period_s=length_s),
+        "surges": lambda seed: surges(rate, length_s, seed),
         "integer": lambda seed: integer_gaps(rate, max(round(rate * length_s), 1), seed),
     }
     if arrivals not in kinds:

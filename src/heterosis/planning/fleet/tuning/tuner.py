@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from heterosis.planning.envelope import LONGEST_S, Envelope, Rates, least_rate
+from heterosis.planning.envelope import Envelope, Rates, least_rate
 from heterosis.planning.fleet.allotment import Allotment, latency_s
 from heterosis.planning.fleet.options import ROUNDING, Option
 from heterosis.planning.fleet.task import Task
@@ -20,6 +20,9 @@ from heterosis.planning.fleet.tuning.retuning import at_rates, retuned
 
 STEADY_S = 5.0
 """Windows at least as long tell the rate to serve."""
+MEMORY_S = 30.0
+"""What is remembered of the arrivals. A device that idles for longer costs more than its start (InferLine's 30 s, too).
+"""
 HOLD_S = 15.0
 RETRY_S = 5.0
 """How soon it is looked at again whether fewer devices are enough, where they were not."""
@@ -67,15 +70,15 @@ class Tuner:
     ) -> None:
         """Start from a plan for the task's rates.
 
-        An envelope is exceeded by chance in a share ``1 - confidence`` of the minutes at most, where the counts of
-        arrivals have ``dispersion`` times the variance of random ones.
+        An envelope is exceeded by chance in at most a share ``1 - confidence`` of the times that are remembered, where
+        the counts of arrivals have ``dispersion`` times the variance of random ones.
         """
         self._hold_s, self._confidence, self._dispersion = hold_s, confidence, dispersion
         self._envelopes = {
-            workload.graph.pipeline: Envelope(min(latency_s(workload, planned), STEADY_S), memory_s=LONGEST_S)
+            workload.graph.pipeline: Envelope(min(latency_s(workload, planned), STEADY_S), MEMORY_S, MEMORY_S)
             for workload in task.workloads
         }
-        self._whole_at = begin + LONGEST_S
+        self._whole_at = begin + MEMORY_S
         """When the envelopes have seen as much as they remember."""
         self._changed_at = begin
         self._tried_at = begin
