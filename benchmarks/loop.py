@@ -1,9 +1,10 @@
 """Does the loop do what it should? Published pipelines on emulated fleets: as `heterosis rehearse` does it.
 
-`loop` takes ten minutes: two pipelines on the twenty-four devices of `edge-campus`, bursts, five minutes at real speed.
-`loop-slow` and `loop-kill` take two: a device that slows down to half, and a node whose every worker is killed at once.
-`loop-soak` is half an hour of virtual time under a random fault schedule: kills, slowdowns, bursts, the scheduler's
-books checked after every step. Joules are modelled throughout. A busy machine shows in the load generator's lag.
+`loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with flash crowds in five
+minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every worker
+is killed at once. `loop-soak` is half an hour of virtual time under a random fault schedule: kills, slowdowns, bursts,
+the scheduler's books checked after every step. Joules are modelled throughout. A busy machine shows in the load
+generator's lag.
 """
 
 import tracemalloc
@@ -25,32 +26,58 @@ from heterosis.workflow.rehearsal.running import Figures, Load, Rehearsed, merge
 from heterosis.workflow.rehearsal.setting import controller_of, first_plan, joint_task, published
 from heterosis.workflow.subserver import serving
 
+FLEET = "edge-street"
 SETTINGS = Settings(plan_every_s=20.0, horizon_s=60.0)
 FIGURES = ("attainment", "p50_ms", "p99_ms", "goodput_rps", "joules")
+APART_S = 5.0
+"""Misses further apart than this are not of the same fault."""
 LATENCY = 0.85
 """Of the SLO, what the soak plans for, without trying."""
 
 
 def run() -> dict[str, float]:
-    """Two pipelines, twenty-four devices, bursts, five minutes."""
-    return told(rehearsed("traffic+documents", "edge-campus", "bursts", 8.0, 300.0, ()))
+    """Two pipelines, twenty-four devices, a day with flash crowds in five minutes."""
+    return told(rehearsed("traffic+documents", FLEET, "surges", 12.0, 300.0, ()))
 
 
-def run_slow(duration_s: float = 90.0, at_s: float = 30.0) -> dict[str, float]:
-    """A device that runs at half its speed from half a minute on: when it is noticed."""
-    rack = open_fleet("edge-rack")
-    device = busiest("traffic", rack, 5.0)
-    faults = slow_fault(f"{device}=2@{at_s}", rack)
-    found = rehearsed("traffic", "edge-rack", "poisson", 5.0, duration_s, faults)
+def run_slow(duration_s: float = 180.0, at_s: float = 60.0) -> dict[str, float]:
+    """A device that runs at half its speed from a minute on: when it is noticed, and how long it hurts."""
+    fleet = open_fleet(FLEET)
+    device = busiest("traffic", fleet, 5.0)
+    found = rehearsed("traffic", FLEET, "poisson", 5.0, duration_s, slow_fault(f"{device}=2@{at_s}", fleet))
     noticed = [float(each.split(" s ")[0]) for each in found.decisions_live if f"speed: {device}" in each]
-    return told(found) | {"noticed after, s": min(noticed, default=np.nan) - at_s}
+    return told(found) | after_fault(found, at_s) | {"noticed after, s": min(noticed, default=np.nan) - at_s}
 
 
-def run_kill(duration_s: float = 60.0, at_s: float = 20.0) -> dict[str, float]:
+def run_kill(duration_s: float = 75.0, at_s: float = 30.0) -> dict[str, float]:
     """Every worker of a node is killed at once, and can come back a second later."""
-    rack = open_fleet("edge-rack")
-    node, _, _ = busiest("traffic", rack, 5.0).partition("/")
-    return told(rehearsed("traffic", "edge-rack", "poisson", 5.0, duration_s, kill_fault(f"{node}@{at_s}+1", rack)))
+    fleet = open_fleet(FLEET)
+    node, _, _ = busiest("traffic", fleet, 5.0).partition("/")
+    found = rehearsed("traffic", FLEET, "poisson", 5.0, duration_s, kill_fault(f"{node}@{at_s}+1", fleet))
+    return told(found) | after_fault(found, at_s)
+
+
+def after_fault(found: Rehearsed, at_s: float) -> dict[str, float]:
+    """How long requests were missed for because of a fault, and what share of them was in time before and after it."""
+    rows: dict[str, float] = {}
+    for name, figures in {"simulated": found.simulated, "live": found.live}.items():
+        ends_s = dip_s(figures.missed_s, at_s)
+        parts = {"before the fault": (0.0, at_s), "after the dip": (at_s + ends_s, found.duration_s)}
+        rows[f"length of the dip, s, {name}"] = ends_s
+        for part, (begin, end) in parts.items():
+            missed = sum(begin <= each < end for each in figures.missed_s)
+            expected = found.requests * (end - begin) / found.duration_s
+            rows[f"attainment {part}, {name}"] = 1 - missed / expected
+    return rows
+
+
+def dip_s(missed_s: Sequence[float], at_s: float) -> float:
+    """From a fault to the last miss that follows it with never more than `APART_S` between one and the next."""
+    end_s = at_s
+    for moment in missed_s:
+        if at_s <= moment <= end_s + APART_S:
+            end_s = moment
+    return end_s - at_s
 
 
 def busiest(pipelines: str, fleet: Fleet, rate: float) -> str:

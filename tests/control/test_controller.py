@@ -12,8 +12,11 @@ from heterosis.control.power import Power
 from heterosis.control.questions import Question, respond
 from heterosis.control.telemetry import Telemetry
 from heterosis.planning.fleet import Answer, Limits, Task, allot, to_plan
+from heterosis.planning.fleet.joining import with_worker, without_worker
+from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.scheduling import Record
 from heterosis.simulation import Arrival, DeviceFailure, Outcome, Setting, Simulator, Slowdown, workload
+from heterosis.terms import Fleet
 from heterosis.testing.tasks import make_task
 
 SLOW = 30.0
@@ -179,7 +182,7 @@ def test_what_joins_is_used_and_what_leaves_is_not() -> None:
     plan = to_plan(task, answer.allotment)
     controller = Controller(task, plan, answer.allotment, settings=Settings(plan_every_s=1e6))
     nodes = tuple(node for node in task.fleet.nodes if node.name != plan.placements[0].node)
-    controller.fleet_changed(replace(task.fleet, nodes=nodes), 1.0)
+    controller.fleet_changed(replace(task, fleet=Fleet(nodes=nodes)), 1.0)
     (act,) = controller.tick(1.0)
     question = act.question  # type: ignore[union-attr]
     assert question.task.fleet.nodes == nodes
@@ -188,3 +191,23 @@ def test_what_joins_is_used_and_what_leaves_is_not() -> None:
     controller.answered(question, proposal, 2.0)
     assert controller.under_way
     assert {each.node for each in proposal.plan.placements} <= {node.name for node in nodes}
+
+
+def test_a_worker_that_joins_is_planned_with_at_once() -> None:
+    """It gets instances of what it has packed, and none once it is gone."""
+    task = at_rates(small_task(), {"drawn": FAST})
+    answer = make(task)
+    assert answer is not None
+    controller = Controller(task, to_plan(task, answer.allotment), answer.allotment, settings=Settings())
+    grown = with_worker(task, "shed", "outside", stage="stage0", digest="", device_type="kind1", threads=1)
+    controller.fleet_changed(grown, 1.0)
+    (act,) = controller.tick(1.0)
+    question = act.question  # type: ignore[union-attr]
+    assert question.reason == "shed/outside joined"
+    proposal = respond(question, make)
+    assert {each.configuration.stage for each in proposal.plan.placements if each.node == "shed"} == {"stage0"}
+    controller.answered(question, proposal, 2.0)
+    put = [act.plan for act in controller.tick(2.0)]  # type: ignore[union-attr]
+    assert any(each.node == "shed" for each in put[-1].placements)
+    controller.fleet_changed(without_worker(grown, "shed"), 3.0)
+    assert not any(each.node == "shed" for each in controller.plan.placements)

@@ -1,7 +1,7 @@
 """Surges on the shape of a day: the rate rises and falls as a sine, and now and then doubles or trebles for a while.
 
 A surge grows and wanes, as flash crowds do (Ari et al., "Managing flash crowds on the Internet", MASCOTS 2003): by half
-a sine. Drawn by thinning, like `diurnal`; that the moments of surges are drawn by the seed as well makes it a Cox process.
+a sine. Drawn by thinning, like `diurnal`; the seed decides when surges come, too.
 """
 
 import math
@@ -12,7 +12,7 @@ from heterosis.arrivals.checks import need_positive
 from heterosis.terms.errors import UsageError
 
 
-def surges(
+def surges(  # noqa: PLR0913 - one for each thing that shapes a day
     mean_rps: float,
     duration_s: float,
     seed: int,

@@ -26,6 +26,7 @@ from heterosis.control.telemetry import Change as Changed
 from heterosis.control.telemetry import Ran, Telemetry
 from heterosis.planning.fleet import Allotment, Task
 from heterosis.planning.fleet.changes import Headroom, load_of, settled
+from heterosis.planning.fleet.changes.contents import present
 from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.task import Combination
 from heterosis.planning.fleet.tuning import Tuner
@@ -41,6 +42,7 @@ KEPT = 50
 SOONEST_S = 5.0
 """After a plan was asked for, how soon one may be asked for again because the fleet's devices of its kinds are used up.
 """
+SLOWER, SHORT = "what runs is slower than it was planned as", "the plan's kinds of devices are used up"
 LEAST_RPS = 0.1
 """What is planned for at least: nothing is no load to plan for."""
 
@@ -139,8 +141,8 @@ class Controller:
         self._change: Change | None = None
         self._urgent: list[str] = []
         """Why a plan is needed at once."""
-        self._slower = False
-        """Whether a device turned out slower since a plan was asked for last."""
+        self._must = ""
+        """Why the plan in force cannot stay, if so, since a plan was asked for last."""
         self._held: set[Unit] = set()
 
     @property
@@ -177,13 +179,17 @@ class Controller:
         if self.health.went_down(unit, at) and not self._only(unit):
             self._note(at, "health", f"{_name(unit)} keeps failing: {told.event.reason}", urgent=True)  # type: ignore[union-attr]
 
-    def fleet_changed(self, fleet: Fleet, now: float) -> None:
-        """Take note of what joined the fleet, or left it."""
-        before, after = _units(self.task.fleet), _units(fleet)
+    def fleet_changed(self, task: Task, now: float) -> None:
+        """Take note of what joined the fleet, with what is known of it, or left it: the task is another."""
+        before, after = _units(self.task.fleet), _units(task.fleet)
         if before == after:
             return
-        self.task = replace(self.task, fleet=fleet)
-        self._starts = Starts(self.task, [point for each in self.task.workloads for point in each.profile.points])
+        self.task = task
+        points = [point for each in task.workloads for point in each.profile.points]
+        self._starts = Starts(task, points)
+        self.speeds.expect(points)
+        left = present(task, self.plan)
+        self.plan = self.plan if left == self.plan else left
         said = [f"{_name(unit)} joined" for unit in after - before] + [f"{_name(unit)} left" for unit in before - after]
         self._note(now, "fleet", ", ".join(sorted(said)), urgent=True)
 
@@ -194,16 +200,18 @@ class Controller:
         self._asked = None
         if question.now is not self.plan or self._urgent:  # what it starts from is no more
             self._urgent = self._urgent or ["the plan in force changed while another was made"]
-            self._slower = self._slower or question.must
+            self._must = self._must or question.must
             return
         decision, retuning = proposal.decision, question.retuning
         if decision.change or retuning is None or retuning.rises:
             self._note_answer(question, proposal, now)
         if retuning is not None:
-            self._tuner.take(retuning, proposal.allotment if decision.change else self._tuner.allotment, now)
+            allotment = proposal.allotment if decision.change else self._tuner.allotment
+            self._tuner.take(retuning, allotment, now, proposal.rates)
             short = [reason for reason in proposal.allotment.reasons if "has no more devices" in reason]
             if retuning.rises and short and now > self._asked_at + SOONEST_S:
                 self._urgent.append(short[0])
+                self._must = SHORT
         elif decision.change:
             self._tuner.replanned(at_rates(question.task, proposal.rates), proposal.allotment, now)
         if decision.change:
@@ -282,7 +290,7 @@ class Controller:
                 f"{_name(unit)} takes {after:.2f} times as long as profiled, before {before:.2f}",
                 urgent=True,
             )
-            self._slower = self._slower or after > before
+            self._must = self._must or (SLOWER if after > before else "")
         if changed:
             plan = self.speeds.relabelled(self.plan, self.task.fleet)
             if plan != self.plan:
@@ -326,6 +334,8 @@ class Controller:
     def _ask_plan(self, now: float, acts: list[Act]) -> None:
         rates, sure = self.demand.rates(), self._tuner.least(now)
         task = self.speeds.corrected(self._task_left(now))
+        if self._must == SHORT:  # forecasts follow only later
+            sure = self._tuner.rates
         task = at_rates(task, {name: max(rate, sure[name], LEAST_RPS) for name, rate in rates.items()})
         reason = "; ".join(self._urgent) or "time for a plan"
         self._asked_urgently = bool(self._urgent)
@@ -334,13 +344,13 @@ class Controller:
             task=task,
             now=self.plan,
             reason=reason,
-            must=self._slower,
+            must=self._must,
             aims=self.settings.aims,
             reserve=self.settings.reserve,
             latency=self.settings.latency,
             accuracies=self.settings.accuracies,
         )
-        self._slower = False
+        self._must = ""
         acts.append(Ask(question=self._asked))
 
     def _task_left(self, now: float) -> Task:

@@ -25,7 +25,7 @@ STEPS_DOWN = (1.0, 0.5, 0.0)
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2, 0.1)
 """Of the requests, planned for in turn where all of them cannot be served."""
 
-MUST = "what runs is slower than it was planned as"
+MORE = "more comes than what runs serves in time"
 
 MakePlan = Callable[[Task], Answer | None]
 """Plans, and has the plan tried where there is time for that; None where there is no plan."""
@@ -42,9 +42,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
     """Why it is asked."""
     retuning: Retuning | None = None
     """Asks for no new plan, but for the one in force at other rates."""
-    must: bool = False
-    """Whether the plan in force is no longer what it was made as, for a device is slower now: what it bears then says
-    nothing of how late its answers are."""
+    must: str = ""
+    """Why the plan in force cannot stay, whatever it bears: that is throughput, and says nothing of how late answers
+    are. Empty where it may."""
     aims: Mapping[str, float] = {}
     """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
     reserve: float = RESERVE
@@ -78,10 +78,14 @@ class NoPlanError(Exception):
 
 def respond(question: Question, make: MakePlan) -> Proposal:
     """Answer a question, with the planner given. Raise NoPlanError where not even a tenth can be served."""
-    if question.retuning is not None:
-        task, allotment, served = question.retuning.task, question.retuning.solve(), 1.0
-    else:
+    must, retuning = question.must, question.retuning
+    if retuning is None:
         task, allotment, served = _planned(question, make)
+    elif retuning.rises and not retuning.needed():
+        task, allotment, served = at_rates(retuning.task, retuning.sure), retuning.on, 1.0
+    else:
+        task, allotment, served = retuning.task, retuning.solve(), 1.0
+        must = MORE if retuning.rises else must
     if {host.option.stage for host in allotment.hosted()} != set(task.stages):
         raise NoPlanError("at these rates the plan in force would leave a stage without instances")
     now = present(task, question.now)
@@ -89,8 +93,8 @@ def respond(question: Question, make: MakePlan) -> Proposal:
     plan = settled(task, now, to_plan(task, allotment, policy=now.policy, prefer=prefer))
     load = load_of(plan)
     decision = worthwhile(task, now, plan, load={stage: question.reserve * per_s for stage, per_s in load.items()})
-    if question.must and plan.placements != now.placements and not decision.change:
-        decision = replace(decision, change=True, reason=f"{MUST}; {decision.reason}")
+    if must and plan.placements != now.placements and not decision.change:
+        decision = replace(decision, change=True, reason=f"{must}; {decision.reason}")
     return Proposal(
         rates={each.graph.pipeline: each.rate_rps for each in task.workloads},
         allotment=allotment,

@@ -46,13 +46,17 @@ class Speeds:
 
     def __init__(self, points: Iterable[OperatingPoint]) -> None:
         """Take the profile."""
-        self._expected = Estimates(points)
+        self.expect(points)
         self._ratios: dict[Unit, deque[tuple[float, float]]] = {}
         """Moments, and logarithms of ratios."""
         self._usual: dict[Unit, float] = {}
         """How far these usually are off, on average."""
         self.factors: dict[Unit, float] = {}
         """What each device is taken for; those taken for normal are left out."""
+
+    def expect(self, points: Iterable[OperatingPoint]) -> None:
+        """Take another profile, such as one of more devices."""
+        self._expected = Estimates(points)
 
     def observe(self, unit: Unit, configuration: Configuration, items: int, run_s: float, now: float) -> None:
         """Take a batch."""

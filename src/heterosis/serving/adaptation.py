@@ -12,6 +12,9 @@ from typing import Any, Protocol
 import structlog
 
 from heterosis.control import Account, Ask, Controller, NoPlanError, Proposal, PutInForce, Question, respond
+from heterosis.launch.control import Offer
+from heterosis.launch.gate import OUTSIDE
+from heterosis.planning.fleet.joining import with_worker, without_worker
 from heterosis.scheduling import Record
 from heterosis.serving.router import Router
 from heterosis.terms import Plan
@@ -57,6 +60,23 @@ class Adaptation:
         told = self.controller.observe(record)
         if self.account is not None:
             self.account.observe(record, told)
+
+    def joined(self, offer: Offer) -> None:
+        """Let a worker from outside be planned with. Raise UsageError where no plan can use what it has."""
+        task = with_worker(
+            self.controller.task,
+            offer.worker,
+            OUTSIDE,
+            stage=offer.stage,
+            digest=offer.digest,
+            device_type=offer.device_type,
+            threads=offer.threads,
+        )
+        self.controller.fleet_changed(task, time.monotonic())
+
+    def left(self, worker: str) -> None:
+        """Plan without a worker from outside that is gone."""
+        self.controller.fleet_changed(without_worker(self.controller.task, worker), time.monotonic())
 
     async def run(self, router: Router) -> None:
         """Adapt the router's plan until cancelled; what it hosts is loaded already."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -18,19 +19,40 @@ from heterosis.terms.joining import bare_name, key_of, qualified_name
 log = structlog.get_logger()
 
 
+class Fleet(Protocol):
+    """Plans with the workers that there are (`heterosis.serving.adaptation.Adaptation`)."""
+
+    def joined(self, offer: Offer) -> None:
+        """A worker came. Raise UsageError where there is no use for it."""
+        ...
+
+    def left(self, worker: str) -> None:
+        """A worker is gone."""
+        ...
+
+
 @contextlib.asynccontextmanager
-async def welcoming(gate: Gate, router: Router, address: str) -> AsyncIterator[str]:
-    """Let workers in at ``tcp://host:port``, and give where that is. They find the router at the next port."""
+async def welcoming(gate: Gate, router: Router, address: str, fleet: Fleet | None = None) -> AsyncIterator[str]:
+    """Let workers in at ``tcp://host:port``, and give where that is. They find the router at the next port.
+
+    Each serves at once, as one more instance of a variant that the plan runs; or, where there is a ``fleet``, as soon
+    as that plans with it.
+    """
     parts = urlsplit(address)
     host = parts.hostname or "127.0.0.1"
     next_port = parts.port + 1 if parts.port else 0
     router_address = await router.workers.hub.listen(f"tcp://{f'[{host}]' if ':' in host else host}:{next_port}")
 
     async def come(offer: Offer) -> None:
-        await _change(router, lambda plan: with_guest(plan, offer))
+        if fleet is not None:
+            fleet.joined(offer)
+        else:
+            await _change(router, lambda plan: with_guest(plan, offer))
         log.info("worker joined", worker=offer.worker, stage=offer.stage)
 
     async def left(worker: str) -> None:
+        if fleet is not None:
+            fleet.left(worker)
         await _change(router, lambda plan: without_guest(plan, worker))
 
     try:

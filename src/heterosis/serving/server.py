@@ -118,7 +118,11 @@ async def serve(
                     await stack.enter_async_context(_beside(adaptation.run(router)))
                 workers = None
                 if gate is not None:
-                    workers = await stack.enter_async_context(welcoming(gate, router, options.workers_at))
+                    workers = await stack.enter_async_context(
+                        welcoming(
+                            gate, router, options.workers_at, adaptation if adaptation and adaptation.decides else None
+                        )
+                    )
                 on_ready(Listening(url=http.url, grpc=grpc, workers=workers))
             else:
                 http.begin_stop()

@@ -10,14 +10,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from heterosis.bench import Outcome, make_shots, offer
+from heterosis.bench import Outcome as Answered
+from heterosis.bench import make_shots, offer
 from heterosis.bench.load import warm_up
 from heterosis.client import Client
 from heterosis.control import Noted, Settings, Steering
 from heterosis.control.power import Power
 from heterosis.pipeline import load_pipeline
 from heterosis.planning.fleet import Task, Workload, to_plan
-from heterosis.simulation import Arrival, Report, RequestClass, Setting, Simulator, make_report, workload
+from heterosis.simulation import Arrival, Outcome, RequestClass, Setting, Simulator, make_report, workload
 from heterosis.terms import Fleet
 from heterosis.workflow.fleets import expected, plan_fleet
 from heterosis.workflow.rehearsal.emulation import write_pipeline
@@ -47,6 +48,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Attainment of each."""
     changes: int | None = None
     """How often the plan was changed."""
+    missed_s: tuple[float, ...] = ()
+    """When those requests were due that were not answered in time, ascending."""
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +183,7 @@ def simulate(task: Task, load: Load, settings: Settings) -> tuple[Figures, Seque
         slowdowns=slowdowns,
     )
     outcome = Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load))
-    figures = of_report(make_report(outcome))
+    figures = of_outcome(outcome)
     return msgspec.structs.replace(figures, changes=controller.changes), list(controller.decisions)
 
 
@@ -190,7 +193,7 @@ def simulate_static(task: Task, load: Load) -> Figures:
     plan = to_plan(peak, plan_fleet(peak).allotment)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(power=Power(fleet=task.fleet), device_failures=failures, slowdowns=slowdowns, patience_s=60.0)
-    return of_report(make_report(Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load))))
+    return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load)))
 
 
 def merged(task: Task, load: Load) -> list[Arrival]:
@@ -199,8 +202,9 @@ def merged(task: Task, load: Load) -> list[Arrival]:
     return list(heapq.merge(*streams, key=lambda arrival: arrival.at))
 
 
-def of_report(report: Report) -> Figures:
+def of_outcome(outcome: Outcome) -> Figures:
     """The figures of a simulated run."""
+    report, records = make_report(outcome), outcome.records
     total, per_answer = report.energy.total.joules, report.energy.per_answer.joules
     return Figures(
         attainment=report.attainment,
@@ -210,6 +214,7 @@ def of_report(report: Report) -> Figures:
         joules=total or 0.0,
         joules_per_answer=per_answer or 0.0,
         by_pipeline={each.name: 1 - each.violations for each in report.classes},
+        missed_s=tuple(records.arrivals[records.violated].tolist()),
     )
 
 
@@ -229,10 +234,10 @@ def _predicted(figures: Mapping[str, float], task: Task, load: Load) -> Figures:
 
 async def _offer(
     url: str, folder: Path, workloads: Sequence[Workload], load: Load, read: Read
-) -> tuple[Reading, Reading, dict[str, list[Outcome]]]:
+) -> tuple[Reading, Reading, dict[str, list[Answered]]]:
     """Send every request when it is due; read the server before and after."""
     arrivals = load.arrivals(workloads)
-    outcomes: dict[str, list[Outcome]] = {}
+    outcomes: dict[str, list[Answered]] = {}
     async with Client(url) as client:
         shots = {}
         for each in workloads:
@@ -255,17 +260,18 @@ async def _offer(
 
 
 def _live(
-    workloads: Sequence[Workload], outcomes: Mapping[str, Sequence[Outcome]], joules: float, changes: int
+    workloads: Sequence[Workload], outcomes: Mapping[str, Sequence[Answered]], joules: float, changes: int
 ) -> Figures:
-    latencies: list[float] = []
-    in_time, shares = 0, {}
+    latencies, missed = list[float](), list[float]()
+    shares = {}
     for each in workloads:
         of = outcomes[each.graph.pipeline]
-        good = sum(one.answered and one.latency_ms <= each.slo.latency_ms for one in of)
+        late = [one.scheduled_s for one in of if not one.answered or one.latency_ms > each.slo.latency_ms]
         latencies += [one.latency_ms for one in of if one.answered]
-        in_time += good
-        shares[each.graph.pipeline] = good / max(len(of), 1)
+        missed += late
+        shares[each.graph.pipeline] = 1 - len(late) / max(len(of), 1)
     every = [one for of in outcomes.values() for one in of]
+    in_time = len(every) - len(missed)
     p50, p99 = np.percentile(latencies, [50, 99]).tolist() if latencies else (0.0, 0.0)
     return Figures(
         attainment=in_time / len(every),
@@ -276,4 +282,5 @@ def _live(
         joules_per_answer=joules / max(in_time, 1),
         by_pipeline=shares,
         changes=changes,
+        missed_s=tuple(sorted(missed)),
     )

@@ -21,7 +21,7 @@ from heterosis.planning.fleet import (
     to_plan,
 )
 from heterosis.planning.fleet.tuning.retuning import at_rates, retuned
-from heterosis.planning.fleet.tuning.tuner import HOLD_S, LEAST, Tuner
+from heterosis.planning.fleet.tuning.tuner import HOLD_S, LEAST, MEMORY_S, Tuner
 from heterosis.testing.tasks import make_task
 
 seeds = st.integers(0, 7)
@@ -192,7 +192,7 @@ def test_at_night_the_least_share_stays_and_a_new_plan_is_due() -> None:
     tuner = Tuner(task, planned(task))
     changes = follow(tuner, [], 0, 300)
     assert len(changes) == 1
-    assert changes[0][0] >= 60
+    assert changes[0][0] >= MEMORY_S
     assert tuner.rates["drawn"] == LEAST * 200.0
 
 

@@ -42,12 +42,22 @@ class Retuning(msgspec.Struct, frozen=True, kw_only=True):
     """What runs now."""
     rises: bool
     """Whether any rate is higher than what is allotted for."""
+    sure: Mapping[str, float]
+    """Requests per second that surely come, or are allotted for already where that is more, by pipeline."""
     reasons: tuple[str, ...]
 
     def solve(self) -> Allotment:
         """Return the allotment for these rates."""
         found = retuned(self.task, self.planned, factors=self.factors, on=self.on)
         return msgspec.structs.replace(found, reasons=(*self.reasons, *found.reasons))
+
+    def needed(self) -> bool:
+        """Whether what surely comes takes more than what runs: the wanted rates are estimates, and on the safe side."""
+        wanted = {workload.graph.pipeline: workload.rate_rps for workload in self.task.workloads}
+        factors = {name: self.sure[name] / wanted[name] * factor for name, factor in self.factors.items()}
+        found = retuned(at_rates(self.task, self.sure), self.planned, factors=factors, on=self.on)
+        running = _counts(self.on)
+        return bool(found.reasons) or any(count > running.get(key, 0) for key, count in _counts(found).items())
 
 
 class Tuner:
@@ -100,10 +110,11 @@ class Tuner:
 
     def wanted(self, now: float) -> Retuning | None:
         """Return which rates to allot for, where those have to be others."""
-        rates, reasons = dict(self.rates), list[str]()
+        rates, sure, reasons = dict(self.rates), dict(self.rates), list[str]()
         may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
         for name, envelope in self._envelopes.items():
-            rate, why = self._rate(envelope, self.rates[name], now)
+            rate, surely, why = self._rate(envelope, self.rates[name], now)
+            sure[name] = max(surely, self.rates[name])
             least = LEAST * self._pipelines[name].rate_rps
             if rate > self.rates[name] or (may_fall and max(rate, least) < self.rates[name]):
                 rates[name] = max(rate, least)
@@ -116,17 +127,20 @@ class Tuner:
             factors={name: rate / self._pipelines[name].rate_rps for name, rate in rates.items()},
             on=self.allotment,
             rises=any(rates[name] > before for name, before in self.rates.items()),
+            sure=sure,
             reasons=tuple(reasons),
         )
 
-    def take(self, wanted: Retuning, found: Allotment, now: float) -> Allotment | None:
-        """Take what was found for the rates that were wanted; return it where it differs from what runs."""
+    def take(
+        self, wanted: Retuning, found: Allotment, now: float, rates: Mapping[str, float] | None = None
+    ) -> Allotment | None:
+        """Take what was found for the rates that were wanted, or for others; return it where it is not what runs."""
         same = _counts(found) == _counts(self.allotment)
         if same and not wanted.rises:
             self._tried_at = now
             return None
-        self.task, self.allotment = wanted.task, found
-        self.rates = {workload.graph.pipeline: workload.rate_rps for workload in wanted.task.workloads}
+        self.task, self.allotment = at_rates(wanted.task, rates or {}), found
+        self.rates = {workload.graph.pipeline: workload.rate_rps for workload in self.task.workloads}
         if same:
             return None
         self._changed_at = now
@@ -141,16 +155,16 @@ class Tuner:
         self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
         self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
 
-    def _rate(self, envelope: Envelope, allotted: float, now: float) -> tuple[float, str]:
-        """The rate to allot for by what one pipeline's envelope says, and why."""
+    def _rate(self, envelope: Envelope, allotted: float, now: float) -> tuple[float, float, str]:
+        """The rate to allot for by what one pipeline's envelope says, what surely comes, and why."""
         rates = envelope.rates(now)
         sure = self._least(envelope, rates)
         window_s, steady = next(
             pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
         )
         if sure > allotted:
-            return max(sure, steady), f"at least {sure:.4g}/s come, more than by chance"
-        return min(max(sure, steady), allotted), f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
+            return max(sure, steady), sure, f"at least {sure:.4g}/s come, more than by chance"
+        return min(max(sure, steady), allotted), sure, f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
 
     def _least(self, envelope: Envelope, rates: Rates) -> float:
         return least_rate(
