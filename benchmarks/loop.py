@@ -2,28 +2,23 @@
 
 `loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with flash crowds in five
 minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every worker
-is killed at once. `loop-soak` is half an hour of virtual time under a random fault schedule: kills, slowdowns, bursts,
-the scheduler's books checked after every step. Joules are modelled throughout. A busy machine shows in the load
+is killed at once. Joules are modelled throughout. A busy machine shows in the load
 generator's lag.
 """
 
-import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import numpy as np
 
 from heterosis.catalogue import open_fleet
 from heterosis.cli.rehearse import read
-from heterosis.control import Settings, Steering
-from heterosis.control.power import Power
-from heterosis.planning.fleet import Answer, Limits, Task, allot, to_plan
-from heterosis.scheduling import Record, validate
-from heterosis.simulation import DeviceFailure, Setting, Simulator, Slowdown
+from heterosis.control import Settings
 from heterosis.terms import Fleet
 from heterosis.workflow.loads import moments
 from heterosis.workflow.rehearsal.faults import Fault, kill_fault, slow_fault
-from heterosis.workflow.rehearsal.running import Figures, Load, Rehearsed, merged, rehearse
-from heterosis.workflow.rehearsal.setting import controller_of, first_plan, joint_task, published
+from heterosis.workflow.rehearsal.running import Figures, Load, Rehearsed, rehearse
+from heterosis.workflow.rehearsal.setting import first_plan, joint_task, published
 from heterosis.workflow.subserver import serving
 
 FLEET = "edge-street"
@@ -31,8 +26,6 @@ SETTINGS = Settings(plan_every_s=20.0, horizon_s=60.0)
 FIGURES = ("attainment", "p50_ms", "p99_ms", "goodput_rps", "joules")
 APART_S = 5.0
 """Misses further apart than this are not of the same fault."""
-LATENCY = 0.85
-"""Of the SLO, what the soak plans for, without trying."""
 
 
 def run() -> dict[str, float]:
@@ -88,7 +81,13 @@ def busiest(pipelines: str, fleet: Fleet, rate: float) -> str:
 
 
 def rehearsed(
-    pipelines: str, fleet: str, arrivals: str, rate: float, duration_s: float, faults: Sequence[Fault]
+    pipelines: str,
+    fleet: str,
+    arrivals: str,
+    rate: float,
+    duration_s: float,
+    faults: Sequence[Fault],
+    serve: Callable[[str, Sequence[str]], AbstractContextManager[str]] = serving,
 ) -> Rehearsed:
     """Rehearse as the command does."""
     devices = open_fleet(fleet)
@@ -102,7 +101,7 @@ def rehearsed(
         devices,
         Load(moments=drawn, duration_s=duration_s, faults=tuple(faults)),
         SETTINGS,
-        lambda folder: serving(pipelines, [*options, "--store", str(folder)]),
+        lambda folder: serve(pipelines, [*options, "--store", str(folder)]),
         read,
     )
 
@@ -123,74 +122,3 @@ def told(found: Rehearsed) -> dict[str, float]:
     rows["of that by the server itself, ms"] = found.longest_own_stall_ms or 0.0
     rows["load generator's lag_p99_ms"] = found.lag_p99_ms
     return rows
-
-
-def quick(task: Task) -> Answer | None:
-    """Plan without trying."""
-    return allot(task, limits=Limits(latency=LATENCY))
-
-
-class Checked(Steering):
-    """Checks the scheduler's books after every step."""
-
-    simulator: Simulator | None = None
-
-    def observe(self, record: Record) -> None:
-        """Take a step, and check."""
-        super().observe(record)
-        assert self.simulator is not None
-        validate(self.simulator.scheduler)
-
-
-def fault_schedule(
-    fleet: Fleet, duration_s: float, seed: int, *, every_s: float = 60.0
-) -> tuple[list[DeviceFailure], list[Slowdown]]:
-    """Draw kills (away for some seconds) and slowdowns (over after a while) of random devices."""
-    rng = np.random.default_rng(seed)
-    units = [(node.name, device.name) for node in fleet.nodes for device in node.devices]
-    failures, slowdowns = [], list[Slowdown]()
-    at_s = float(rng.exponential(every_s))
-    while at_s < duration_s:
-        node, device = units[int(rng.integers(len(units)))]
-        if rng.random() < 0.5:
-            failures.append(DeviceFailure(node, device, at_s, float(rng.exponential(10.0))))
-        else:
-            slowdowns.append(Slowdown(node, device, at_s, float(rng.uniform(1.5, 3.0))))
-            slowdowns.append(Slowdown(node, device, at_s + float(rng.exponential(60.0)), 1.0))
-        at_s += float(rng.exponential(every_s))
-    return failures, sorted(slowdowns, key=lambda each: each.at_s)
-
-
-def run_soak(duration_s: float = 1800.0, rate: float = 4.0, seed: int = 0) -> dict[str, float]:
-    """Half an hour of bursts under random faults, in virtual time."""
-    fleet = open_fleet("edge-rack")
-    task = joint_task(published("traffic", fleet, rate), fleet, SETTINGS.horizon_s)
-    answer = quick(task)
-    assert answer is not None
-    plan = to_plan(task, answer.allotment)
-    controller = controller_of(task, answer, plan, SETTINGS, 0.0)
-    steering = Checked(controller, quick)
-    failures, slowdowns = fault_schedule(fleet, duration_s, seed)
-    setting = Setting(
-        power=Power(fleet=fleet),
-        steering=steering,
-        device_failures=failures,
-        slowdowns=slowdowns,
-        patience_s=60.0,
-    )
-    load = Load(moments={"traffic": moments("bursts", rate, None, duration_s)(seed)}, duration_s=duration_s, seed=seed)
-    steering.simulator = simulator = Simulator(plan, seed=seed, setting=setting)
-    tracemalloc.start()
-    outcome = simulator.run(merged(task, load))
-    held, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(outcome.records) == len(load.moments["traffic"])
-    return {
-        "requests": float(len(outcome.records)),
-        "attainment": outcome.attainment,
-        "kills": float(len(failures)),
-        "slowdowns": len(slowdowns) / 2,
-        "changes of plan": float(controller.changes),
-        "MB held at the end": held / 2**20,
-        "joules": outcome.joules.total.joules or np.nan,
-    }

@@ -7,9 +7,12 @@ a sine. Drawn by thinning, like `diurnal`; the seed decides when surges come, to
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from heterosis.arrivals.checks import need_positive
 from heterosis.terms.errors import UsageError
+
+Floats = NDArray[np.float64]
 
 
 def surges(  # noqa: PLR0913 - one for each thing that shapes a day
@@ -40,12 +43,13 @@ def surges(  # noqa: PLR0913 - one for each thing that shapes a day
     part_s = duration_s / max(count, 1)
     begins = np.arange(count) * part_s + random.uniform(0, part_s - surge_s, count)
 
-    def shape(at: np.ndarray) -> np.ndarray:
+    def shape(at: Floats) -> Floats:
         """The rate, as a multiple of a day's mean without surges."""
         of_day = 1 - (peak_ratio - 1) * np.cos(2 * math.pi * at / (period_s or duration_s))
         since = at[:, None] - begins
         grown = np.where((since > 0) & (since < surge_s), np.sin(math.pi * since / surge_s), 0.0)
-        return of_day * (1 + (ratio - 1) * grown.sum(axis=1))
+        rate: Floats = of_day * (1 + (ratio - 1) * grown.sum(axis=1))
+        return rate
 
     most = peak_ratio * ratio
     usual_rps = mean_rps / float(shape(np.linspace(0, duration_s, 10_001)).mean())

@@ -40,8 +40,8 @@ class LoopedService:
             workloads=(hosted(workload, key),), fleet=workflow.fleet, mix=False, horizon_s=settings.horizon_s
         )
         task = judged(self.task, self.accuracies)
-        self._answer = plan_fleet(task)
-        plan = to_plan(task, self._answer.allotment)
+        self.answer = plan_fleet(task)
+        plan = to_plan(task, self.answer.allotment)
         self.plan = plan if policy is None else with_policy(plan, policy)
 
     def run(self, options: "Options", on_ready: "Callable[[Listening], object]" = lambda _: None) -> None:
@@ -60,8 +60,8 @@ class LoopedService:
         part = part_of(with_pipelines(self.plan), pipeline.name)
         service = self.workflow.service(part)
         servable = Servable(pipeline=pipeline, target=self.workflow.target, plan=part, warm_up=service.warm_up)
-        settings = replace(self.settings, accuracies=self.accuracies, latency=self._answer.latency)
-        controller = Controller(self.task, self.plan, self._answer.allotment, settings=settings, begin=time.monotonic())
+        settings = replace(self.settings, accuracies=self.accuracies, latency=self.answer.latency)
+        controller = Controller(self.task, self.plan, self.answer.allotment, settings=settings, begin=time.monotonic())
         with held(self.workflow.fleet.devices) as (meter, modes):
             async with PlannerProcess() as planner:
                 await serve(

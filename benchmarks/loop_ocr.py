@@ -1,0 +1,172 @@
+"""Does the loop pay on one machine? The OCR example, real models, pages and clients: a day with a surge in ten minutes.
+
+Takes 25 minutes, of which 20 are live, and the first time some more: variants are made and profiled into the store that
+`heterosis demo` has, too. The same arrivals are served by a plan for their peak that nothing changes, and by the loop,
+which begins with a plan for their mean; and simulated under the loop. The machine must have nothing else to do.
+
+Joules are the server's meter's, idle power of the machine included: modelled from CPU time where no meter of the
+hardware can be read. A machine of one device idles under any plan, so what a plan can save is bounded: by the least
+energy that the profile has for a request at all, at the SLO's accuracy and in whatever time.
+"""
+
+import asyncio
+import math
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from msgspec.structs import replace
+
+from heterosis.arrivals import surges
+from heterosis.bench import Load, Outcome, Report, run_load
+from heterosis.bench.shots import accuracy_of, in_turn
+from heterosis.cli.options import DEFAULT_STORE
+from heterosis.cli.rehearse import read
+from heterosis.control import Controller, Settings, Steering
+from heterosis.control.power import Power
+from heterosis.planning.fleet import Limits, allot
+from heterosis.planning.fleet.allotment import dynamic_w
+from heterosis.planning.fleet.tuning.retuning import at_rates
+from heterosis.profiling import Settings as ProfilingSettings
+from heterosis.simulation import Arrival, Setting, Simulator
+from heterosis.workflow import Workflow
+from heterosis.workflow.looping import LoopedService
+from heterosis.workflow.rehearsal.running import Figures, Reading, of_outcome
+from heterosis.workflow.replanning.answering import judged
+from heterosis.workflow.replanning.following import Following
+from heterosis.workflow.subserver import serving
+
+PIPELINE = "examples/ocr/pipeline.py"
+BUDGET_S = 120.0
+"""For profiling, as in the demo."""
+SETTINGS = Settings(plan_every_s=20.0, horizon_s=60.0)
+PEAK_S, MINUTE_S = 10.0, 60.0
+LITTLE_RPS = 0.01
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True):
+    """A load as it was served."""
+
+    report: Report
+    accuracies: tuple[float, ...]
+    """Of the answers of each minute."""
+    told: Reading
+
+    @property
+    def joules(self) -> float:
+        """Of the whole run."""
+        energy = self.report.idle_energy_per_answer + self.report.dynamic_energy_per_answer
+        assert energy.joules is not None
+        return energy.joules * self.report.answered
+
+
+def run(duration_s: float = 600.0, rate: float = 2.0, seed: int = 2) -> dict[str, float]:
+    """Serve the plan for the peak, then the loop; simulate the loop."""
+    workflow = Workflow(PIPELINE, DEFAULT_STORE, settings=ProfilingSettings(budget_s=BUDGET_S))
+    load = Load(arrivals=tuple(surges(rate, duration_s, seed, count=1)), duration_s=duration_s, seed=seed)
+    service = LoopedService(workflow, rate, SETTINGS)
+    file = Path(workflow.store) / "peak-plan.json"
+    file.write_bytes(msgspec.json.encode(workflow.plan(peak_rps(load))))
+    adapt = [
+        "--rate",
+        f"{rate}",
+        "--adapt",
+        "--every",
+        f"{SETTINGS.plan_every_s}",
+        "--horizon",
+        f"{SETTINGS.horizon_s}",
+    ]
+    static, adaptive = served(workflow, load, ["--plan", str(file)]), served(workflow, load, adapt)
+    simulated = simulate(service, load)
+    return rows(service, load, static, adaptive, simulated)
+
+
+def peak_rps(load: Load) -> float:
+    """Most requests per second in any `PEAK_S`."""
+    moments = np.asarray(load.arrivals)
+    return float((np.searchsorted(moments, moments + PEAK_S) - np.arange(len(moments))).max()) / PEAK_S
+
+
+def served(workflow: Workflow, load: Load, options: list[str]) -> Served:
+    """Offer the load to a server of its own."""
+    outcomes: list[Outcome] = []
+    with serving(workflow.target, [*options, "--store", str(workflow.store)]) as url:
+        report = asyncio.run(run_load(url, workflow.pipeline, load, progress=outcomes.append))
+        told = read(url)
+    minutes: list[list[Outcome]] = [[] for _ in range(math.ceil(load.duration_s / MINUTE_S))]
+    for each in outcomes:
+        minutes[int(each.scheduled_s / MINUTE_S)].append(each)
+    found = []
+    for minute in minutes:
+        answers = [(each.sample, each.outputs) for each in minute if each.outputs is not None]
+        accuracy, _ = accuracy_of(workflow.pipeline, answers)
+        found += [] if accuracy is None else [accuracy]
+    return Served(report=report, accuracies=tuple(found), told=told)
+
+
+def simulate(service: LoopedService, load: Load) -> Figures:
+    """Let the loop meet the very arrivals, with the very pages, in virtual time."""
+    (workload,) = service.task.workloads
+    settings = replace(SETTINGS, accuracies=service.accuracies, latency=service.answer.latency)
+    controller = Controller(service.task, service.plan, service.answer.allotment, settings=settings)
+    following = Following(service.answer.latency)
+    steering = Steering(controller, lambda task: following(judged(task, service.accuracies)))
+    setting = Setting(power=Power(fleet=service.task.fleet), steering=steering, patience_s=60.0)
+    pages = in_turn(workload.graph.requests, load.seed)
+    arrivals = [
+        Arrival(at, shape, pipeline=workload.graph.pipeline) for at, shape in zip(load.arrivals, pages, strict=False)
+    ]
+    figures = of_outcome(Simulator(service.plan, seed=load.seed, setting=setting).run(arrivals))
+    return replace(figures, changes=controller.changes)
+
+
+def least_j(service: LoopedService) -> float:
+    """Dynamic joules of a request by the plan that takes least of them, in whatever time."""
+    name = service.workflow.pipeline.name
+    task = at_rates(judged(service.task, service.accuracies), {name: LITTLE_RPS})
+    answer = allot(task, limits=Limits(latency=math.inf))
+    assert answer is not None
+    watts = dynamic_w(answer.allotment)
+    assert watts is not None
+    return watts / LITTLE_RPS
+
+
+def rows(service: LoopedService, load: Load, static: Served, adaptive: Served, simulated: Figures) -> dict[str, float]:
+    """Every figure by how it was had."""
+    found: dict[str, float] = {"requests": len(load.arrivals), "peak of the load, 1/s": peak_rps(load)}
+    for name, each in {"peak plan": static, "loop": adaptive}.items():
+        report, idle = each.report, each.report.idle_energy_per_answer.joules
+        assert report.latency is not None
+        assert idle is not None
+        found |= {
+            f"attainment, {name}": report.attainment,
+            f"p50_ms, {name}": report.latency.p50_ms,
+            f"p99_ms, {name}": report.latency.p99_ms,
+            f"goodput_rps, {name}": report.goodput_rps,
+            f"joules, {name}": each.joules,
+            f"of that idle, {name}": idle * report.answered,
+            f"accuracy of the worst minute, {name}": min(each.accuracies),
+            f"requests lost, {name}": sum(each.count for each in report.failures if each.status == 0),
+            f"lag_p99_ms of the load generator, {name}": report.lag_p99_ms,
+        }
+    idle = static.report.idle_energy_per_answer.joules
+    assert idle is not None
+    bound_j = idle * static.report.answered + least_j(service) * static.report.answered
+    live = adaptive.report
+    assert live.latency is not None
+    pairs = {
+        "attainment": (live.attainment, simulated.attainment),
+        "p50_ms": (live.latency.p50_ms, simulated.p50_ms),
+        "p99_ms": (live.latency.p99_ms, simulated.p99_ms),
+        "goodput_rps": (live.goodput_rps, simulated.goodput_rps),
+        "joules": (adaptive.joules, simulated.joules),
+    }
+    for name, (was, foretold) in pairs.items():
+        found |= {f"{name}, loop simulated": foretold, f"{name}, live / simulated": was / foretold}
+    return found | {
+        "joules, loop / peak plan": adaptive.joules / static.joules,
+        "joules, least by any plan / peak plan": bound_j / static.joules,
+        "changes of plan": float(adaptive.told.changes),
+        "event loop held up at most, ms": adaptive.told.longest_stall_ms or 0.0,
+        "of that by the server itself, ms": adaptive.told.longest_own_stall_ms or 0.0,
+    }
