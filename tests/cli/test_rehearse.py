@@ -13,13 +13,35 @@ from heterosis.workflow.rehearsal.running import Rehearsed
 from heterosis.workflow.subserver import serving
 
 Command = Callable[..., Any]
+FLEET = """
+title = "one board, two sticks"
+[[node]]
+name = "orin-nx"
+link_ms = 0.3
+bandwidth_mbit_s = 1000
+device = [{ type = "orin-nx" }]
+[[node]]
+name = "hub"
+link_ms = 0.3
+bandwidth_mbit_s = 1000
+device = [{ type = "coral", count = 2 }]
+"""
+"""Few devices, of few kinds: quick to plan for."""
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the fleet lies."""
+    path = tmp_path_factory.mktemp("fleet") / "few.toml"
+    path.write_text(FLEET)
+    return path
 
 
 @pytest.mark.timeout(300)
-def test_a_rehearsal_tells_what_was_foretold_and_what_came(heterosis: Command) -> None:
+def test_a_rehearsal_tells_what_was_foretold_and_what_came(heterosis: Command, fleet: Path) -> None:
     """Nothing is lost, every figure is there, and live is near what was simulated. How near, benchmarks measure."""
     done = heterosis(
-        *("rehearse", "traffic", "--fleet", "edge-rack", "--rate", 4, "--duration", 12, "--arrivals", "poisson"),
+        *("rehearse", "traffic", "--fleet", fleet, "--rate", 6, "--duration", 8, "--arrivals", "poisson"),
         "--json",
     )
     assert done.returncode == 0, done.stderr
@@ -34,9 +56,9 @@ def test_a_rehearsal_tells_what_was_foretold_and_what_came(heterosis: Command) -
 
 
 @pytest.mark.timeout(300)
-def test_the_status_of_a_server_that_adapts(heterosis: Command, store: Path) -> None:
+def test_the_status_of_a_server_that_adapts(heterosis: Command, store: Path, fleet: Path) -> None:
     """What runs where, what it is for, joules with their quality; for people and as JSON."""
-    options = ["--fleet", "edge-rack", "--rate", "3", "--adapt", "--every", "1", "--store", str(store)]
+    options = ["--fleet", str(fleet), "--rate", "3", "--adapt", "--every", "1", "--store", str(store)]
     with serving("traffic+documents", options) as url:
         done = heterosis("status", url, "--json")
         assert done.returncode == 0
@@ -45,7 +67,7 @@ def test_the_status_of_a_server_that_adapts(heterosis: Command, store: Path) -> 
         assert {each.name for each in found.pipelines} == {"traffic", "documents"}
         assert all(each.capacity_rps and each.planned_rps for each in found.pipelines)
         assert found.devices
-        assert found.devices_off == 12 - len(found.devices)
+        assert found.devices_off == 3 - len(found.devices)
         assert {each.quality.value for each in found.energy.values()} == {"modelled"}
         assert "adapting" in heterosis("status", url).stdout
     assert shown(found)

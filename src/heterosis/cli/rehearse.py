@@ -66,7 +66,7 @@ def rehearse(  # noqa: PLR0913 - one for each option
     same arrivals, and of a plan made for the peak that nothing changes. Joules are modelled.
 
     ```
-    heterosis rehearse traffic+documents --fleet edge-campus --rate 20 --arrivals bursts
+    heterosis rehearse traffic+documents --fleet edge-street --rate 15 --arrivals surges
     heterosis rehearse traffic --fleet edge-rack --rate 10 --slow orin-nx-1/orin-nx-1=2@120
     heterosis rehearse traffic --fleet edge-rack --trace day.csv --speed 60 --kill orin-nx-1@30 --json
     ```

@@ -203,7 +203,7 @@ class Controller:
             self._must = self._must or question.must
             return
         decision, retuning = proposal.decision, question.retuning
-        if decision.change or retuning is None or retuning.rises:
+        if decision.change or retuning is None:
             self._note_answer(question, proposal, now)
         if retuning is not None:
             allotment = proposal.allotment if decision.change else self._tuner.allotment

@@ -82,7 +82,8 @@ def respond(question: Question, make: MakePlan) -> Proposal:
     if retuning is None:
         task, allotment, served = _planned(question, make)
     elif retuning.rises and not retuning.needed():
-        task, allotment, served = at_rates(retuning.task, retuning.sure), retuning.on, 1.0
+        task, served = at_rates(retuning.task, retuning.sure), 1.0
+        allotment = replace(retuning.on, reasons=retuning.reasons)
     else:
         task, allotment, served = retuning.task, retuning.solve(), 1.0
         must = MORE if retuning.rises else must

@@ -24,6 +24,9 @@ MEMORY_S = 30.0
 """What is remembered of the arrivals. A device that idles for longer costs more than its start (InferLine's 30 s, too).
 """
 HOLD_S = 15.0
+AHEAD = 1.1
+"""Of what surely comes, what there must be devices for: it lags behind a load that grows, and devices take time to wake.
+"""
 RETRY_S = 5.0
 """How soon it is looked at again whether fewer devices are enough, where they were not."""
 LEAST = 0.5
@@ -43,7 +46,7 @@ class Retuning(msgspec.Struct, frozen=True, kw_only=True):
     rises: bool
     """Whether any rate is higher than what is allotted for."""
     sure: Mapping[str, float]
-    """Requests per second that surely come, or are allotted for already where that is more, by pipeline."""
+    """Requests per second that there must be devices for, as more than by chance come, by pipeline."""
     reasons: tuple[str, ...]
 
     def solve(self) -> Allotment:
@@ -114,7 +117,7 @@ class Tuner:
         may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
         for name, envelope in self._envelopes.items():
             rate, surely, why = self._rate(envelope, self.rates[name], now)
-            sure[name] = max(surely, self.rates[name])
+            sure[name] = max(min(AHEAD * surely, rate), self.rates[name])
             least = LEAST * self._pipelines[name].rate_rps
             if rate > self.rates[name] or (may_fall and max(rate, least) < self.rates[name]):
                 rates[name] = max(rate, least)
