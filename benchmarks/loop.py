@@ -120,5 +120,6 @@ def told(found: Rehearsed) -> dict[str, float]:
     rows["requests lost"] = float(found.lost)
     rows["event loop held up at most, ms"] = found.longest_stall_ms or 0.0
     rows["of that by the server itself, ms"] = found.longest_own_stall_ms or 0.0
+    rows["added by the server itself, ms, simulated as well"] = found.overhead_ms
     rows["load generator's lag_p99_ms"] = found.lag_p99_ms
     return rows

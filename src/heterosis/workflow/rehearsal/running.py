@@ -17,12 +17,13 @@ from heterosis.client import Client
 from heterosis.control import Noted, Settings, Steering
 from heterosis.control.power import Power
 from heterosis.pipeline import load_pipeline
-from heterosis.planning.fleet import Task, Workload, to_plan
+from heterosis.planning.fleet import Answer, Task, Workload, to_plan
 from heterosis.simulation import Arrival, Outcome, RequestClass, Setting, Simulator, make_report, workload
-from heterosis.terms import Fleet
+from heterosis.terms import Fleet, Overhead, Plan
 from heterosis.workflow.fleets import expected, plan_fleet
 from heterosis.workflow.rehearsal.emulation import write_pipeline
 from heterosis.workflow.rehearsal.faults import Fault, play, simulated_faults
+from heterosis.workflow.rehearsal.overhead import Alone, ask_alone, overhead_of
 from heterosis.workflow.rehearsal.setting import at, controller_of, first_plan, joint_task
 from heterosis.workflow.replanning.following import Following
 
@@ -79,6 +80,9 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     live: Figures
     static: Figures
     """A plan for the peak that nothing changes, simulated."""
+    overhead_ms: float
+    """What the server itself adds to a request that is alone, as measured before the load; the simulator adds it, too.
+    """
     lost: int
     """Requests that got no answer of any kind: none may."""
     lag_p99_ms: float
@@ -135,23 +139,24 @@ def rehearse(
     read: Read,
     tell: Tell = lambda _: None,
 ) -> Rehearsed:
-    """Predict, simulate, serve; ``read`` asks a server what it has spent and done."""
+    """Predict, serve, simulate; ``read`` asks a server what it has spent and done."""
     from heterosis.serving.server import run
 
     task = joint_task(workloads, fleet, settings.horizon_s)
     tell("predicting")
-    answer, _ = first_plan(task)
+    answer, plan = first_plan(task)
     foretold = expected(task, answer.allotment, PREDICTIONS)
-    tell("simulating a plan for the peak")
-    static = simulate_static(task, load)
-    tell("simulating the loop")
-    simulated, noted = simulate(task, load, settings)
     with tempfile.TemporaryDirectory(prefix="heterosis-rehearsal-") as name:
         folder = Path(name)
         tell("starting the server")
         with serve(folder) as url:
             tell("serving")
-            before, after, outcomes = run(_offer(url, folder, workloads, load, read))
+            alone, before, after, outcomes = run(_offer(url, folder, workloads, load, read))
+    overhead = overhead_of(task, plan, alone)
+    tell("simulating a plan for the peak")
+    static = simulate_static(task, load, overhead)
+    tell("simulating the loop")
+    simulated, noted = simulate(task, answer, msgspec.structs.replace(plan, overhead=overhead), load, settings)
     every = [each for of in outcomes.values() for each in of]
     return Rehearsed(
         requests=sum(map(len, load.moments.values())),
@@ -161,6 +166,7 @@ def rehearse(
         simulated=simulated,
         live=_live(workloads, outcomes, after.joules - before.joules, after.changes - before.changes),
         static=static,
+        overhead_ms=overhead.wall_ms,
         lost=sum(each.status == 0 for each in every),
         lag_p99_ms=float(np.percentile([each.lag_ms for each in every], 99)),
         longest_stall_ms=after.longest_stall_ms,
@@ -170,9 +176,10 @@ def rehearse(
     )
 
 
-def simulate(task: Task, load: Load, settings: Settings) -> tuple[Figures, Sequence[Noted]]:
-    """Let the loop meet the load in virtual time."""
-    answer, plan = first_plan(task)
+def simulate(
+    task: Task, answer: Answer, plan: Plan, load: Load, settings: Settings
+) -> tuple[Figures, Sequence[Noted]]:
+    """Let the loop meet the load in virtual time, beginning with this plan."""
     controller = controller_of(task, answer, plan, settings, 0.0)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(
@@ -187,10 +194,10 @@ def simulate(task: Task, load: Load, settings: Settings) -> tuple[Figures, Seque
     return msgspec.structs.replace(figures, changes=controller.changes), list(controller.decisions)
 
 
-def simulate_static(task: Task, load: Load) -> Figures:
+def simulate_static(task: Task, load: Load, overhead: Overhead) -> Figures:
     """Let a plan for the peak meet the load, and stay as it is."""
     peak = at(task, load.peak())
-    plan = to_plan(peak, plan_fleet(peak).allotment)
+    plan = msgspec.structs.replace(to_plan(peak, plan_fleet(peak).allotment), overhead=overhead)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(power=Power(fleet=task.fleet), device_failures=failures, slowdowns=slowdowns, patience_s=60.0)
     return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load)))
@@ -234,8 +241,8 @@ def _predicted(figures: Mapping[str, float], task: Task, load: Load) -> Figures:
 
 async def _offer(
     url: str, folder: Path, workloads: Sequence[Workload], load: Load, read: Read
-) -> tuple[Reading, Reading, dict[str, list[Answered]]]:
-    """Send every request when it is due; read the server before and after."""
+) -> tuple[list[Alone], Reading, Reading, dict[str, list[Answered]]]:
+    """Send some requests alone, then every request when it is due; read the server before and after."""
     arrivals = load.arrivals(workloads)
     outcomes: dict[str, list[Answered]] = {}
     async with Client(url) as client:
@@ -244,6 +251,7 @@ async def _offer(
             pipeline = load_pipeline(str(write_pipeline(each, folder)))
             shots[each.graph.pipeline] = make_shots(pipeline)
             await warm_up(client, pipeline.name, shots[pipeline.name][:1])
+        alone = await ask_alone(client, shots)
         before = await asyncio.to_thread(read, url)
         faults = asyncio.create_task(play(load.faults, folder / "rehearsal" / "faults.json"))
 
@@ -256,7 +264,7 @@ async def _offer(
         await asyncio.gather(*map(one, workloads))
         faults.cancel()
         after = await asyncio.to_thread(read, url)
-    return before, after, outcomes
+    return alone, before, after, outcomes
 
 
 def _live(
