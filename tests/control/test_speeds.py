@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from heterosis.control.speeds import FORGOTTEN_S, Speeds, profiled
 from heterosis.planning.fleet import Task, allot, to_plan
@@ -20,16 +21,24 @@ def units(of: Task) -> list[Unit]:
 
 
 def run(
-    speeds: Speeds, of: Task, factors: dict[Unit, float], begin: float, seconds: float, *, per_s: float, noise: float
+    speeds: Speeds,
+    of: Task,
+    factors: dict[Unit, float],
+    begin: float,
+    seconds: float,
+    *,
+    per_s: float,
+    noise: float,
+    seed: int = 0,
 ) -> dict[Unit, float]:
     """Let devices run batches for so long; return when each was first noticed."""
     point = of.workloads[0].profile.points[0]
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     noticed: dict[Unit, float] = {}
     for number in range(round(seconds * per_s)):
         now = begin + number / per_s
         for unit, factor in factors.items():
-            run_s = factor * point.latency.mean_ms / 1e3 * float(np.exp(rng.normal(0, noise)))
+            run_s = factor * point.latency.p50_ms / 1e3 * float(np.exp(rng.normal(0, noise)))
             speeds.observe(unit, point.configuration, 1, run_s, now)
         for unit in speeds.changed(now):
             noticed.setdefault(unit, now - begin)
@@ -57,6 +66,20 @@ def test_noise_is_no_change() -> None:
     of = task()
     speeds = Speeds(of.workloads[0].profile.points)
     assert run(speeds, of, dict.fromkeys(units(of), 1.0), 0, 3600, per_s=2.0, noise=0.3) == {}
+
+
+def test_a_profile_that_is_wide_and_skewed_is_no_change() -> None:
+    """What a profile says of its own spread counts from the first batch on; the mean is not what half of them take."""
+    of = task()
+    points = [
+        replace(point, latency=replace(point.latency, p50_ms=0.88 * mean_ms, p95_ms=1.53 * mean_ms))
+        for point in of.workloads[0].profile.points
+        for mean_ms in [point.latency.mean_ms]
+    ]
+    workload = replace(of.workloads[0], profile=replace(of.workloads[0].profile, points=tuple(points)))
+    of = replace(of, workloads=(workload,))
+    for seed in range(20):
+        assert run(Speeds(points), of, dict.fromkeys(units(of), 1.0), 0, 60, per_s=2.0, noise=0.34, seed=seed) == {}
 
 
 def test_a_slow_device_is_planned_for_as_a_kind_of_its_own() -> None:

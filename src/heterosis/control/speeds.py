@@ -1,8 +1,8 @@
 """How fast each device really is: throttling, a noisy neighbour, a quota make batches take longer than profiled.
 
-The measure is the median of the ratios of measured to expected time on a device over the last few seconds: one slow
-input moves it by nothing, and half a window tells of a change. It is compared with what the device is taken for at
-present; a difference is acted upon that is large (`NOTICED`) and, by the spread of the ratios, more than chance
+The measure is the median of the ratios of measured times to the profiled medians on a device over the last few seconds:
+one slow input moves it by nothing, and half a window tells of a change. It is compared with what the device is taken for
+at present; a difference is acted upon that is large (`NOTICED`) and, by the spread of the ratios, more than chance
 (`SIGMAS`), so that noise costs no plan.
 
 Where all devices of a type are slower alike, the scheduler's own drift (`heterosis.scheduling.estimates`) corrects its
@@ -35,7 +35,9 @@ NORMAL = 1.12
 FORGOTTEN_S = 300.0
 """A device that nothing was measured on for so long is taken for normal again: how else would that be found out?"""
 USUAL, OF_A_BATCH = 0.15, 0.02
-"""How far logarithms of ratios are off at first, on average, and how much one batch counts in that."""
+"""How far logarithms of ratios are off at first, at the least and on average, and how much one batch counts in that."""
+OFF_OF_P95 = 0.485
+"""That, as a share of how far the 95th percentile is off, where logarithms are normal: 0.798 / 1.645."""
 SHORT_S = 1e-3
 """Added to both times: that a batch of microseconds takes twice as long says nothing of its device."""
 _MARK = " x"
@@ -60,11 +62,13 @@ class Speeds:
 
     def observe(self, unit: Unit, configuration: Configuration, items: int, run_s: float, now: float) -> None:
         """Take a batch."""
-        expected_s = self._expected.mean(profiled(configuration), items)
+        on = profiled(configuration)
+        expected_s, p95_s = (self._expected.quantile(on, items, percent) for percent in (50, 95))
         if expected_s > 0:
             ratio = math.log((run_s + SHORT_S) / (expected_s + SHORT_S))
             self._ratios.setdefault(unit, deque(maxlen=MOST)).append((now, ratio))
-            usual, off = self._usual.get(unit, USUAL), abs(ratio - math.log(self.factors.get(unit, 1.0)))
+            usual = self._usual.get(unit, max(USUAL, OFF_OF_P95 * math.log(p95_s / expected_s)))
+            off = abs(ratio - math.log(self.factors.get(unit, 1.0)))
             self._usual[unit] = usual + OF_A_BATCH * (off - usual)
 
     def changed(self, now: float) -> dict[Unit, tuple[float, float]]:
