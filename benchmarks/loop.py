@@ -30,7 +30,7 @@ APART_S = 5.0
 
 def run() -> dict[str, float]:
     """Two pipelines, twenty-four devices, a day with flash crowds in five minutes."""
-    return told(rehearsed("traffic+documents", FLEET, "surges", 12.0, 300.0, ()))
+    return told(rehearsed("traffic+documents", FLEET, "surges", 15.0, 300.0, ()))
 
 
 def run_slow(duration_s: float = 180.0, at_s: float = 60.0) -> dict[str, float]:

@@ -20,7 +20,6 @@ import numpy as np
 from benchmarks.loop import FLEET, SETTINGS, rehearsed
 from heterosis.catalogue import open_fleet
 from heterosis.control import Steering
-from heterosis.control.power import Power
 from heterosis.planning.fleet import Answer, Limits, Task, allot, to_plan
 from heterosis.scheduling import Record, validate
 from heterosis.serving.journal import read_journal
@@ -29,7 +28,7 @@ from heterosis.terms import Fleet
 from heterosis.workflow.loads import moments
 from heterosis.workflow.rehearsal.faults import Fault
 from heterosis.workflow.rehearsal.running import Load, merged
-from heterosis.workflow.rehearsal.setting import controller_of, joint_task, published
+from heterosis.workflow.rehearsal.setting import controller_of, joint_task, power_of, published
 from heterosis.workflow.subserver import subserver
 
 LATENCY = 0.85
@@ -160,7 +159,7 @@ def run_virtual(duration_s: float = 1800.0, rate: float = 4.0, seed: int = 0) ->
     steering = Checked(controller, quick)
     failures, slowdowns = fault_schedule(fleet, duration_s, seed)
     setting = Setting(
-        power=Power(fleet=fleet),
+        power=power_of(task),
         steering=steering,
         device_failures=failures,
         slowdowns=slowdowns,

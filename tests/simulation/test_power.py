@@ -167,3 +167,23 @@ def test_a_new_plan_switches_devices_on_and_off(world: World) -> None:
     spent = {node: joules(energy) for (node, _, mode), energy in outcome.joules.idle_by.items() if mode == "default"}
     assert spent == {"here": pytest.approx(50.0), "there": pytest.approx(20.0)}
     assert all(earlier < later for earlier, later in pairwise(outcome.records.arrivals))
+
+
+@pytest.mark.parametrize(("asleep_s", "slept_s", "loads"), [(100.0, 5.0, 0), (3.0, 3.0, 1), (0.0, 0.0, 1)])
+def test_a_device_that_a_plan_leaves_sleeps_until_that_no_longer_pays(
+    asleep_s: float, slept_s: float, loads: int, world: World
+) -> None:
+    """Back after 5 s, it wakes with its instances in memory; once it was off, it must load them again."""
+    here, there = on_node(world.plan, "here"), on_node(world.plan, "there")
+    both = msgspec.structs.replace(
+        world.plan, placements=(*here.placements, *there.placements), points=world.plan.points
+    )
+    changes = [(5.0, there), (10.0, both)]
+    setting = Setting(power=Power(fleet=world.fleet, rest_s=lambda *_: asleep_s), plan_changes=changes)
+    found = Simulator(both, service=Exactly(0.01), setting=setting).run(
+        [Arrival(time, single_call("a")) for time in (0.0, 12.0)]
+    )
+    asleep = found.joules.idle_by.get(("here", "toy", "sleep"))
+    assert (joules(asleep) if asleep is not None else 0.0) == pytest.approx(slept_s)
+    one = run(here, Power(fleet=world.fleet), 0.0, load_at_start=True).joules.starting
+    assert joules(found.joules.starting) == pytest.approx(loads * joules(one))

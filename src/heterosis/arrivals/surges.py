@@ -23,7 +23,7 @@ def surges(  # noqa: PLR0913 - one for each thing that shapes a day
     count: int = 3,
     ratio: float = 3.0,
     surge_s: float | None = None,
-    peak_ratio: float = 1.6,
+    peak_ratio: float = 1.8,
     period_s: float | None = None,
 ) -> list[float]:
     """Arrivals of a day (by default as long as the load) with surges.

@@ -22,7 +22,7 @@ class Account:
         """Count for a fleet, by these operating points."""
         self._meter, self._dynamic = Meter(power, ()), DynamicPower(points)
         self._joules: float | None = 0.0
-        self._instances: dict[str, Unit] = {}
+        self._instances: dict[str, Placement] = {}
         self._batches: dict[int, str] = {}
         """Batches that run, with their instances."""
 
@@ -32,17 +32,17 @@ class Account:
         if isinstance(told, Ran):
             self._ran(told, self._batches.pop(record.event.batch, None), at)  # type: ignore[union-attr]
         elif isinstance(told, Change):
-            self._changed(told.placement, told.event, at)
+            self._changed(told.placement, told.event, at, wanted=told.wanted)
         for effect in record.effects:
             match effect:
                 case RunBatch(batch=batch, instance=instance):
-                    unit = self._instances.get(instance)
-                    if unit is not None:
+                    hosted = self._instances.get(instance)
+                    if hosted is not None:
                         self._batches[batch] = instance
-                        self._meter.begin(unit, at)
+                        self._meter.begin(_unit(hosted), at)
                 case StartInstance(placement=placement):
-                    self._instances[placement.instance] = (placement.node, placement.device)
-                    self._meter.present(set(self._instances.values()), at)
+                    self._instances[placement.instance] = placement
+                    self._meter.present(self._instances.values(), at)
                 case SetPowerMode(node=node, device=device, mode=mode):
                     self._meter.switch((node, device), mode, at)
 
@@ -61,13 +61,17 @@ class Account:
         if instance is not None:
             self._meter.end((ran.placement.node, ran.placement.device), at)
 
-    def _changed(self, placement: Placement, event: object, at: float) -> None:
+    def _changed(self, placement: Placement, event: object, at: float, *, wanted: bool) -> None:
         if isinstance(event, InstanceReady):
             self._meter.start(placement, event.load_ms / 1e3)
             return
-        unit = self._instances.pop(placement.instance, None)
+        known = self._instances.pop(placement.instance, None)
         for batch, instance in list(self._batches.items()):
-            if instance == placement.instance and unit is not None:
+            if instance == placement.instance and known is not None:
                 del self._batches[batch]
-                self._meter.end(unit, at)
-        self._meter.present(set(self._instances.values()), at)
+                self._meter.end(_unit(known), at)
+        self._meter.present(self._instances.values(), at, lost=_unit(placement) if wanted else None)
+
+
+def _unit(placement: Placement) -> Unit:
+    return placement.node, placement.device

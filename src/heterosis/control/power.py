@@ -1,10 +1,11 @@
 """The power of the devices through a run: modes, sleep, off."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
 from heterosis.control.energy import NOTHING, Joules
+from heterosis.control.rests import RestS, Rests, never
 from heterosis.scheduling.state import Unit
 from heterosis.terms import DEFAULT_MODE, UNKNOWN, Device, Energy, Fleet, Placement, Plan, Quality
 from heterosis.terms.errors import UsageError
@@ -24,6 +25,8 @@ class Power:
     """A device that can sleep does so once it ran nothing for so long, and is woken by its next batch; None: never."""
     off_without_instances: bool = True
     """A device without instances is off, and an off device draws nothing; otherwise it idles."""
+    rest_s: RestS = never
+    """For how long it sleeps before it is off, with what it hosted in memory."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class _State:
     since: float = 0.0
     """Up to when its energy is counted."""
     off_since: float = -inf
+    asleep_until: float = -inf
+    """Where it is off: until then it slept."""
     batches: int = 0
     idle_since: float = 0.0
     ready_at: float = 0.0
@@ -48,7 +53,7 @@ class Meter:
 
     def __init__(self, power: Power, plans: Collection[Plan]) -> None:
         """Start with every device off or idle. Raise UsageError where a plan names what the fleet does not have."""
-        self._power = power
+        self._power, self._rests = power, Rests(power.rest_s)
         self._states = {
             (node.name, device.name): _State(device, _first_mode(device), on=not power.off_without_instances)
             for node in power.fleet.nodes
@@ -58,16 +63,28 @@ class Meter:
             self._check(placement)
         self._switching = self._starting = NOTHING
 
-    def present(self, units: Collection[Unit], now: float) -> None:
-        """Note which devices have instances from now on."""
-        if self._power.off_without_instances:
-            for unit, state in self._states.items():
-                on = unit in units
-                if on != state.on:
-                    self._count(state, now)
-                    state.on, state.idle_since = on, now
-                    if not on:
-                        state.off_since = now
+    def present(self, placements: Iterable[Placement], now: float, *, lost: Unit | None = None) -> None:
+        """Note which instances there are from now on; what was on a device that failed is ``lost``."""
+        if not self._power.off_without_instances:
+            return
+        hosted: dict[Unit, list[Placement]] = {}
+        for placement in placements:
+            hosted.setdefault((placement.node, placement.device), []).append(placement)
+        for unit, state in self._states.items():
+            of = hosted.get(unit, [])
+            if of or state.on:
+                self._rests.present(unit, of, now, lost=unit == lost)
+            on = bool(of)
+            if on != state.on:
+                self._count(state, now)
+                state.on, state.idle_since = on, now
+                state.asleep_until = self._rests.sleeps_until(unit)
+                if not on:
+                    state.off_since = now
+
+    def keeps(self, placement: Placement, now: float) -> bool:
+        """Whether the device sleeps, with this very configuration in memory."""
+        return self._rests.keeps(placement, now)
 
     def wake_s(self, unit: Unit, now: float) -> float:
         """How long a device takes until it can load anything; 0 where it is on, or has not gone off yet."""
@@ -137,6 +154,8 @@ class Meter:
                 _add(state, state.mode, state.device.idle_power_w(state.mode), asleep_from - state.since)
             if now > asleep_from:
                 _add(state, SLEEP, state.device.type.sleep_power_w, now - asleep_from)
+        elif not state.on and min(state.asleep_until, now) > state.since:
+            _add(state, SLEEP, state.device.type.sleep_power_w, min(state.asleep_until, now) - state.since)
         state.since = now
 
     def _check(self, placement: Placement) -> None:

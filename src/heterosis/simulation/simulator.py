@@ -220,6 +220,7 @@ class Simulator:
                 if self._meter is not None:
                     if self._loads:
                         wake_s = self._meter.wake_s((placement.node, placement.device), kernel.now)
+                        load_s = 0.0 if self._meter.keeps(placement, kernel.now) else load_s
                     self._meter.start(placement, load_s)
                 self._lives.start(placement, load_s, wake_s)
             case StopInstance(instance=instance):
@@ -323,7 +324,7 @@ class Simulator:
         self._busy_until.pop(instance.name, None)
         self._lives.fail(failure)
         self._handle(InstanceDown(instance=instance.name, reason="failed"))
-        self._present()
+        self._present(lost=instance.unit)
 
     def _fail_device(self, failure: DeviceFailure) -> None:
         self._lives.fail_device(failure)
@@ -331,11 +332,11 @@ class Simulator:
             if instance.unit == (failure.node, failure.device):
                 self._fail(Failure(name, failure.at_s, failure.repair_s))
 
-    def _present(self) -> None:
-        """Tell the meter which devices have instances."""
+    def _present(self, lost: Unit | None = None) -> None:
+        """Tell the meter which instances there are, and which device lost its own by a failure."""
         if self._meter is not None:
-            units = {instance.unit for instance in self.scheduler.instances.values()}
-            self._meter.present(units, self._kernel.now)
+            placements = [instance.placement for instance in self.scheduler.instances.values()]
+            self._meter.present(placements, self._kernel.now, lost=lost)
 
     # --- requests
 

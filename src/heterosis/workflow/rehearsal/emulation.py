@@ -4,7 +4,7 @@ A pipeline of the catalogue has figures but no models. Its variants become emula
 loads an artifact with the operating points of its own configuration.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -53,8 +53,14 @@ def emulated(task: Task) -> Task:
 class Artifacts:
     """Writes what emulated instances load, when they are about to."""
 
-    def __init__(self, points: Sequence[OperatingPoint], folder: Path) -> None:
-        """Keep them in a folder; ``faults.json`` there slows devices down while they run."""
+    def __init__(
+        self, points: Sequence[OperatingPoint], folder: Path, kept: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """Keep them in a folder; ``faults.json`` there slows devices down while they run.
+
+        ``kept`` tells of an instance whether its device has it in memory already.
+        """
+        self._kept = kept
         self._points: dict[Configuration, list[OperatingPoint]] = {}
         for point in points:
             self._points.setdefault(point.configuration, []).append(point)
@@ -65,7 +71,9 @@ class Artifacts:
     def variant_for(self, placement: Placement, variant: Variant) -> Variant:
         """Return the variant with the artifact of a placement's configuration and device."""
         configuration = profiled(placement.configuration)
-        name = f"{placement.instance}-{configuration.device_type}".replace("/", "_").replace(" ", "_")
+        kept = self._kept(placement.instance)
+        words = (placement.instance, configuration.device_type, *(("kept",) if kept else ()))
+        name = "-".join(words).replace("/", "_").replace(" ", "_")
         path = self._folder / f"{name}.json"
         if not path.exists():
             points = self._points[configuration]
@@ -73,7 +81,7 @@ class Artifacts:
             loads = [point.load_ms + point.warm_up_ms for point in points if point.batch <= placement.max_batch]
             replace(
                 model,
-                load_ms=max(loads, default=0.0),
+                load_ms=0.0 if kept else max(loads, default=0.0),
                 unit=f"{placement.node}/{placement.device}",
                 faults=str(self.faults),
             ).write(path)

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections import Counter
 
+from heterosis.control.rests import Rests, RestS, never
 from heterosis.launch import LocalLauncher
 from heterosis.launch.launcher import Ended
 from heterosis.terms import Fleet, Placement, Variant
@@ -12,28 +12,38 @@ Unit = tuple[str, str]
 
 
 class FleetLauncher(LocalLauncher):
-    """Starts workers of devices of a fleet: one without instances is off, and takes its time to wake."""
+    """Starts workers of devices of a fleet: one without instances sleeps or is off, and takes its time to wake."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        """Take wake times from a fleet."""
+    def __init__(self, fleet: Fleet, rest_s: RestS = never) -> None:
+        """Take wake times from a fleet; ``rest_s`` says for how long a device sleeps before it is off."""
         super().__init__()
+        self._rests = Rests(rest_s)
+        self._hosted: dict[Unit, dict[str, Placement]] = {}
+        self._stopped: set[str] = set()
+        self._kept = set[str]()
         self._wake_s = {
             (node.name, device.name): device.type.wake_ms / 1e3 for node in fleet.nodes for device in node.devices
         }
-        self._on: Counter[Unit] = Counter()
         self._awake_at: dict[Unit, float] = {}
         self._waking: dict[str, asyncio.Event] = {}
 
     async def start(self, placement: Placement, variant: Variant, address: str, token: str, ended: Ended) -> None:
         """See `Launcher.start`."""
         unit, name = (placement.node, placement.device), placement.instance
-        now = time.monotonic()
-        if not self._on[unit]:
+        now, hosted = time.monotonic(), self._hosted.setdefault(unit, {})
+        if not hosted:
             self._awake_at[unit] = now + self._wake_s.get(unit, 0.0)
-        self._on[unit] += 1
+        self._kept.discard(name)
+        if self._rests.keeps(placement, now):
+            self._kept.add(name)
+        hosted[name] = placement
+        self._rests.present(unit, tuple(hosted.values()), now)
 
         def gone(instance: str, reason: str) -> None:
-            self._on[unit] -= 1
+            del hosted[instance]
+            lost = instance not in self._stopped
+            self._stopped.discard(instance)
+            self._rests.present(unit, tuple(hosted.values()), time.monotonic(), lost=lost)
             ended(instance, reason)
 
         left_s = self._awake_at[unit] - now
@@ -50,8 +60,13 @@ class FleetLauncher(LocalLauncher):
                 del self._waking[name]
         await super().start(placement, variant, address, token, gone)
 
+    def kept(self, instance: str) -> bool:
+        """Whether an instance was in its device's memory when it was started last, and need not be loaded."""
+        return instance in self._kept
+
     async def stop(self, instance: str) -> None:
         """See `Launcher.stop`."""
+        self._stopped.add(instance)
         waking = self._waking.get(instance)
         if waking is not None:
             waking.set()

@@ -15,7 +15,6 @@ from heterosis.bench import make_shots, offer
 from heterosis.bench.load import warm_up
 from heterosis.client import Client
 from heterosis.control import Noted, Settings, Steering
-from heterosis.control.power import Power
 from heterosis.pipeline import load_pipeline
 from heterosis.planning.fleet import Answer, Task, Workload, to_plan
 from heterosis.simulation import Arrival, Outcome, RequestClass, Setting, Simulator, make_report, workload
@@ -24,7 +23,7 @@ from heterosis.workflow.fleets import expected, plan_fleet
 from heterosis.workflow.rehearsal.emulation import write_pipeline
 from heterosis.workflow.rehearsal.faults import Fault, play, simulated_faults
 from heterosis.workflow.rehearsal.overhead import Alone, ask_alone, overhead_of
-from heterosis.workflow.rehearsal.setting import at, controller_of, first_plan, joint_task
+from heterosis.workflow.rehearsal.setting import at, controller_of, first_plan, joint_task, power_of
 from heterosis.workflow.replanning.following import Following
 
 PEAK_S = 10.0
@@ -183,7 +182,7 @@ def simulate(
     controller = controller_of(task, answer, plan, settings, 0.0)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(
-        power=Power(fleet=task.fleet),
+        power=power_of(task),
         steering=Steering(controller, Following(answer.latency)),
         patience_s=60.0,
         device_failures=failures,
@@ -199,7 +198,7 @@ def simulate_static(task: Task, load: Load, overhead: Overhead) -> Figures:
     peak = at(task, load.peak())
     plan = msgspec.structs.replace(to_plan(peak, plan_fleet(peak).allotment), overhead=overhead)
     failures, slowdowns = simulated_faults(load.faults)
-    setting = Setting(power=Power(fleet=task.fleet), device_failures=failures, slowdowns=slowdowns, patience_s=60.0)
+    setting = Setting(power=power_of(task), device_failures=failures, slowdowns=slowdowns, patience_s=60.0)
     return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(merged(task, load)))
 
 

@@ -12,7 +12,7 @@ from heterosis.terms import UNKNOWN, Energy, Fleet, Plan
 from heterosis.terms.joining import part_of, with_pipelines
 from heterosis.workflow.rehearsal.emulation import Artifacts, write_pipeline
 from heterosis.workflow.rehearsal.launching import FleetLauncher
-from heterosis.workflow.rehearsal.setting import account_of, controller_of, first_plan, joint_task
+from heterosis.workflow.rehearsal.setting import account_of, controller_of, first_plan, joint_task, power_of
 from heterosis.workflow.replanning import PlannerProcess
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class EmulatedService:
         from heterosis.serving.server import serve
 
         points = [point for workload in self.task.workloads for point in workload.profile.points]
-        artifacts, account = Artifacts(points, folder), account_of(self.task)
+        launcher = FleetLauncher(self.task.fleet, power_of(self.task).rest_s)
+        artifacts, account = Artifacts(points, folder, launcher.kept), account_of(self.task)
         servables = []
         for workload in self.workloads:
             file = str(write_pipeline(workload, folder))
@@ -88,7 +89,7 @@ class EmulatedService:
                 FixedSource(*servables),
                 AccountMeter(adaptation),
                 options=options,
-                launcher=FleetLauncher(self.task.fleet),
+                launcher=launcher,
                 adaptation=adaptation,
                 on_ready=on_ready,
             )

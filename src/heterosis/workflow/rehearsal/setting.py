@@ -8,8 +8,10 @@ from heterosis.catalogue import open_pipeline
 from heterosis.control import Account, Controller, Settings
 from heterosis.control.power import Power
 from heterosis.planning.fleet import Answer, Task, Workload, to_plan
+from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.hosting import hosted
-from heterosis.terms import Fleet, Plan
+from heterosis.planning.fleet.tuning.resting import sleeping_s
+from heterosis.terms import Fleet, OperatingPoint, Plan
 from heterosis.workflow.fleets import plan_fleet
 from heterosis.workflow.rehearsal.emulation import emulated
 
@@ -52,5 +54,14 @@ def controller_of(task: Task, answer: Answer, plan: Plan, settings: Settings, be
 
 def account_of(task: Task) -> Account:
     """What counts the joules of the fleet."""
-    points = [point for workload in task.workloads for point in workload.profile.points]
-    return Account(Power(fleet=task.fleet), points)
+    return Account(power_of(task), _points(task))
+
+
+def power_of(task: Task) -> Power:
+    """What the devices of the fleet draw: those without instances sleep as long as that pays, and then are off."""
+    starts = Starts(task, _points(task))
+    return Power(fleet=task.fleet, rest_s=lambda unit, hosted: sleeping_s(starts, unit, tuple(hosted)))
+
+
+def _points(task: Task) -> list[OperatingPoint]:
+    return [point for workload in task.workloads for point in workload.profile.points]

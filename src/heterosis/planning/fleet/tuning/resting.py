@@ -67,3 +67,9 @@ def resting(starts: Starts, unit: Unit, hosted: Sequence[Placement]) -> list[tup
     if sleep_w is not None:
         states.append(State(name="sleep", power_w=sleep_w, back_j=wake_j))
     return [(state.name, after_s) for state, after_s in rests(states)]
+
+
+def sleeping_s(starts: Starts, unit: Unit, hosted: Sequence[Placement]) -> float:
+    """For how long a device without work that hosted these sleeps before it is better off; 0 where it should not."""
+    begins = dict(resting(starts, unit, hosted))
+    return begins["off"] - begins["sleep"] if "sleep" in begins and "off" in begins else 0.0
