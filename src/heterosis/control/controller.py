@@ -3,14 +3,16 @@
 Rules
 -----
 1. It reads no clock and looks at nothing but the scheduler's records and the answers of its planner.
-2. At most one question is with the planner. It asks every so often; at once when a device fails, comes, or is not as
-   fast as it was taken for; and when the arrivals are more, or surely less, than what is allotted for.
+2. At most one question is with the planner. It asks every so often, where anything has moved; at once when a device
+   fails, comes, or is not as fast as it was taken for; and when the arrivals are more, or surely less, than what is
+   allotted for.
 3. Changes are make before break (`heterosis.planning.fleet.changes`): a step is taken when the one before it has come
    about. While a question is open, no step is taken, so that its answer starts from what is.
 4. What does not come about in time is the fault of the devices that it waits for: they are held out for a while.
 5. Everything that it does is noted, with the reason.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping
 
@@ -43,6 +45,8 @@ SOONEST_S = 5.0
 """After a plan was asked for, how soon one may be asked for again because the fleet's devices of its kinds are used up.
 """
 SLOWER, SHORT = "what runs is slower than it was planned as", "the plan's kinds of devices are used up"
+MOVED = 1.1
+"""Ratio of the rates to plan for to those of the last plan, either way, from which another is asked for."""
 LEAST_RPS = 0.1
 """What is planned for at least: nothing is no load to plan for."""
 
@@ -137,6 +141,10 @@ class Controller:
         settled(task, plan, plan)
         self._asked: Question | None = None
         self._asked_at = begin
+        self._asked_rates = self.planned_rates
+        """Requests per second that a plan was asked for last."""
+        self._stale = False
+        """Whether that plan never came, or is not what runs, or the devices for it are others since."""
         self._asked_urgently = False
         self._change: Change | None = None
         self._urgent: list[str] = []
@@ -218,6 +226,7 @@ class Controller:
             self._change = Change(decision.transition.steps, question.reason)
             self.starting_j += decision.transition.starting_j
             self.changes += 1
+            self._stale = self._stale or retuning is not None
             self.planned_rates = dict(proposal.rates)
             self.bears = proposal.bears
 
@@ -242,6 +251,7 @@ class Controller:
         retuning = question.retuning
         if retuning is not None:
             self._tuner.take(retuning, self._tuner.allotment, now)  # lest it be asked again at once
+        self._stale = True
         urgent = retuning is not None and retuning.rises
         self._note(now, "planner", f"{question.reason}: {message}" if urgent else message, urgent=urgent)
 
@@ -258,12 +268,14 @@ class Controller:
         self._look_at_speeds(now, acts)
         self._look_at_health(now)
         self.demand.tick(now)
-        if self._asked is not None and not self._gives_way(now):
-            return acts
+        if self._asked is not None:
+            if not self._gives_way(now):
+                return acts
+            self._stale = True
         if self._change is not None and not self._urgent:
             self._go_on(now, acts)
         due = now >= self._asked_at + self.settings.plan_every_s
-        if self._urgent or (due and self._change is None):
+        if self._urgent or (due and self._change is None and self._moved(now)):
             self._ask_plan(now, acts)
             return acts
         wanted = self._tuner.wanted(now)
@@ -273,6 +285,24 @@ class Controller:
             )
             acts.append(Ask(question=self._asked))
         return acts
+
+    def _moved(self, now: float) -> bool:
+        """Whether a plan could differ from what the last one asked for found; where not, it is looked at again later.
+
+        To plan takes joules as well, the more of them the better plans are tried.
+        """
+        rates = self._rates(now)
+        if not self._stale and all(
+            abs(math.log(rate / self._asked_rates[name])) < math.log(MOVED) for name, rate in rates.items()
+        ):
+            self._asked_at = now
+            return False
+        return True
+
+    def _rates(self, now: float) -> dict[str, float]:
+        """What to plan for."""
+        sure = self._tuner.rates if self._must == SHORT else self._tuner.least(now)  # forecasts follow only later
+        return {name: max(rate, sure[name], LEAST_RPS) for name, rate in self.demand.rates().items()}
 
     def _gives_way(self, now: float) -> bool:
         """Whether the question that is open can wait: arrivals beyond what is allotted for cannot."""
@@ -310,6 +340,7 @@ class Controller:
         held = self.health.held_out(now)
         for unit in self._held - held:
             self._note(now, "health", f"{_name(unit)} may be used again")
+            self._stale = True
         self._held = held
 
     def _go_on(self, now: float, acts: list[Act]) -> None:
@@ -332,11 +363,8 @@ class Controller:
         acts.append(PutInForce(plan=self.plan, reason=reason))
 
     def _ask_plan(self, now: float, acts: list[Act]) -> None:
-        rates, sure = self.demand.rates(), self._tuner.least(now)
-        task = self.speeds.corrected(self._task_left(now))
-        if self._must == SHORT:  # forecasts follow only later
-            sure = self._tuner.rates
-        task = at_rates(task, {name: max(rate, sure[name], LEAST_RPS) for name, rate in rates.items()})
+        self._asked_rates = self._rates(now)
+        task = at_rates(self.speeds.corrected(self._task_left(now)), self._asked_rates)
         reason = "; ".join(self._urgent) or "time for a plan"
         self._asked_urgently = bool(self._urgent)
         self._urgent, self._change, self._asked_at = [], None, now
@@ -350,7 +378,7 @@ class Controller:
             latency=self.settings.latency,
             accuracies=self.settings.accuracies,
         )
-        self._must = ""
+        self._must, self._stale = "", False
         acts.append(Ask(question=self._asked))
 
     def _task_left(self, now: float) -> Task:
