@@ -117,6 +117,11 @@ def test_devices_follow_the_load_up_and_down() -> None:
     assert any("more than by chance" in reason for reason in found.said("tune"))
 
 
+def test_a_steady_load_is_not_planned_for_again_and_again() -> None:
+    """A plan every ten seconds would be nine; what has not moved is not asked about."""
+    assert 1 <= len(run((SLOW, 100)).said("plan")) <= 5
+
+
 def test_joules_of_records_are_those_of_the_simulator() -> None:
     """What is counted live from records is what the simulator counts while it runs, part by part."""
     found = run((SLOW, 20), (FAST, 30), (SLOW, 60))
