@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -145,6 +146,9 @@ def rehearse(
     tell("predicting")
     answer, plan = first_plan(task)
     foretold = expected(task, answer.allotment, PREDICTIONS)
+    begin = time.monotonic()
+    Following(answer.latency)(task)
+    planning_s = time.monotonic() - begin
     with tempfile.TemporaryDirectory(prefix="heterosis-rehearsal-") as name:
         folder = Path(name)
         tell("starting the server")
@@ -155,7 +159,8 @@ def rehearse(
     tell("simulating a plan for the peak")
     static = simulate_static(task, load, overhead)
     tell("simulating the loop")
-    simulated, noted = simulate(task, answer, msgspec.structs.replace(plan, overhead=overhead), load, settings)
+    plan = msgspec.structs.replace(plan, overhead=overhead)
+    simulated, noted = simulate(task, answer, plan, load, settings, planning_s)
     every = [each for of in outcomes.values() for each in of]
     return Rehearsed(
         requests=sum(map(len, load.moments.values())),
@@ -176,14 +181,14 @@ def rehearse(
 
 
 def simulate(
-    task: Task, answer: Answer, plan: Plan, load: Load, settings: Settings
+    task: Task, answer: Answer, plan: Plan, load: Load, settings: Settings, planning_s: float
 ) -> tuple[Figures, Sequence[Noted]]:
-    """Let the loop meet the load in virtual time, beginning with this plan."""
+    """Let the loop meet the load in virtual time, beginning with this plan; the next ones take so long to be made."""
     controller = controller_of(task, answer, plan, settings, 0.0)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(
         power=power_of(task),
-        steering=Steering(controller, Following(answer.latency)),
+        steering=Steering(controller, Following(answer.latency), planning_s=planning_s),
         patience_s=60.0,
         device_failures=failures,
         slowdowns=slowdowns,
