@@ -90,7 +90,8 @@ def peak_rps(load: Load) -> float:
 def served(workflow: Workflow, load: Load, options: list[str]) -> Served:
     """Offer the load to a server of its own."""
     outcomes: list[Outcome] = []
-    with serving(workflow.target, [*options, "--budget", "1", "--store", str(workflow.store)]) as url:  # all is profiled
+    options = [*options, "--budget", "1", "--store", str(workflow.store)]  # all is profiled already
+    with serving(workflow.target, options) as url:
         report = asyncio.run(run_load(url, workflow.pipeline, load, progress=outcomes.append))
         told = read(url)
     minutes: list[list[Outcome]] = [[] for _ in range(math.ceil(load.duration_s / MINUTE_S))]

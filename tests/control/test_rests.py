@@ -10,7 +10,7 @@ ASLEEP_S = 60.0
 
 
 def hosting() -> Rests:
-    """One device that hosts an instance of each stage from 0 s on, and is to sleep for a minute when it is left without."""
+    """One device that hosts an instance of each stage from 0 s on, and is to sleep for a minute without any."""
     rests = Rests(lambda _unit, _hosted: ASLEEP_S)
     rests.present(HERE, ON, 0.0)
     return rests

@@ -20,7 +20,7 @@ def units(of: Task) -> list[Unit]:
     return [(node.name, device.name) for node in of.fleet.nodes for device in node.devices]
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each thing that differs
     speeds: Speeds,
     of: Task,
     factors: dict[Unit, float],

@@ -166,7 +166,7 @@ def show(found: "Rehearsed", pipelines: str, fleet: str) -> None:
     if found.longest_own_stall_ms is not None:
         stall += f", {found.longest_own_stall_ms:.0f} ms by the server itself"
     output().print(
-        f"{changes}; {found.lost} requests lost{stall}; the load generator was late by {found.lag_p99_ms:.1f} ms (p99), "
-        f"and the server itself adds {found.overhead_ms:.1f} ms to a request, which is simulated as well",
+        f"{changes}; {found.lost} requests lost{stall}; the load generator was late by {found.lag_p99_ms:.1f} ms "
+        f"(p99); the server itself adds {found.overhead_ms:.1f} ms to a request, simulated as well",
         markup=False,
     )

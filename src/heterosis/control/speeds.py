@@ -1,8 +1,8 @@
 """How fast each device really is: throttling, a noisy neighbour, a quota make batches take longer than profiled.
 
-The measure is the median of the ratios of measured times to the profiled medians on a device over the last few seconds:
-one slow input moves it by nothing, and half a window tells of a change. It is compared with what the device is taken for
-at present; a difference is acted upon that is large (`NOTICED`) and, by the spread of the ratios, more than chance
+The measure is the median of the ratios of measured times to the profiled medians on a device over the last seconds:
+one slow input moves it by nothing, and half a window tells of a change. It is compared with what the device is taken
+for at present; a difference is acted upon that is large (`NOTICED`) and, by the spread of the ratios, more than chance
 (`SIGMAS`), so that noise costs no plan.
 
 Where all devices of a type are slower alike, the scheduler's own drift (`heterosis.scheduling.estimates`) corrects its

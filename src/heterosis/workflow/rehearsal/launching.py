@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from heterosis.control.rests import Rests, RestS, never
+from heterosis.control.rests import RestS, Rests, never
 from heterosis.launch import LocalLauncher
 from heterosis.launch.launcher import Ended
 from heterosis.terms import Fleet, Placement, Variant

@@ -25,8 +25,7 @@ MEMORY_S = 30.0
 """
 HOLD_S = 15.0
 AHEAD = 1.1
-"""Of what surely comes, what there must be devices for: it lags behind a load that grows, and devices take time to wake.
-"""
+"""Of what surely comes, what there must be devices for: it lags behind a load that grows, and to wake takes time."""
 RETRY_S = 5.0
 """How soon it is looked at again whether fewer devices are enough, where they were not."""
 LEAST = 0.5
