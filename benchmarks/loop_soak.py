@@ -3,7 +3,7 @@
 `loop-soak` is the real server with real clients on the emulated devices of `edge-street`: two pipelines, surges,
 devices that slow down, nodes that die and come back. It needs little of the machine, and may run beside other work,
 which shows in latencies. Its journal is replayed afterwards: the same events must give the same effects, and the
-scheduler's books be right after every step. Memory is read meanwhile, of the server's process alone: workers come and go.
+scheduler's books be right after every step. Memory is read meanwhile, of the server's process alone.
 
 `loop-soak-virtual` takes minutes: the loop in the simulator, its books checked after every step.
 """
