@@ -244,12 +244,13 @@ class Workflow:
         }
         used = {each for combination in measured for each in combination}
         kept = tuple(each for each in self.variants.variants if not used or (each.stage, each.name) in used)
+        asked = served(self._asked(rate_rps, profile))
         workload = Workload(
-            graph=self.trace.graph,
+            graph=asked.graph,
             slo=self.slo,
             rate_rps=rate_rps,
             variants=msgspec.structs.replace(self.variants, variants=kept),
-            profile=profile,
+            profile=asked.profile,
         )
         usable = {stage: tuple(each.name for each in kept if each.stage == stage) for stage in self.trace.graph.stages}
         every = workload.combinations(usable) or [] if measured else []
