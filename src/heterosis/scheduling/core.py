@@ -81,6 +81,8 @@ class Scheduler:
         self._wake_at: float | None = None
         self._now = 0.0
         self._effects: list[Effect] = []
+        self._undecided = True
+        """Whether the policy is to be asked after the event that is being handled."""
         self.view = View(self.queues, self.instances, self.pools, self.backlogs)
         self._policy = make_policy(plan.policy)
         self._adopt(plan)
@@ -102,11 +104,13 @@ class Scheduler:
         self._now = self.view.now = now
         effects: list[Effect] = []
         self._effects = effects
+        self._undecided = True
         self._handlers[type(event)](event)
-        for queue in self.queues.values():
-            if queue:
-                self._decide()
-                break
+        if self._undecided:
+            for queue in self.queues.values():
+                if queue.waiting:
+                    self._decide()
+                    break
         return effects
 
     def _decide(self) -> None:
@@ -123,6 +127,7 @@ class Scheduler:
 
     def _request_arrived(self, event: RequestArrived) -> None:
         request = event.request
+        self._undecided = not self._only_changes  # it has no call yet
         no = self._policy.admit(self.view, request)
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
@@ -135,11 +140,15 @@ class Scheduler:
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
         record.backlog.ended(record.bin, record.work_left_s)
+        self._undecided = not self._only_changes
+        if not record.calls:
+            return
         held: dict[int, list[str]] = {}
         for call in record.calls.values():
             if call.state is CallState.WAITING:
+                self._undecided = True  # what was kept for it is there for others
                 call.move(CallState.DROPPED)
-                self.queues[call.call.stage].left()
+                self.queues[call.call.stage].left(call)
             elif call.state is CallState.ASSIGNED and self.batches[call.batch].batches[0].id != call.batch:
                 held.setdefault(call.batch, []).append(call.call.id)
         for batch, calls in held.items():
@@ -161,7 +170,7 @@ class Scheduler:
 
     def _drop(self, record: CallRecord, kind: Refusal, reason: str) -> None:
         record.move(CallState.DROPPED)
-        self.queues[record.call.stage].left()
+        self.queues[record.call.stage].left(record)
         self._forget(record)
         self._do(DropCall(call=record.call.id, request=record.call.request, kind=kind, reason=reason))
 
@@ -177,13 +186,16 @@ class Scheduler:
         if not self.pools.can_take(instance):
             raise IllegalTransitionError(f"policy {self.plan.policy!r} chose {instance.name}, which can take no batch")
         self._batch_count += 1
+        queue = self.queues[instance.configuration.stage]
+        size, calls = 0, []
         for record in records:
             record.move(CallState.ASSIGNED)
             record.batch = self._batch_count
-            self.queues[record.call.stage].left()
+            queue.left(record)
+            size += record.call.size
+            calls.append(record.call.id)
         self._set_mode(instance)
         begin = instance.batches[-1].expected_end if instance.batches else self._now
-        size = sum(record.call.size for record in records)
         end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
         instance.batches.append(BatchRecord(self._batch_count, records, size, end, self._now))
         self.batches[self._batch_count] = instance
@@ -195,7 +207,7 @@ class Scheduler:
             RunBatch(
                 batch=self._batch_count,
                 instance=instance.name,
-                calls=tuple(record.call.id for record in records),
+                calls=tuple(calls),
                 reason=decision.reason,
             )
         )
@@ -364,6 +376,7 @@ class Scheduler:
         self.view.plan, self.view.capacity, self.view.estimates = plan, self.capacity, self.estimates
         self._count_anew()
         self._policy = successor(self._policy, plan.policy)
+        self._only_changes: bool = getattr(self._policy, "only_changes", False)
         waiting = [record for queue in self.queues.values() for record in sorted(queue, key=lambda each: each.entry)]
         self.queues.clear()
         for record in waiting:

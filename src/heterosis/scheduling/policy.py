@@ -53,7 +53,8 @@ class Policy(Protocol):
 
     A policy is asked after every event and must answer in time that grows with stages and configurations, not with
     instances times queue. What it keeps between questions must depend on those questions alone: a log is replayed
-    through it.
+    through it. One with ``only_changes = True`` is asked only after events that changed a queue or an instance: not
+    after the arrival of a request, which has no call yet, nor after the end of one that had none waiting.
     """
 
     def admit(self, view: View, request: Request) -> Refuse | None:

@@ -67,7 +67,8 @@ class Pools:
 
     def can_take(self, instance: InstanceRecord) -> bool:
         """Whether an instance can take a batch now."""
-        return any(instance.name in pool[instance.configuration] for pool in (self.idle, self.spare))
+        name, configuration = instance.name, instance.configuration
+        return name in self.idle[configuration] or name in self.spare[configuration]
 
     def occupy(self, instance: InstanceRecord) -> None:
         """Give an instance that was given its first batch its slots."""

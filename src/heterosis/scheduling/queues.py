@@ -7,6 +7,8 @@ from heterosis.scheduling.state import CallRecord, Priority
 from heterosis.scheduling.states import CallState
 
 _Entry = tuple[Priority, int, CallRecord]
+Kind = tuple[int, str]
+"""What makes calls of a stage alike to a scheduler: size, and class of the request."""
 
 SPARSE = 64
 """Entries of calls that left a queue, beyond as many as wait in it, that are kept before they are swept out."""
@@ -21,23 +23,32 @@ class Queue:
         """In order. Of the entries before ``_start`` none waits any more."""
         self._start = 0
         self._sequence = 0
-        self._waiting = 0
+        self.waiting = 0
+        """Calls that wait."""
+        self.kinds: dict[Kind, int] = {}
+        """How many of each kind wait."""
 
     def __len__(self) -> int:
         """Calls that wait."""
-        return self._waiting
+        return self.waiting
 
     def push(self, record: CallRecord) -> None:
         """Add a waiting call."""
         record.entry = self._sequence
         insort(self._entries, (record.priority, record.entry, record), lo=self._start)
         self._sequence += 1
-        self._waiting += 1
+        self.waiting += 1
+        kind = (record.call.size, record.request.request_class)
+        self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
-    def left(self) -> None:
-        """Note that one call in the queue waits no more; its entry is skipped from now on."""
-        self._waiting -= 1
-        if len(self._entries) > 2 * self._waiting + SPARSE:
+    def left(self, record: CallRecord) -> None:
+        """Note that a call in the queue waits no more; its entry is skipped from now on."""
+        self.waiting -= 1
+        kind = (record.call.size, record.request.request_class)
+        self.kinds[kind] -= 1
+        if not self.kinds[kind]:
+            del self.kinds[kind]
+        if len(self._entries) > 2 * self.waiting + SPARSE:
             self._entries = [entry for entry in self._entries if _waits(entry)]
             self._start = 0
 

@@ -6,7 +6,13 @@ from msgspec.structs import replace
 
 from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Place, places
-from heterosis.scheduling.states import CallState, InstanceState, check_call, check_instance
+from heterosis.scheduling.states import (
+    CALL_TRANSITIONS,
+    INSTANCE_TRANSITIONS,
+    CallState,
+    IllegalTransitionError,
+    InstanceState,
+)
 from heterosis.terms import Call, Configuration, Placement, Request
 
 Priority = tuple[float, ...]
@@ -33,7 +39,8 @@ class CallRecord:
 
     def move(self, to: CallState) -> None:
         """Change state, legally."""
-        check_call(self.call.id, self.state, to)
+        if (self.state, to) not in CALL_TRANSITIONS:
+            raise IllegalTransitionError(f"call {self.call.id}: {self.state.value} -> {to.value}")
         self.state = to
 
 
@@ -105,5 +112,6 @@ class InstanceRecord:
 
     def move(self, to: InstanceState) -> None:
         """Change state, legally."""
-        check_instance(self.name, self.state, to)
+        if (self.state, to) not in INSTANCE_TRANSITIONS:
+            raise IllegalTransitionError(f"instance {self.name}: {self.state.value} -> {to.value}")
         self.state = to

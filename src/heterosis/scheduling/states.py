@@ -53,15 +53,3 @@ INSTANCE_TRANSITIONS: dict[tuple[InstanceState, InstanceState], str] = {
 
 class IllegalTransitionError(AssertionError):
     """The driver sent an event that cannot be, or the core is wrong: a defect, never a user's fault."""
-
-
-def check_call(call: str, before: CallState, after: CallState) -> None:
-    """Refuse a transition that the table does not have."""
-    if (before, after) not in CALL_TRANSITIONS:
-        raise IllegalTransitionError(f"call {call}: {before.value} -> {after.value}")
-
-
-def check_instance(instance: str, before: InstanceState, after: InstanceState) -> None:
-    """Refuse a transition that the table does not have."""
-    if (before, after) not in INSTANCE_TRANSITIONS:
-        raise IllegalTransitionError(f"instance {instance}: {before.value} -> {after.value}")

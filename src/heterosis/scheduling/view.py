@@ -64,6 +64,10 @@ class View:
         """Instances of a configuration that run a batch and may hold one more."""
         return self._pools.spare[configuration].values()
 
+    def open(self, configuration: Configuration) -> bool:
+        """Whether any instance of a configuration can take a batch, idle or spare."""
+        return bool(self._pools.idle[configuration] or self._pools.spare[configuration])
+
     def ends(self, group: int) -> Sequence[tuple[float, str]]:
         """When the taken slots of a group are expected to be free, in order, and who has them.
 

@@ -17,6 +17,7 @@ import structlog
 from heterosis.launch import Launcher, LocalLauncher
 from heterosis.launch.gate import Gate
 from heterosis.scheduling import Record
+from heterosis.serving import garbage
 from heterosis.serving.adaptation import Adaptation
 from heterosis.serving.bodies import body_memory
 from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
@@ -123,6 +124,7 @@ async def serve(
                             gate, router, options.workers_at, adaptation if adaptation and adaptation.decides else None
                         )
                     )
+                garbage.settle()
                 on_ready(Listening(url=http.url, grpc=grpc, workers=workers))
             else:
                 http.begin_stop()

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from heterosis.launch.control import Join
 from heterosis.pipeline import StageRunner, load_pipeline
 from heterosis.pipeline.opening import open_runner
+from heterosis.serving import garbage
 from heterosis.serving.messages import Assignment, Done, Failed, FromRouter, Hello, Ready, Run, Skip
 from heterosis.serving.transport import Link
 from heterosis.serving.values import Buffer, EncodeError, decode, encode
@@ -33,6 +34,7 @@ def work(link: Link, join: Join, adapt: Adapt = unchanged) -> NoReturn:
     except Exception as error:  # noqa: BLE001 - whatever it is, the router shall hear of it, and have us ended
         link.send(Failed(reason=f"{type(error).__name__}: {error}"))
     else:
+        garbage.settle()
         link.send(ready)
     inbox = Inbox(link)
     while True:

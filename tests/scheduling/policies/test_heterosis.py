@@ -108,7 +108,7 @@ def test_the_short_cut_for_calls_that_are_alike_decides_as_the_list_does(
     """The same effects, reasons included, in light load and in a crowd."""
     plan = make_plan({"a": base_ms}, slots=slots, max_batch=max_batch, slo_ms=slo_ms)
     fast, slow = Scheduler(plan), Scheduler(plan)
-    slow._policy._list_alike = lambda *_: None  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
+    slow._policy._alike = lambda *_: None  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
     assert Run(fast, base_ms).effects(steps) == Run(slow, base_ms).effects(steps)
 
 

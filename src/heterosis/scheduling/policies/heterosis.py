@@ -89,6 +89,9 @@ SPARED = 0.25
 class Heterosis:
     """Feasible first, the scarce first, at the least cost of time and joules."""
 
+    only_changes = True
+    """See `Policy`."""
+
     def __init__(self, without: str | None = None) -> None:
         """Know nothing of the load yet; ``without`` is one of `PARTS`."""
         self._without = without
@@ -150,27 +153,31 @@ class Heterosis:
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
-        waiting = [(stage, queue) for stage, queue in view.queues.items() if queue]
-        for stage, queue in waiting:
-            tail = view.capacity.tails.get(stage, 0.0)
-            while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
+        now, capacity = view.now, view.capacity
+        waiting = []
+        for stage, queue in view.queues.items():
+            if not queue.waiting:
+                continue
+            tail = capacity.tails.get(stage, 0.0)
+            while (head := queue.head()) is not None and now > head.priority[0] + tail:
                 self._fairness.note(head.request.request_class, missed=True)
-                if tail < view.capacity.longest_tail:  # it has come a long way for nothing
+                if tail < capacity.longest_tail:  # it has come a long way for nothing
                     self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
-                yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
-        fills = view.capacity.fills
-        filling = {
-            stage: at for stage, queue in waiting if fills and (at := _fills_until(view, stage, queue)) > view.now
-        }
-        if filling:
-            yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
-            waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
+                yield Drop(head, Refusal.LATE, f"would end {(now - head.priority[0] - tail) * 1e3:.0f} ms late")
+            if queue.waiting:
+                waiting.append((stage, queue))
+        if capacity.fills:
+            filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > now}
+            if filling:
+                yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
+                waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
         if _any_open(view, waiting):
             yield from self._start(view, [queue for _, queue in waiting])
-            left = [head for _, queue in waiting if (head := queue.head()) is not None]
-            if left and not view.busy_share:  # no batch will end and bring the next event
-                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
-                yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
+            if not view.busy_share:  # no batch will end and bring the next event
+                left = [head for _, queue in waiting if (head := queue.head()) is not None]
+                if left:
+                    at = min(head.priority[0] + capacity.tails.get(head.call.stage, 0.0) for head in left)
+                    yield Wake(max(at, now) + 1e-3, "what waits then is hopeless")
 
     def _price(self, view: View, group: int) -> float:
         if self._without == "prices":
@@ -194,49 +201,6 @@ class Heterosis:
                 choice.slots.take(choice.width, start + time)
             elif self._at_risk and ticket.rank != NO_HURRY and self._without != "displacement":
                 self._displace(ticket, entries)
-        return tickets, entries
-
-    def _list_alike(self, view: View, queue: Queue) -> tuple[list[Ticket], list[Entry]] | None:
-        """List calls of one size and class that only one configuration can run: as `_list` does, in less time.
-
-        Only as many are entered as something can be found for now. None where it takes more to tell.
-        """
-        waiting = queue.first(LOOK)
-        kinds = {(record.call.stage, record.call.size, record.request.request_class) for record in waiting}
-        if len(kinds) != 1:
-            return None
-        ((stage, size, request_class),) = kinds
-        allowed = self._mixing.allowed(view, stage)
-        if self._at_risk or self._without is not None or len(allowed) != 1:
-            return None
-        (configuration,) = allowed
-        if view.capacity.width[configuration] > 1:
-            return None
-        group, tail = view.capacity.group[configuration], view.capacity.tails.get(stage, 0.0)
-        mean, safe = view.estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
-        choice = Choice(configuration, Slots(view, group, self._price(view, group)), 1, mean, safe)
-        start, now, late = choice.start(view), view.now, self._caution * tail
-        lefts = [record.request.deadline - late - now for record in waiting]
-        if not 0 < mean <= safe or min(lefts) - start - safe < 0:
-            return None
-        weight = self._fairness.weight(request_class) if self._without != "fairness" else 1.0
-        urgencies = [(left - start - safe) * (mean + tail) / weight for left in lefts]
-        tickets = [
-            Ticket(1, 1, urgencies[number], number, waiting[number], [choice], lefts[number])
-            for number in sorted(range(len(waiting)), key=urgencies.__getitem__)
-        ]
-        entries: list[Entry] = []
-        spare = len(view.spare(configuration))
-        time = view.capacity.slot_time(configuration, size)
-        for ticket in tickets:
-            start = choice.start(view)
-            if start:
-                spare -= 1
-                if spare < 0:
-                    break
-            if start + safe <= ticket.left_s or (self._chances and start + mean <= ticket.left_s):
-                entries.append(Entry(ticket, choice, start))
-                choice.slots.take(1, start + time)
         return tickets, entries
 
     def _ticket(self, view: View, number: int, record: CallRecord, slots: dict[int, Slots]) -> Ticket:
@@ -340,13 +304,13 @@ class Heterosis:
     # --- starting
 
     def _start(self, view: View, queues: Sequence[Queue]) -> Iterator[Dispatch]:
-        if len(queues) == 1 and len(queues[0]) == 1:
-            alone = self._alone(view, queues[0])
-            if alone is not None:
-                yield from alone
+        if len(queues) == 1:
+            (queue,) = queues
+            short = self._alone(view, queue) if queue.waiting == 1 else self._alike(view, queue)
+            if short is not None:
+                yield from short
                 return
-        listed = self._list_alike(view, queues[0]) if len(queues) == 1 else None
-        tickets, entries = listed or self._list(view, queues)
+        tickets, entries = self._list(view, queues)
         starting = {entry.ticket.number for entry in entries if not entry.start_s}
         for entry in entries:
             ticket, choice = entry.ticket, entry.choice
@@ -359,19 +323,20 @@ class Heterosis:
             # What can start elsewhere is left for there; but not where batches were waited for.
             left = {ticket.number} if view.capacity.fill_s.get(stage) else {ticket.number, *starting}
             others = [
-                each
+                (each.record, each.left_s)
                 for each in tickets
                 if each.record.call.stage == stage
                 and each.number not in left
                 and each.record.state is CallState.WAITING
             ]
-            dispatch = _batch(view, instance, ticket, others)
-            if entry.start_s and sum(each.call.size for each in dispatch.calls) < instance.placement.max_batch:
+            calls = _together(view, instance, (ticket.record, ticket.left_s), others)
+            if entry.start_s and sum(each.call.size for each in calls) < instance.placement.max_batch:
                 continue  # nothing is gained by binding it now, and others may come to go along
-            for record in dispatch.calls:
+            for record in calls:
                 self._started(view, record, view.now + entry.start_s + choice.mean_s)
-            self._mixing.note(view, choice.configuration, len(dispatch.calls))
-            yield dispatch
+            self._mixing.note(view, choice.configuration, len(calls))
+            places = "may be late" if ticket.rank in {0, NO_HURRY} else f"fits in {ticket.rank} groups of slots"
+            yield Dispatch(instance, calls, f"{ticket.left_s * 1e3:.0f} ms left, {places}")
 
     def _alone(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
         """Start the only call that waits, or let it wait on; the common case, and so a short cut past the list.
@@ -405,6 +370,69 @@ class Heterosis:
         self._mixing.note(view, best.configuration, 1)
         return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
+    def _alike(self, view: View, queue: Queue) -> Iterator[Dispatch] | None:
+        """Start calls of one size and class that only one configuration can run: as the list would, in less time.
+
+        None where the list has to tell.
+        """
+        head = queue.head()
+        assert head is not None  # noqa: S101
+        stage, size = head.call.stage, head.call.size
+        allowed = self._mixing.allowed(view, stage)
+        if len(queue.kinds) != 1 or self._at_risk or self._without is not None or len(allowed) != 1:
+            return None
+        configuration = allowed[0]
+        if view.capacity.width[configuration] > 1:
+            return None
+        group = view.capacity.group[configuration]
+        mean, safe = view.estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
+        choice = Choice(configuration, Slots(view, group, self._price(view, group)), 1, mean, safe)
+        late = self._caution * view.capacity.tails.get(stage, 0.0) + view.now
+        waiting = queue.first(LOOK)
+        lefts = [record.request.deadline - late for record in waiting]
+        if lefts != sorted(lefts):  # they mostly are, since this is what their priorities come from
+            waiting.sort(key=lambda record: record.request.deadline)
+            lefts.sort()
+        if not 0 < mean <= safe or lefts[0] - choice.start(view) - safe < 0:
+            return None
+        return self._start_alike(view, choice, waiting, lefts)
+
+    def _start_alike(
+        self, view: View, choice: Choice, waiting: Sequence[CallRecord], lefts: Sequence[float]
+    ) -> Iterator[Dispatch]:
+        """Start them, by their deadlines: on idle instances, and full batches on those that can hold one in advance."""
+        configuration, slots, _, mean, safe = choice
+        time = view.capacity.slot_time(configuration, waiting[0].call.size)
+        spare = len(view.spare(configuration))
+        entered: dict[int, float] = {}
+        for number, left in enumerate(lefts):
+            start = choice.start(view)
+            if start:
+                spare -= 1
+                if spare < 0:
+                    break
+            if start + safe <= left or (self._chances and start + mean <= left):
+                entered[number] = start
+                slots.take(1, start + time)
+        most, waited = view.capacity.max_batch[configuration], bool(view.capacity.fill_s.get(configuration.stage))
+        for number, start in entered.items():
+            instance = next(iter(view.spare(configuration) if start else view.idle(configuration)), None)
+            if waiting[number].state is not CallState.WAITING or instance is None:
+                continue
+            others = [
+                (record, lefts[each])
+                for each, record in enumerate(waiting if most > waiting[number].call.size else ())
+                # What can start elsewhere is left for there; but not where batches were waited for.
+                if each != number and record.state is CallState.WAITING and (waited or entered.get(each, 1.0))
+            ]
+            calls = _together(view, instance, (waiting[number], lefts[number]), others)
+            if start and len(calls) * calls[0].call.size < most:
+                continue  # nothing is gained by binding it now, and others may come to go along
+            for record in calls:
+                self._started(view, record, view.now + start + mean)
+            self._mixing.note(view, configuration, len(calls))
+            yield Dispatch(instance, calls, f"{lefts[number] * 1e3:.0f} ms left, fits in 1 groups of slots")
+
     def _started(self, view: View, record: CallRecord, end: float) -> None:
         """Note that a call is run, and is expected to end at a time."""
         self._caution -= LESS_CAUTION * (self._caution - 1)
@@ -425,10 +453,10 @@ def _run_s(view: View, request: Request, ahead: float) -> float:
 
 
 def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
-    """Whether any instance could take a call; asked at every event, so without detours."""
+    """Whether any instance could take a call; asked at most events, so without detours."""
     for stage, _ in waiting:
         for each in view.capacity.configurations.get(stage, ()):
-            if view.idle(each) or view.spare(each):
+            if view.open(each):
                 return True
     return False
 
@@ -454,19 +482,27 @@ def _instance(view: View, entry: Entry) -> InstanceRecord | None:
     return next(iter(view.spare(configuration) if entry.start_s else view.idle(configuration)), None)
 
 
-def _batch(view: View, instance: InstanceRecord, first: Ticket, others: Sequence[Ticket]) -> Dispatch:
-    """Take along as many others as the most urgent of them can bear; but what can start elsewhere is left for there."""
-    calls, items, left = [first.record], first.record.call.size, first.left_s
+def _together(
+    view: View,
+    instance: InstanceRecord,
+    first: tuple[CallRecord, float],
+    others: Sequence[tuple[CallRecord, float]],
+) -> list[CallRecord]:
+    """Take along as many others as the most urgent can bear; each call with the time until its own deadline.
+
+    But calls are first spread over idle instances.
+    """
+    record, left = first
+    calls, items = [record], record.call.size
     most = instance.placement.max_batch
     share = -(-(len(others) + 1) // max(len(view.idle(instance.configuration)), 1))
-    if view.capacity.fill_s.get(first.record.call.stage):
+    if view.capacity.fill_s.get(record.call.stage):
         share = most  # batches were waited for
-    for each in others if most > items else ():
-        items += each.record.call.size
-        left = min(left, each.left_s)
+    for each, left_s in others if most > items else ():
+        items += each.call.size
+        left = min(left, left_s)
         safe = view.estimates.quantile(instance.configuration, items, SAFE_PERCENT)
         if len(calls) >= share or items > most or safe > left:
             break
-        calls.append(each.record)
-    places = "may be late" if first.rank in {0, NO_HURRY} else f"fits in {first.rank} groups of slots"
-    return Dispatch(instance, calls, f"{first.left_s * 1e3:.0f} ms left, {places}")
+        calls.append(each)
+    return calls
