@@ -37,13 +37,7 @@ class Edge(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
     def _check(self, tensor: Array) -> None:
-        given = _name_of(tensor.dtype)
-        if given != self.spec.dtype:
-            raise InvalidInputError(f"input {self.spec.name!r} has data type {given}; it takes {self.spec.dtype}")
-        if not self.spec.admits(tensor.shape):
-            raise InvalidInputError(
-                f"input {self.spec.name!r} has shape {list(tensor.shape)}; it takes {list(self.spec.shape)}"
-            )
+        _check(self.spec, tensor.dtype, tensor.shape)
 
 
 class TensorEdge(Edge, frozen=True, kw_only=True):
@@ -168,6 +162,16 @@ class ImageEdge(Edge, frozen=True, kw_only=True):
                 return np.asarray(image.convert("RGB"))
         except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InvalidInputError(f"input {self.spec.name!r} cannot be decoded as an image: {error}") from None
+
+
+@functools.lru_cache(1024)
+def _check(spec: TensorSpec, dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> None:
+    """Refuse what does not fit; what fitted once is not looked at again."""
+    given = _name_of(dtype)
+    if given != spec.dtype:
+        raise InvalidInputError(f"input {spec.name!r} has data type {given}; it takes {spec.dtype}")
+    if not spec.admits(shape):
+        raise InvalidInputError(f"input {spec.name!r} has shape {list(shape)}; it takes {list(spec.shape)}")
 
 
 @functools.lru_cache(256)

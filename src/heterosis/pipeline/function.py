@@ -42,6 +42,8 @@ class Pipeline:
         functools.update_wrapper(self, function)
         self.function = function
         """Returns the result; of a function that yields, all results as a list."""
+        self.direct: Stage | None = None
+        """The stage that is all there is to it: it is called with the values, and gives the result."""
         self.slo = slo
         self.name: str = function.__name__
         self.stages = tuple(stages) or _stages_named_in(self.generator or function)

@@ -89,6 +89,7 @@ class ModelPipeline(Pipeline):
             return await stage(values)
 
         super().__init__(run, slo, stages=(stage,))
+        self.direct = stage
         self.name = name
         self.path = path
         self._specs = specs

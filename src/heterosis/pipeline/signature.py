@@ -1,5 +1,6 @@
 """What clients send to a pipeline and get back: tensors at the edge, Python values inside."""
 
+import functools
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints, is_typeddict
@@ -15,7 +16,7 @@ from heterosis.terms.errors import InvalidInputError, UsageError
 OUTPUT = "output"
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True):
+class Signature(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The edges of a pipeline: one for each parameter, and one for what it returns, or for each part of that.
 
     A function that returns a NamedTuple or a TypedDict has an output for each of its fields.
@@ -50,7 +51,12 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             apart=fields is not None,
         )
 
-    @property
+    @functools.cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """Of the outputs, in order."""
+        return tuple(edge.spec.name for edge in self.outputs)
+
+    @functools.cached_property
     def slow_to_decode(self) -> bool:
         """Whether decoding a request takes so long that an event loop should leave it to a thread."""
         return any(isinstance(edge, edges.ImageEdge) for edge in self.inputs)
@@ -64,13 +70,22 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
 
     def decode(self, tensors: Mapping[str, "np.ndarray[Any, Any]"]) -> dict[str, Any]:
         """Decode a client's tensors. Raise InvalidInputError, naming the input, where one is missing or unfit."""
-        known = {edge.spec.name for edge in self.inputs}
-        for name in tensors:
-            if name not in known:
-                raise InvalidInputError(f"unknown input {name!r}; the inputs are: {', '.join(sorted(known))}")
-        for name in known - tensors.keys():
-            raise InvalidInputError(f"missing input {name!r}")
-        return {edge.spec.name: edge.decode(tensors[edge.spec.name]) for edge in self.inputs}
+        known = self._input_names
+        if tensors.keys() != known:
+            for name in tensors:
+                if name not in known:
+                    raise InvalidInputError(f"unknown input {name!r}; the inputs are: {', '.join(sorted(known))}")
+            for name in known - tensors.keys():
+                raise InvalidInputError(f"missing input {name!r}")
+        values: dict[str, Any] = {}
+        for edge in self.inputs:
+            name = edge.spec.name
+            values[name] = edge.decode(tensors[name])
+        return values
+
+    @functools.cached_property
+    def _input_names(self) -> frozenset[str]:
+        return frozenset(edge.spec.name for edge in self.inputs)
 
     def encode(self, result: Any) -> dict[str, "np.ndarray[Any, Any]"]:
         """Encode what the function returned. Raise TypeError or ValueError where it does not fit its annotation."""
@@ -78,10 +93,10 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
             (edge,) = self.outputs
             return {edge.spec.name: edge.encode(result)}
         parts = result if isinstance(result, Mapping) else result._asdict()
-        names = {edge.spec.name for edge in self.outputs}
-        if parts.keys() != names:
-            raise ValueError(f"it has the fields {sorted(parts)}, not {sorted(names)}")
-        return {edge.spec.name: edge.encode(parts[edge.spec.name]) for edge in self.outputs}
+        found = {edge.spec.name: edge.encode(parts[edge.spec.name]) for edge in self.outputs if edge.spec.name in parts}
+        if not len(parts) == len(found) == len(self.outputs):
+            raise ValueError(f"it has the fields {sorted(parts)}, not {sorted(self.output_names)}")
+        return found
 
     def decode_result(self, tensors: Mapping[str, "np.ndarray[Any, Any]"]) -> Any:
         """Decode what a client got: what the function returned, fields as a dict. Raise InvalidInputError if unfit."""

@@ -38,13 +38,13 @@ class Switches:
             self._under_way[unit] = task
             task.add_done_callback(functools.partial(self._settled, unit))
 
-    def when_settled(self, node: str, device: str, act: Callable[[], None]) -> None:
+    def when_settled(self, node: str, device: str, act: Callable[..., None], *args: object) -> None:
         """Act once a device is in its mode: at once, unless it is being changed."""
         task = self._under_way.get((node, device)) if self._under_way else None
         if task is None:
-            act()
+            act(*args)
         else:
-            task.add_done_callback(lambda _: act())
+            task.add_done_callback(lambda _: act(*args))
 
     async def close(self) -> None:
         """Wait for what is under way."""

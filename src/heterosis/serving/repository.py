@@ -92,6 +92,8 @@ class Repository:
         if not versions:
             known = ", ".join(self._models) or "none"
             raise NotFoundError(f"Request for unknown model: {name!r} is not found; this server has: {known}")
+        if not version and len(versions) == 1:
+            return next(iter(versions.values()))
         if not version:
             usable = [model for model in versions.values() if model.state is not State.UNAVAILABLE]
             return max(usable or versions.values(), key=lambda model: order(model.version))

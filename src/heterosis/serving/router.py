@@ -295,14 +295,21 @@ class Router:
         """Let go of a request, and of its calls that still wait."""
         self._handle(RequestEnded(request=request.id, outcome=outcome))
 
-    async def run_call(self, call: Call, frames: Sequence[Buffer]) -> Any:
-        """Send one call, its arguments encoded, through the scheduler and wait for its result."""
-        opened = OpenCall(frames, asyncio.get_running_loop().create_future(), time.monotonic())
+    async def run_call(self, call: Call, frames: Sequence[Buffer], timeout_s: float | None = None) -> Any:
+        """Send one call, its arguments encoded, through the scheduler and wait for its result.
+
+        Raise TimeoutError where it is not there after so long.
+        """
+        loop = asyncio.get_running_loop()
+        opened = OpenCall(frames, loop.create_future(), time.monotonic())
         self._calls[call.id] = opened
+        expiry = None if timeout_s is None else loop.call_later(timeout_s, self._fail, call.id, TimeoutError())
         try:
             self._handle(CallReady(call=call))
             return await opened.result
         finally:
+            if expiry is not None:
+                expiry.cancel()
             del self._calls[call.id]
 
     # --- effects
@@ -362,14 +369,14 @@ class Router:
         hosted = self._stages.get(placement.configuration.stage)
         if hosted is not None:
             hosted.statistics.dispatched(len(effect.calls), waited_s)
+        message = Run(batch=effect.batch, sizes=tuple(sizes))
+        self._switches.when_settled(placement.node, placement.device, self._send, effect.instance, message, frames)
 
-        def send() -> None:
-            if effect.batch in self._batches:  # the instance may have died while its device changed its mode
-                self.workers.send(effect.instance, Run(batch=effect.batch, sizes=tuple(sizes)), frames)
+    def _send(self, instance: str, message: Run, frames: Sequence[Buffer]) -> None:
+        if message.batch in self._batches:  # the instance may have died while its device changed its mode
+            self.workers.send(instance, message, frames)
 
-        self._switches.when_settled(placement.node, placement.device, send)
-
-    def _fail(self, call: str, error: HeterosisError) -> None:
+    def _fail(self, call: str, error: Exception) -> None:
         held = self._calls.get(call)
         if held is not None and not held.result.done():
             held.result.set_exception(error)

@@ -1,5 +1,7 @@
 """Values on their way between processes: a MessagePack header, and the bytes of each large array as a buffer.
 
+Values that are arrays and little else have headers of their own kind (`forms`).
+
 What may travel: None, bool, int (64 bits), float, str, bytes, numpy arrays and scalars of any data type (of objects
 only where all are str or bytes), and lists, tuples and dicts of these. Subclasses arrive as the plain type (a named
 tuple as a tuple). Nothing is pickled, and nothing received is trusted: an array is made only where its data type, shape
@@ -15,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from heterosis.serving.forms import bytes_of, form_of, header_of, read_header, value_of
 from heterosis.terms.errors import HeterosisError
 
 Buffer = bytes | bytearray | memoryview
@@ -49,6 +52,10 @@ def encode(value: Any) -> list[bytes | memoryview]:
     Buffers are views of C-contiguous arrays (other layouts are copied once): leave these arrays alone until the buffers
     are sent. Raise EncodeError where the value holds anything that cannot travel.
     """
+    arrays: list[np.ndarray[Any, Any]] = []
+    form = form_of(value, arrays)
+    if form is not None:
+        return [header_of(form), *map(bytes_of, arrays)]
     writer = _Writer()
     try:
         return [msgspec.msgpack.encode(writer.pack(value, "value")), *writer.buffers]
@@ -65,6 +72,9 @@ def decode(frames: Sequence[Buffer], *, copy: bool = False) -> Any:
     if not frames:
         raise DecodeError("malformed value: no header frame")
     try:
+        form = read_header(frames[0])
+        if form is not None:
+            return value_of(form, frames[1:], copy=copy)
         reader = _Reader(iter(frames[1:]), copy=copy)
         value = reader.read(frames[0])
     except DecodeError:

@@ -153,31 +153,32 @@ class Heterosis:
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
-        now, capacity = view.now, view.capacity
         waiting = []
         for stage, queue in view.queues.items():
-            if not queue.waiting:
-                continue
-            tail = capacity.tails.get(stage, 0.0)
-            while (head := queue.head()) is not None and now > head.priority[0] + tail:
-                self._fairness.note(head.request.request_class, missed=True)
-                if tail < capacity.longest_tail:  # it has come a long way for nothing
-                    self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
-                yield Drop(head, Refusal.LATE, f"would end {(now - head.priority[0] - tail) * 1e3:.0f} ms late")
             if queue.waiting:
-                waiting.append((stage, queue))
-        if capacity.fills:
-            filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > now}
+                yield from self._hopeless(view, stage, queue)
+                if queue.waiting:
+                    waiting.append((stage, queue))
+        if view.capacity.fills:
+            filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
             if filling:
                 yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
                 waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
         if _any_open(view, waiting):
             yield from self._start(view, [queue for _, queue in waiting])
-            if not view.busy_share:  # no batch will end and bring the next event
-                left = [head for _, queue in waiting if (head := queue.head()) is not None]
-                if left:
-                    at = min(head.priority[0] + capacity.tails.get(head.call.stage, 0.0) for head in left)
-                    yield Wake(max(at, now) + 1e-3, "what waits then is hopeless")
+            left = [head for _, queue in waiting if (head := queue.head()) is not None] if not view.busy_share else []
+            if left:  # no batch will end and bring the next event
+                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
+                yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
+
+    def _hopeless(self, view: View, stage: str, queue: Queue) -> Iterator[Drop]:
+        """Drop the heads that are too late even for the fastest."""
+        tail = view.capacity.tails.get(stage, 0.0)
+        while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
+            self._fairness.note(head.request.request_class, missed=True)
+            if tail < view.capacity.longest_tail:  # it has come a long way for nothing
+                self._caution = min(self._caution * (1 + MORE_CAUTION), MOST_CAUTION)
+            yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
 
     def _price(self, view: View, group: int) -> float:
         if self._without == "prices":

@@ -166,9 +166,10 @@ class Gateway:
         """Check and decode a request; return what is left of the time, and its class, too."""
         arrived = time.monotonic()
         request_class = str(priority(asked.parameters) or DEFAULT_CLASS)
-        await model.available(timeout_ms)
+        if model.state is not State.READY:
+            await model.available(timeout_ms)
         signature = model.signature
-        asked.check_outputs([edge.spec.name for edge in signature.outputs])
+        asked.check_outputs(signature.output_names)
         if signature.slow_to_decode:
             values = await asyncio.to_thread(signature.decode, asked.inputs)
         else:

@@ -14,7 +14,9 @@ def unfolded(body: Buffer, headers: Mapping[str, str], most: int) -> Buffer:
 
     Raise InvalidInputError for a coding that is not known or not kept to, TooLargeError past ``most`` bytes.
     """
-    coding = headers.get("content-encoding", "identity").strip().lower()
+    if "content-encoding" not in headers:
+        return body
+    coding = headers["content-encoding"].strip().lower()
     if coding in {"identity", ""}:
         return body
     if coding not in _WINDOWS:

@@ -1,7 +1,7 @@
 """What the Open Inference Protocol says, as Python sees it: requests, answers, metadata, errors."""
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import msgspec
 
@@ -41,12 +41,11 @@ class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
         """How the client wants this output."""
         return self.outputs.get(output) or RequestedOutput(binary=self.binary_output)
 
-    def check_outputs(self, known: Iterable[str]) -> None:
+    def check_outputs(self, known: Collection[str]) -> None:
         """Raise InvalidInputError where the client asks for an output that the model does not have."""
-        names = list(known)
         for name in self.outputs:
-            if name not in names:
-                raise InvalidInputError(f"unknown output {reprlib.repr(name)}; the outputs are: {', '.join(names)}")
+            if name not in known:
+                raise InvalidInputError(f"unknown output {reprlib.repr(name)}; the outputs are: {', '.join(known)}")
 
 
 class InferResponse(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,8 @@ def relative_timeout_ms(parameters: Parameters, header: str | None = None) -> fl
     Said by the parameter ``timeout_ms`` (milliseconds), by Triton's ``timeout`` (whole microseconds, 0 for none), or by
     the header `TIMEOUT_HEADER`; the shortest counts. Raise InvalidInputError where one is no positive length of time.
     """
+    if not parameters and header is None:
+        return None
     found: list[float] = []
     if "timeout_ms" in parameters:
         found.append(_length("parameter 'timeout_ms'", parameters["timeout_ms"], 1.0))

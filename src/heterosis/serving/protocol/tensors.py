@@ -72,8 +72,13 @@ def _datatype_of(dtype: "np.dtype[Any]") -> str:
         ) from None
 
 
-def check(label: str, datatype: str, shape: Sequence[int]) -> None:
-    """Refuse an unknown data type and an absurd shape. ``label`` names the tensor in the message."""
+def check(label: str, datatype: str, shape: Sequence[int]) -> int:
+    """Refuse an unknown data type and an absurd shape; return the number of elements. ``label`` names the tensor."""
+    return _checked(label, datatype, tuple(shape))
+
+
+@functools.lru_cache(1024)
+def _checked(label: str, datatype: str, shape: tuple[int, ...]) -> int:
     if datatype not in DATATYPES and datatype != BF16:
         raise InvalidInputError(
             f"{label} has the unknown datatype {reprlib.repr(datatype)}; known: {', '.join(DATATYPES)}, {BF16}"
@@ -84,6 +89,7 @@ def check(label: str, datatype: str, shape: Sequence[int]) -> None:
         raise InvalidInputError(f"{label} has the shape {list(shape)}; a length cannot be negative")
     if math.prod(length or 1 for length in shape) > MAX_ELEMENTS:
         raise InvalidInputError(f"{label} has the shape {list(shape)}; at most {MAX_ELEMENTS} elements are taken")
+    return math.prod(shape)
 
 
 def from_json(label: str, datatype: str, shape: Sequence[int], data: msgspec.Raw) -> Array:
@@ -134,8 +140,7 @@ def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryvie
 
     Except where that is not aligned, as engines want it, and to ``align`` is asked for: then it is copied.
     """
-    check(label, datatype, shape)
-    count = math.prod(shape)
+    count = check(label, datatype, shape)
     if datatype == BYTES:
         return objects(_elements(label, count, data)).reshape(shape)
     if datatype == BF16:
@@ -147,12 +152,12 @@ def from_binary(label: str, datatype: str, shape: Sequence[int], data: memoryvie
             f"{label} has {len(data)} bytes of binary data; {datatype} of the shape {list(shape)} "
             f"needs {count * dtype.itemsize}"
         )
-    array = np.frombuffer(data, dtype=dtype)
+    array: Array = np.ndarray(shape, dtype, data)
     if align and not array.flags.aligned:
-        array = np.frombuffer(bytes(data), dtype=dtype)
+        array = np.ndarray(shape, dtype, bytes(data))
     if datatype == "BOOL" and count and int(array.view(np.uint8).max()) > 1:
         raise InvalidInputError(f"binary data of {label} has a byte other than 0 and 1, which is no BOOL")
-    return array.reshape(shape)
+    return array
 
 
 def to_json(label: str, array: Array) -> bytes:
@@ -174,10 +179,16 @@ def to_binary(array: Array) -> Buffer:
         for element in _as_bytes(array):
             parts += (_LENGTH.pack(len(element)), element)
         return b"".join(parts)
-    array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    return array.reshape(-1).view(np.uint8).data
+    array = np.ascontiguousarray(array, dtype=_little(array.dtype))
+    return memoryview(array).cast("B") if array.size else b""
 
 
+@functools.lru_cache(256)
+def _little(dtype: "np.dtype[Any]") -> "np.dtype[Any]":
+    return dtype.newbyteorder("<")
+
+
+@functools.cache
 def _dtype(datatype: str) -> "np.dtype[Any]":
     return np.dtype(object) if datatype == BYTES else np.dtype(DATATYPES[datatype]).newbyteorder("<")
 

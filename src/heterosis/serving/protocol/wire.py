@@ -12,7 +12,7 @@ output the largest elements may be asked for (`classification`).
 
 import functools
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -23,6 +23,7 @@ from heterosis.serving.protocol.messages import (
     InferResponse,
     Parameters,
     RequestedOutput,
+    Slice,
 )
 from heterosis.serving.protocol.outputs import asked_for, put, requested
 from heterosis.serving.protocol.parameters import flag
@@ -41,6 +42,11 @@ from heterosis.terms.errors import HeterosisError, InvalidInputError
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ALIGNMENT = 64
 """The JSON header is padded with spaces to a multiple of this, so that binary data after it can be used in place."""
+
+REMEMBERED, REMEMBERED_BYTES = 512, 2048
+"""How many heads of binary bodies, up to how long, are read but once, and as many written."""
+LONGEST_ID = 128
+"""Longer ids, which are clients', are not kept with them."""
 
 T = TypeVar("T")
 
@@ -93,6 +99,40 @@ def decode_request(
     InvalidInputError, naming the field.
     """
     head, rest = _split(body, header_length)
+    binary = header_length is not None and len(head) <= REMEMBERED_BYTES
+    asked = _remembered(bytes(head)) if binary else _asked(head)
+    return InferRequest(
+        id=asked.id,
+        inputs=_arrays("input", asked.inputs, rest, shared),
+        outputs=asked.outputs,
+        binary_output=asked.binary_output,
+        parameters=asked.parameters,
+    )
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """Where the data of a tensor are: in the JSON, in shared memory, or so many of the bytes that follow the JSON."""
+
+    name: str
+    label: str
+    datatype: str
+    shape: list[int]
+    json: msgspec.Raw | None
+    part: Slice | None
+    size: int
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """The JSON of a request, read and checked."""
+
+    id: str
+    inputs: Sequence[_Source]
+    outputs: Mapping[str, RequestedOutput]
+    binary_output: bool
+    parameters: Parameters
+
+
+def _asked(head: Buffer) -> _Asked:
     wire = _parse(head, _REQUESTS)
     binary_output = flag("the request", wire.parameters, "binary_data_output", default=False)
     outputs: dict[str, RequestedOutput] = {}
@@ -101,10 +141,11 @@ def decode_request(
         if output.name in outputs:
             raise InvalidInputError(f"{label} is asked for twice")
         outputs[output.name] = requested(label, output.parameters, binary=binary_output)
-    inputs = dict(_arrays("input", wire.inputs, rest, shared))
-    return InferRequest(
-        id=wire.id, inputs=inputs, outputs=outputs, binary_output=binary_output, parameters=wire.parameters
-    )
+    return _Asked(wire.id, _sources("input", wire.inputs), outputs, binary_output, wire.parameters)
+
+
+_remembered = functools.lru_cache(REMEMBERED)(_asked)
+"""A client's requests are mostly alike but for the bytes of their tensors."""
 
 
 def encode_request(request: InferRequest, *, binary: bool = True) -> tuple[int | None, list[Buffer]]:
@@ -130,7 +171,17 @@ def encode_response(
     """
     tensors: list[WireTensor] = []
     data: list[Buffer] = []
-    for name, array, wanted in asked_for(response, request):
+    asked = list(asked_for(response, request))
+    if not response.parameters and all(wanted.binary and wanted.shared is None for _, _, wanted in asked):
+        data = [to_binary(array) for _, array, _ in asked]
+        described = tuple(
+            (name, datatype_of(array), array.shape, len(own)) for (name, array, _), own in zip(asked, data, strict=True)
+        )
+        named = response.id or request.id
+        write = _binary_head if len(named) <= LONGEST_ID else _binary_head.__wrapped__
+        head = write(response.model_name, response.model_version, named, described)
+        return (len(head) if data else None), [head, *data]
+    for name, array, wanted in asked:
         if wanted.shared is None:
             tensors.append(_tensor("output", name, array, data if wanted.binary else None))
         else:
@@ -145,12 +196,24 @@ def encode_response(
     return _join(wire, data)
 
 
+@functools.lru_cache(REMEMBERED)
+def _binary_head(
+    model_name: str, model_version: str, request_id: str, outputs: tuple[tuple[str, str, tuple[int, ...], int], ...]
+) -> bytes:
+    """Write the JSON of an answer whose tensors (name, data type, shape, bytes) all follow it."""
+    tensors = [
+        WireTensor(name=name, datatype=datatype, shape=list(shape), parameters={"binary_data_size": size})
+        for name, datatype, shape, size in outputs
+    ]
+    return _padded(WireResponse(outputs=tensors, model_name=model_name, model_version=model_version, id=request_id))
+
+
 def decode_response(body: Buffer, header_length: str | int | None = None) -> InferResponse:
     """Read a response. Raise HeterosisError where it is no response of this protocol."""
     try:
         head, rest = _split(body, header_length)
         wire = _parse(head, _RESPONSES)
-        outputs = dict(_arrays("output", wire.outputs, rest, NONE_SHARED))
+        outputs = _arrays("output", _sources("output", wire.outputs), rest, NONE_SHARED)
     except InvalidInputError as error:
         raise HeterosisError(f"the server's answer does not follow the Open Inference Protocol: {error}") from None
     return InferResponse(
@@ -187,7 +250,7 @@ def _split(body: Buffer, header_length: str | int | None) -> tuple[memoryview, m
     return view[: int(text)], view[int(text) :]
 
 
-def _parse(head: memoryview, decoder: "msgspec.json.Decoder[T]") -> T:
+def _parse(head: Buffer, decoder: "msgspec.json.Decoder[T]") -> T:
     try:
         return decoder.decode(head)
     except msgspec.ValidationError as error:
@@ -198,16 +261,13 @@ def _parse(head: memoryview, decoder: "msgspec.json.Decoder[T]") -> T:
         raise InvalidInputError("the JSON is nested too deep") from None
 
 
-def _arrays(
-    kind: str, tensors: Sequence[WireTensor], rest: memoryview, shared: SharedMemory
-) -> Iterator[tuple[str, Array]]:
-    """Read the tensors of a body; ``rest`` is what follows the JSON."""
-    seen: set[str] = set()
+def _sources(kind: str, tensors: Sequence[WireTensor]) -> list[_Source]:
+    """Find out where the data of each tensor are."""
+    found: dict[str, _Source] = {}
     for tensor in tensors:
-        label = _label(kind, tensor.name)
-        if tensor.name in seen:
+        label = f"{kind} {reprlib.repr(tensor.name)}"
+        if tensor.name in found:
             raise InvalidInputError(f"{label} is given twice")
-        seen.add(tensor.name)
         part = slice_of(label, tensor.parameters)
         size = tensor.parameters.get("binary_data_size")
         ways = (tensor.data is not msgspec.UNSET) + (size is not None) + (part is not None)
@@ -216,31 +276,32 @@ def _arrays(
                 f"{label} has {'none' if ways == 0 else 'more than one'} of data, the parameter "
                 "binary_data_size and a shared memory region"
             )
-        if tensor.data is not msgspec.UNSET:
-            yield tensor.name, from_json(label, tensor.datatype, tensor.shape, tensor.data)
-        elif part is not None:
-            yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, shared.read(part))
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+            raise InvalidInputError(f"binary_data_size of {label} is {size!r}; it must be a number of bytes")
+        json = tensor.data if isinstance(tensor.data, msgspec.Raw) else None
+        found[tensor.name] = _Source(tensor.name, label, tensor.datatype, tensor.shape, json, part, size or 0)
+    return list(found.values())
+
+
+def _arrays(kind: str, sources: Sequence[_Source], rest: memoryview, shared: SharedMemory) -> dict[str, Array]:
+    """Read the tensors of a body; ``rest`` is what follows the JSON."""
+    found: dict[str, Array] = {}
+    for source in sources:
+        if source.json is not None:
+            found[source.name] = from_json(source.label, source.datatype, source.shape, source.json)
+        elif source.part is not None:
+            found[source.name] = from_binary(source.label, source.datatype, source.shape, shared.read(source.part))
         else:
-            own, rest = _cut(label, size, rest)
-            yield tensor.name, from_binary(label, tensor.datatype, tensor.shape, own)
+            if source.size > len(rest):
+                raise InvalidInputError(
+                    f"{source.label} announces {source.size} bytes of binary data, but only {len(rest)} are left in "
+                    "the body"
+                )
+            own, rest = rest[: source.size], rest[source.size :]
+            found[source.name] = from_binary(source.label, source.datatype, source.shape, own)
     if len(rest):
         raise InvalidInputError(f"{len(rest)} bytes follow the binary data of the last {kind}")
-
-
-@functools.lru_cache(256)
-def _label(kind: str, name: str) -> str:
-    return f"{kind} {reprlib.repr(name)}"
-
-
-def _cut(label: str, size: object, rest: memoryview) -> tuple[memoryview, memoryview]:
-    """Cut the binary data of a tensor off what follows the JSON."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise InvalidInputError(f"binary_data_size of {label} is {size!r}; it must be a number of bytes")
-    if size > len(rest):
-        raise InvalidInputError(
-            f"{label} announces {size} bytes of binary data, but only {len(rest)} are left in the body"
-        )
-    return rest[:size], rest[size:]
+    return found
 
 
 def _tensor(kind: str, name: str, array: Array, data: list[Buffer] | None) -> WireTensor:
@@ -258,8 +319,12 @@ def _bare(name: str, array: Array, parameters: Parameters) -> WireTensor:
 
 
 def _join(wire: WireRequest | WireResponse, data: list[Buffer]) -> tuple[int | None, list[Buffer]]:
-    head = msgspec.json.encode(wire)
     if not data:
-        return None, [head]
-    head = head.ljust(-(-len(head) // ALIGNMENT) * ALIGNMENT)
+        return None, [msgspec.json.encode(wire)]
+    head = _padded(wire)
     return len(head), [head, *data]
+
+
+def _padded(wire: WireRequest | WireResponse) -> bytes:
+    head = msgspec.json.encode(wire)
+    return head.ljust(-(-len(head) // ALIGNMENT) * ALIGNMENT)

@@ -1,0 +1,137 @@
+"""Values that are arrays of numbers, or few levels of tuples, lists and dicts of such: what they are apart from bytes.
+
+Nearly all that travels is of this kind, and from call to call only the bytes differ. So what the rest comes to, the
+*form* of a value, is written as a header of its own kind, and each header is written and read but once.
+"""
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+CODE = 5
+"""Of the MessagePack extension that a header of this kind is."""
+REMEMBERED, REMEMBERED_BYTES = 1024, 512
+"""How many headers, up to how long, are remembered."""
+MAX_DEPTH = 4
+_NUMBERS = frozenset("?bhilqBHILQefd")
+"""Data types of which memory can be looked at as bytes without more ado; a longer road leads there for others."""
+_CODE = bytes([CODE])
+_CODE_AT = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
+"""Where the code of an extension stands, by its first byte."""
+_ARRAY, _TUPLE, _LIST, _DICT = range(4)
+_KINDS = {tuple: _TUPLE, list: _LIST, dict: _DICT}
+
+Form = tuple[Any, ...]
+"""``(_ARRAY, data type, shape)``, or ``(kind, keys, forms)``; only a dict has keys."""
+
+
+def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
+    """Return the form of a value, and add its arrays to the list; None where it is of no such kind."""
+    if type(value) is np.ndarray:
+        dtype = value.dtype
+        if dtype.char not in _NUMBERS or not dtype.isnative or not value.size or not value.ndim:
+            return None
+        arrays.append(value)
+        return (_ARRAY, dtype, value.shape)
+    kind = _KINDS.get(type(value))
+    if kind is None or depth == MAX_DEPTH:
+        return None
+    keys: tuple[str, ...] = ()
+    if kind == _DICT:
+        keys = tuple(value)
+        value = value.values()
+    forms = []
+    for each in value:
+        form = form_of(each, arrays, depth + 1)
+        if form is None:
+            return None
+        forms.append(form)
+    if not set(map(type, keys)) <= {str}:
+        return None
+    return (kind, keys, tuple(forms))
+
+
+@functools.lru_cache(REMEMBERED)
+def header_of(form: Form) -> bytes:
+    """Write a form."""
+    return msgspec.msgpack.encode(msgspec.msgpack.Ext(CODE, msgspec.msgpack.encode(_written(form))))
+
+
+def bytes_of(array: Array) -> memoryview:
+    """The memory of an array that has a form, copied only where it is not in order."""
+    return memoryview(array if array.flags.c_contiguous else np.ascontiguousarray(array)).cast("B")
+
+
+def read_header(header: bytes | bytearray | memoryview) -> Form | None:
+    """Read a form; None for a header of another kind. Raise ValueError or TypeError for one that is malformed."""
+    at = _CODE_AT.get(header[0]) if len(header) > 1 else None
+    if at is None or header[at : at + 1] != _CODE:
+        return None
+    return _remembered(bytes(header)) if len(header) <= REMEMBERED_BYTES else _read_header(bytes(header))
+
+
+def value_of(form: Form, frames: Sequence[bytes | bytearray | memoryview], *, copy: bool) -> Any:
+    """Put a value together; the arrays are views of the frames, or with ``copy`` stand alone and are writable.
+
+    Raise ValueError where the frames are not those that the form wants.
+    """
+    left = iter(frames)
+    value = _made(form, left, copy=copy)
+    if next(left, None) is not None:
+        raise ValueError("more arrays came than the header names")
+    return value
+
+
+def _made(form: Form, frames: Any, *, copy: bool) -> Any:
+    if form[0] == _ARRAY:
+        _, dtype, shape, length = form
+        frame = next(frames, None)
+        if frame is None or len(frame) != length:
+            raise ValueError(f"an array of {dtype} and shape {list(shape)} cannot have these bytes")
+        array: Array = np.ndarray(shape, dtype, frame)
+        # A view at an odd address would be slow, and engines may refuse it.
+        if copy or not array.flags.aligned:
+            array = array.copy()
+        array.flags.writeable = copy
+        return array
+    kind, keys, forms = form
+    parts = [_made(each, frames, copy=copy) for each in forms]
+    if kind == _DICT:
+        return dict(zip(keys, parts, strict=True))
+    return tuple(parts) if kind == _TUPLE else parts
+
+
+def _written(form: Form) -> list[Any]:
+    if form[0] == _ARRAY:
+        return [_ARRAY, form[1].str, form[2]]
+    kind, keys, forms = form
+    return [kind, keys, [_written(each) for each in forms]]
+
+
+def _read_header(header: bytes) -> Form:
+    content = msgspec.msgpack.decode(header, type=msgspec.msgpack.Ext)
+    return _read(msgspec.msgpack.decode(content.data), 0)
+
+
+_remembered = functools.lru_cache(REMEMBERED)(_read_header)
+
+
+def _read(written: Any, depth: int) -> Form:
+    kind, second, third = written
+    if kind == _ARRAY:
+        dtype, shape = np.dtype(str(second)), tuple(third)
+        if dtype.char not in _NUMBERS or not all(type(side) is int and side > 0 for side in shape):
+            raise ValueError(f"{second!r} and {third!r} are no array of numbers")
+        return (_ARRAY, dtype, shape, math.prod(shape) * dtype.itemsize)
+    if depth == MAX_DEPTH or kind not in {_TUPLE, _LIST, _DICT} or not {str}.issuperset(map(type, second)):
+        raise ValueError("a header of a form that there is not")
+    forms = tuple(_read(each, depth + 1) for each in third)
+    if kind == _DICT and len(second) != len(forms):
+        raise ValueError("a header with more keys than values, or fewer")
+    return (kind, tuple(second), forms)
