@@ -16,7 +16,7 @@ Command = Callable[..., Any]
 def measured(pipeline_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A profile of the small pipeline, written down once."""
     from heterosis.profiling import Settings
-    from heterosis.workflow import Workflow
+    from heterosis.workflow.chain import Workflow
 
     folder = tmp_path_factory.mktemp("measured")
     workflow = Workflow(str(pipeline_file), folder / "store", settings=Settings(batches=(1, 2, 4)))

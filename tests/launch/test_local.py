@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from heterosis.launch import LocalLauncher
+from heterosis.launch.local import LocalLauncher
 from heterosis.pipeline import FUNCTION
 from heterosis.scheduling import InstanceDown
 from heterosis.terms import Configuration, Placement, Variant

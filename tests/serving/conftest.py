@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from heterosis.launch import LocalLauncher
+from heterosis.launch.local import LocalLauncher
 from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
 from heterosis.serving.bodies import body_memory

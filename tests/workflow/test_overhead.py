@@ -9,7 +9,7 @@ from heterosis.scheduling import BatchDone, CallReady, Event, Record, RequestArr
 from heterosis.terms import Call, Device, DeviceType, PowerMode, Quality, Request
 from heterosis.terms.joining import bare_name, qualified
 from heterosis.testing import make_plan
-from heterosis.workflow import Workflow
+from heterosis.workflow.chain import Workflow
 from heterosis.workflow.overhead import known_overhead, overhead, stretch
 
 CPU = Device(

@@ -13,7 +13,7 @@ from heterosis.terms.errors import UsageError
 
 if TYPE_CHECKING:
     from heterosis.terms import Variant
-    from heterosis.workflow import Workflow
+    from heterosis.workflow.chain import Workflow
 
 
 def pack(  # noqa: PLR0913 - one for each option

@@ -12,7 +12,7 @@ from heterosis.cli.files import read_json
 
 if TYPE_CHECKING:
     from heterosis.profiling import Settings
-    from heterosis.workflow import Workflow
+    from heterosis.workflow.chain import Workflow
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def open_workflow(
     with interruptible(f"what was made and measured so far is kept in {store}, and the next time goes on from there"):
         from heterosis.profiling import Settings
         from heterosis.terms import Profile
-        from heterosis.workflow import Workflow
+        from heterosis.workflow.chain import Workflow
 
         settings = settings or Settings()
         if budget is not None:

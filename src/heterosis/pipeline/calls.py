@@ -1,6 +1,5 @@
 """Who runs the calls of a pipeline function: the same function is called directly, traced, and served."""
 
-import asyncio
 from collections.abc import Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -51,8 +50,10 @@ async def gather(*calls: Awaitable[T] | Iterable[Awaitable[T]]) -> list[T]:
     Takes awaitables, or iterables of them, also mixed; an awaitable may itself be a ``gather``. The first error cancels
     the rest and is raised. Branches that meet here meet in the traced graph too (``asyncio.gather`` would hide that).
     """
+    import asyncio  # workers call no stages, and can do without its ten megabytes
+
     before = frontier.get()
-    tasks: list[asyncio.Task[tuple[T, tuple[int, ...]]]] = []
+    tasks: list[asyncio.Future[tuple[T, tuple[int, ...]]]] = []
     try:
         for call in calls:
             branches = (call,) if isinstance(call, Awaitable) else call

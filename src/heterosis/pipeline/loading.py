@@ -1,6 +1,5 @@
 """Loading pipelines from the files they are written in."""
 
-import hashlib
 import importlib.util
 import sys
 import threading
@@ -40,6 +39,8 @@ def load_pipeline(target: str | Path) -> Pipeline:
 
 def _import(path: Path) -> ModuleType:
     """Import a file, once."""
+    import hashlib  # OpenSSL comes with it, which the worker of a plain model does without
+
     name = f"heterosis_user_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     if name in sys.modules:
         return sys.modules[name]

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
-from heterosis.launch import Launcher, LocalLauncher
+from heterosis.launch import Launcher
 from heterosis.launch.gate import Gate
+from heterosis.launch.local import LocalLauncher
 from heterosis.scheduling import Record
 from heterosis.serving import garbage
 from heterosis.serving.adaptation import Adaptation

@@ -11,8 +11,9 @@ import structlog
 
 from heterosis.launch import Launcher
 from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run, Skip
-from heterosis.serving.transport import Hub, Peer, SharedMemory
-from heterosis.serving.transport.hub import Frames
+from heterosis.serving.transport import SharedMemory
+from heterosis.serving.transport.framing import Frames
+from heterosis.serving.transport.hub import Hub, Peer
 from heterosis.serving.values import Buffer
 from heterosis.terms import Placement, Variant
 

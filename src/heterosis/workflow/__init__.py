@@ -1,6 +1,4 @@
-"""From a pipeline file to a plan and a server: trace, variants, profile, plan, each made once and kept in the store."""
+"""From a pipeline file to a plan and a server: trace, variants, profile, plan, each made once and kept in the store.
 
-from heterosis.workflow.chain import Report, Step, Workflow, silent
-from heterosis.workflow.service import Service
-
-__all__ = ["Report", "Service", "Step", "Workflow", "silent"]
+The whole of it is `chain`; nothing is imported here, since who wants a part of it should not have to load the rest.
+"""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from heterosis.serving.messages import Done, FromWorker, Hello, Run
-from heterosis.serving.transport import Hub, Link, LinkEndedError, Peer, SharedMemory
+from heterosis.serving.transport import Link, LinkEndedError, SharedMemory
+from heterosis.serving.transport.hub import Hub, Peer
 from heterosis.serving.values import Buffer
 
 SIZES = (0, 1, 4000, 100_000, 3_000_000)

@@ -2,11 +2,10 @@
 
 A message is a MessagePack header and any number of value frames (`serving.values`). On one host, large frames lie in
 memory that the router shares with its workers, and only their place is sent. Nothing is pickled. A worker is nobody
-until it has said `Hello` with the token that it was started with.
+until it has said `Hello` with the token that it was started with. The router's end is in `hub`.
 """
 
-from heterosis.serving.transport.hub import Hub, Peer
 from heterosis.serving.transport.link import Link, LinkEndedError
 from heterosis.serving.transport.memory import SharedMemory
 
-__all__ = ["Hub", "Link", "LinkEndedError", "Peer", "SharedMemory"]
+__all__ = ["Link", "LinkEndedError", "SharedMemory"]

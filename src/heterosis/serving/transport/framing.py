@@ -23,6 +23,7 @@ _COUNT = struct.Struct("<I")
 _ENTRY_BYTES = 16
 _PADDING = bytes(ALIGNMENT)
 
+Frames = Sequence[Buffer]
 Place = tuple[int, int]
 """Where a frame lies in shared memory: first byte, and length."""
 

@@ -7,15 +7,16 @@ until then.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker, Hello, Skip
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, FramingError, Place, frame
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, FramingError, Place, frame
 from heterosis.serving.transport.memory import SharedMemory
+from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
 
 STRANGER_BYTES = 64 << 10
@@ -25,7 +26,6 @@ SHARED_BYTES = 16 << 10
 JOINED_BYTES = 16 << 10
 BACKLOG = 1024
 
-Frames = Sequence[Buffer]
 Received = Callable[["Peer", FromWorker, list[Buffer]], None]
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -74,15 +74,6 @@ class Hub:
             server.close()
         for peer in list(self.peers):
             peer.close()
-
-
-def tune(connection: socket.socket) -> None:
-    """Send at once over TCP, and notice within about ten seconds that the other host is gone."""
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 4), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
-        if hasattr(socket, option):  # not every system has all of them
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 class Peer(asyncio.BufferedProtocol):

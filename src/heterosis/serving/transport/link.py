@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Place, frame
-from heterosis.serving.transport.hub import Frames, tune
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, Place, frame
 from heterosis.serving.transport.memory import SharedView
+from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
 
 RETRY_S = 0.1

@@ -4,8 +4,8 @@ import asyncio
 import time
 
 from heterosis.control.rests import RestS, Rests, never
-from heterosis.launch import LocalLauncher
 from heterosis.launch.launcher import Ended
+from heterosis.launch.local import LocalLauncher
 from heterosis.terms import Fleet, Placement, Variant
 
 Unit = tuple[str, str]
