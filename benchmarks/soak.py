@@ -3,7 +3,8 @@
 The server runs at about 80 % of what it can do: 60 % are asked for by clients that stay, 20 % by ones that are killed
 (SIGKILL, in the middle of whatever they send or wait for) after half a second to three. Memory (the pages of all the
 server's processes, shared ones in equal parts) and open files are read every second; what they are after the first
-minute is held against what they are later. Only the clients that stay can tell of errors, and must have none.
+minute is held against what they are later. Of open files, clients' connections come and go with the clients, so they
+are counted apart; once no client is left, there must be none. Only the clients that stay can tell of errors, and must have none.
 """
 
 import random
@@ -27,6 +28,8 @@ SETTLED_S = 60.0
 PROBE_S = 5.0
 STAYING, KILLED = 0.6, 0.2
 LIVES_S = (0.5, 3.0)
+LINGER_S = 3.0
+"""Given to the server to notice that all are gone."""
 
 
 def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, float]:
@@ -44,7 +47,7 @@ def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, flo
                 over = Event()
                 mayfly = generator.Order(port=server.port, target=target, seconds=60, rate=KILLED * capacity)
                 killing = Thread(target=kill_clients, args=(mayfly, over))
-                readings: list[tuple[float, int, int]] = []
+                readings: list[Reading] = []
                 reading = Thread(target=read, args=(server, readings, over))
                 killing.start()
                 reading.start()
@@ -57,7 +60,9 @@ def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, flo
                     reading.join()
             finally:
                 staying.close()
-    settled = [each for each in readings if each[0] >= settled_s]
+            time.sleep(LINGER_S)
+            _, left = open_files(server)
+    settled = [each for each in readings if each.at_s >= settled_s]
     first, last = settled[: max(1, len(settled) // 10)], settled[-max(1, len(settled) // 10) :]
     return {
         "capacity, requests/s": capacity,
@@ -65,10 +70,13 @@ def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, flo
         "errors": figures.errors,
         "p50 ms": figures.p50_ms,
         "p99 ms": figures.p99_ms,
-        "memory once settled, MB": statistics.median(each[1] for each in first) / 2**20,
-        "memory at the end, MB": statistics.median(each[1] for each in last) / 2**20,
-        "open files once settled": statistics.median(each[2] for each in first),
-        "open files at the end": statistics.median(each[2] for each in last),
+        "memory once settled, MB": statistics.median(each.rss_bytes for each in first) / 2**20,
+        "memory at the end, MB": statistics.median(each.rss_bytes for each in last) / 2**20,
+        "open files but connections, once settled": statistics.median(each.files for each in first),
+        "open files but connections, at the end": statistics.median(each.files for each in last),
+        "connections once settled": statistics.median(each.connections for each in first),
+        "connections at the end": statistics.median(each.connections for each in last),
+        "connections once no client is left": left,
     }
 
 
@@ -95,12 +103,32 @@ def kill_clients(order: generator.Order, over: Event) -> None:
         program.close()
 
 
-def read(server: Server, readings: list[tuple[float, int, int]], over: Event) -> None:
-    """Note memory and open files every second: (seconds from the start, bytes, files)."""
+class Reading(msgspec.Struct, frozen=True):
+    """What a server holds at a moment."""
+
+    at_s: float
+    rss_bytes: int
+    files: int
+    """Open ones of all its processes, but for clients' connections."""
+    connections: int
+
+
+def read(server: Server, readings: list[Reading], over: Event) -> None:
+    """Note memory and open files every second."""
+    started = time.monotonic()
+    while not over.wait(1.0):
+        readings.append(Reading(time.monotonic() - started, server.rss_bytes(), *open_files(server)))
+
+
+def open_files(server: Server) -> tuple[int, int]:
+    """Open files of all processes of a server, but for clients' connections, and those."""
     import psutil
 
-    started = time.monotonic()
     root = psutil.Process(server.pid)
-    while not over.wait(1.0):
-        files = sum(each.num_fds() for each in (root, *root.children(recursive=True)))
-        readings.append((time.monotonic() - started, server.rss_bytes(), files))
+    files = sum(each.num_fds() for each in (root, *root.children(recursive=True)))
+    ports = {server.port, server.grpc_port}
+    connections = sum(
+        each.status != psutil.CONN_LISTEN and bool(each.laddr) and each.laddr.port in ports
+        for each in root.net_connections("tcp")
+    )
+    return files - connections, connections

@@ -1,4 +1,4 @@
-"""heterosis: a pipeline of one stage under a plan of one instance on one core."""
+"""heterosis: the model file as it is, under a plan of one instance on one core."""
 
 import os
 import sys
@@ -9,27 +9,26 @@ import structlog
 from engine import GRPC_PORT, MAX_BATCH, MODEL, PORT, SHAPE, THREADS
 
 from heterosis.devices import local_fleet
-from heterosis.pipeline import load_pipeline
+from heterosis.pipeline.model import STAGE, ModelPipeline
 from heterosis.profiling.meters import UtilisationMeter
 from heterosis.serving.models import Servable
 from heterosis.serving.repository import FixedSource
 from heterosis.serving.server import Options, run, serve
 from heterosis.testing import make_plan, make_variant
 
-PIPELINE = str(Path(__file__).parent / "heterosis_pipeline.py")
 MODEL_MS = float(os.environ.get("PEER_MODEL_MS", "1"))
 
 if __name__ == "__main__":
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    variant = make_variant("net", engine="onnxruntime", artifact=MODEL)
+    variant = make_variant(STAGE, engine="onnxruntime", artifact=MODEL)
     plan = make_plan(
-        {"net": MODEL_MS}, slots=THREADS, max_batch=MAX_BATCH, slo_ms=2000, variants={"net": variant}, pipeline="net"
+        {STAGE: MODEL_MS}, slots=THREADS, max_batch=MAX_BATCH, slo_ms=2000, variants={STAGE: variant}, pipeline="net"
     )
     meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
     servable = Servable(
-        pipeline=load_pipeline(PIPELINE),
-        target=PIPELINE,
+        pipeline=ModelPipeline(Path(MODEL), "net", batched=True),
+        target=MODEL,
         plan=plan,
-        warm_up=lambda *_: [[(np.ones((1, *SHAPE), np.float32),)]],
+        warm_up=lambda *_: [[({"x": np.ones((1, *SHAPE), np.float32)},)]],
     )
     run(serve(FixedSource(servable), meter, options=Options(port=PORT, grpc_port=GRPC_PORT)))

@@ -1,4 +1,4 @@
-"""heterosis itself, from this source tree: the Open Inference Protocol, the model in a worker process."""
+"""heterosis itself, from this source tree: the Open Inference Protocol, the model file in a worker process."""
 
 from benchmarks.peers.payloads import oip_binary, oip_grpc, oip_json
 from benchmarks.peers.peer import Peer
@@ -6,5 +6,5 @@ from benchmarks.peers.peer import Peer
 PEER = Peer(
     name="heterosis",
     packages=(),
-    forms={"binary": oip_binary("net", "output"), "json": oip_json("net"), "grpc": oip_grpc("net")},
+    forms={"binary": oip_binary("net"), "json": oip_json("net"), "grpc": oip_grpc("net")},
 )

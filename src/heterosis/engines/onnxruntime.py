@@ -120,6 +120,7 @@ class OnnxruntimeSession:
         self.artifact = artifact
         self.inputs = tuple(_spec(node) for node in session.get_inputs())
         self.outputs = tuple(_spec(node) for node in session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
         self._session: onnxruntime.InferenceSession | None = session
 
     def run(self, inputs: Tensors) -> dict[str, np.ndarray[Any, Any]]:
@@ -127,12 +128,11 @@ class OnnxruntimeSession:
         if self._session is None:
             raise EngineError(f"{self.artifact}: the session is closed")
         check_inputs(inputs, self.inputs, self.artifact)
-        names = [spec.name for spec in self.outputs]
         try:
-            arrays = self._session.run(names, dict(inputs))
+            arrays = self._session.run(self._names, dict(inputs))
         except Exception as error:
             raise EngineError(f"onnxruntime failed on {self.artifact}: {error}") from error
-        return dict(zip(names, arrays, strict=True))
+        return dict(zip(self._names, arrays, strict=True))
 
     def close(self) -> None:
         """Drop the session; its memory goes with it."""

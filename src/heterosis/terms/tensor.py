@@ -14,6 +14,7 @@ class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     def admits(self, shape: tuple[int, ...]) -> bool:
         """Whether a tensor of this shape fits."""
-        return len(shape) == len(self.shape) and all(
-            want in (DYNAMIC, got) for want, got in zip(self.shape, shape, strict=True)
+        return shape == self.shape or (
+            len(shape) == len(self.shape)
+            and all(want in (DYNAMIC, got) for want, got in zip(self.shape, shape, strict=True))
         )

@@ -13,6 +13,8 @@ from heterosis.terms.errors import UsageError
 
 SERVICE = "inference.GRPCInferenceService"
 NOUNS = (Health, Description, Repository, SharedMemory)
+FRAME_BYTES, WINDOW_BYTES, READ_BYTES = 1 << 20, 4 << 20, 128 << 10
+"""What a client may send at once, before it hears from us, and what is read at once."""
 FLUSH_S = 1.0
 """How long answers have to leave once they are there."""
 
@@ -38,6 +40,11 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", self._max_message_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),  # a port that is taken is an error, not shared
+                # Tensors come in few large pieces: by default a message of 110 KB is seven frames, each read in parts.
+                ("grpc.http2.max_frame_size", FRAME_BYTES),
+                ("grpc.http2.lookahead_bytes", WINDOW_BYTES),
+                ("grpc.http2.bdp_probe", 0),
+                ("grpc.experimental.tcp_read_chunk_size", READ_BYTES),
             )
         )
         nouns = [self._infer, *(noun(self._gateway) for noun in NOUNS)]

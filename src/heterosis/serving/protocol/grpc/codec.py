@@ -4,20 +4,23 @@ Raw tensors are neither copied out of a request nor more than once into a respon
 the message; on their way to a worker they are put where engines want them. Sources: see inference.proto.
 """
 
+import functools
 import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 from google.protobuf.message import DecodeError
 
 from heterosis.serving.protocol.grpc.contents import from_contents
 from heterosis.serving.protocol.grpc.frames import put_in, take_out, wrapped
 from heterosis.serving.protocol.grpc.stubs.inference_pb2 import (
     InferParameter,
+    InferTensorContents,
     ModelInferRequest,
     ModelInferResponse,
     ModelStreamInferResponse,
 )
-from heterosis.serving.protocol.messages import InferRequest, InferResponse, Parameters, RequestedOutput
+from heterosis.serving.protocol.messages import InferRequest, InferResponse, Parameters, RequestedOutput, Slice
 from heterosis.serving.protocol.outputs import asked_for, put, requested
 from heterosis.serving.protocol.shared_memory import NONE_SHARED, SharedMemory, slice_of
 from heterosis.serving.protocol.tensors import Array, Buffer, datatype_of, from_binary, to_binary
@@ -25,7 +28,12 @@ from heterosis.terms.errors import HeterosisError, InvalidInputError
 
 _RAW_INPUTS = ModelInferRequest.RAW_INPUT_CONTENTS_FIELD_NUMBER
 _RAW_OUTPUTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
+_Items = tuple[tuple[str, str | int | float | bool], ...]
 _STREAMED = ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
+
+REMEMBERED, REMEMBERED_BYTES, LONGEST_ID = 512, 2048, 128
+"""How many messages but for their tensors, up to how long, are read but once, and as many written; but none with a
+longer id, since those are clients'."""
 
 
 class GrpcInferRequest(InferRequest, frozen=True, kw_only=True):
@@ -41,8 +49,43 @@ def decode_infer_request(message: bytes, shared: SharedMemory = NONE_SHARED) -> 
     Arrays may share its memory, and need not be aligned.
     """
     rest, raw = take_out(message, _RAW_INPUTS)
+    asked = _remembered(rest) if len(rest) <= REMEMBERED_BYTES else _asked(rest)
+    return GrpcInferRequest(
+        model_name=asked.model_name,
+        model_version=asked.model_version,
+        id=asked.id,
+        inputs=_inputs(asked.inputs, raw, shared),
+        outputs=asked.outputs,
+        binary_output=True,
+        parameters=asked.parameters,
+    )
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """A tensor, and where its data are, if not in raw form."""
+
+    name: str
+    label: str
+    datatype: str
+    shape: list[int]
+    contents: InferTensorContents | None
+    part: Slice | None
+
+
+class _Asked(msgspec.Struct, frozen=True):
+    """A request without its raw tensors, read and checked."""
+
+    model_name: str
+    model_version: str
+    id: str
+    inputs: Sequence[_Source]
+    outputs: Mapping[str, RequestedOutput]
+    parameters: Parameters
+
+
+def _asked(message: bytes) -> _Asked:
     try:
-        wire = ModelInferRequest.FromString(rest)
+        wire = ModelInferRequest.FromString(message)
     except DecodeError as error:
         raise InvalidInputError(f"the message is no ModelInferRequest: {error}") from None
     outputs: dict[str, RequestedOutput] = {}
@@ -51,34 +94,57 @@ def decode_infer_request(message: bytes, shared: SharedMemory = NONE_SHARED) -> 
         if output.name in outputs:
             raise InvalidInputError(f"{label} is asked for twice")
         outputs[output.name] = requested(label, from_parameters(label, output.parameters), binary=True)
-    return GrpcInferRequest(
-        model_name=wire.model_name,
-        model_version=wire.model_version,
-        id=wire.id,
-        inputs=dict(_inputs(wire.inputs, raw, shared)),
-        outputs=outputs,
-        binary_output=True,
-        parameters=from_parameters("the request", wire.parameters),
-    )
+    inputs: dict[str, _Source] = {}
+    for tensor in wire.inputs:
+        label = f"input {reprlib.repr(tensor.name)}"
+        if tensor.name in inputs:
+            raise InvalidInputError(f"{label} is given twice")
+        part = slice_of(label, from_parameters(label, tensor.parameters))
+        contents = tensor.contents if tensor.HasField("contents") else None
+        inputs[tensor.name] = _Source(tensor.name, label, tensor.datatype, list(tensor.shape), contents, part)
+    parameters = from_parameters("the request", wire.parameters)
+    return _Asked(wire.model_name, wire.model_version, wire.id, list(inputs.values()), outputs, parameters)
+
+
+_remembered = functools.lru_cache(REMEMBERED)(_asked)
+"""A client's requests are mostly alike but for the bytes of their tensors."""
 
 
 def encode_infer_response(
     response: InferResponse, request: InferRequest, shared: SharedMemory = NONE_SHARED
 ) -> list[Buffer]:
     """Write a ``ModelInferResponse`` in parts. Raise InvalidInputError where an output does not fit its memory."""
-    wire = ModelInferResponse(
-        model_name=response.model_name, model_version=response.model_version, id=response.id or request.id
-    )
-    _to_parameters(response.parameters, wire.parameters)
     raw: list[Buffer] = []
+    described = []
     for name, array, wanted in asked_for(response, request):
-        output = wire.outputs.add(name=name, datatype=datatype_of(array), shape=array.shape)
+        placed: Parameters = {}
         if wanted.shared is None:
             raw.append(to_binary(array))
         else:
-            _to_parameters(put(shared, wanted.shared, array), output.parameters)
+            placed = put(shared, wanted.shared, array)
             raw.append(b"")
-    return [wire.SerializeToString(), *put_in(_RAW_OUTPUTS, raw)]
+        described.append((name, datatype_of(array), array.shape, tuple(placed.items())))
+    named = response.id or request.id
+    write = _head if len(named) <= LONGEST_ID else _head.__wrapped__
+    parameters = tuple(response.parameters.items())
+    head = write(response.model_name, response.model_version, named, parameters, tuple(described))
+    return [head, *put_in(_RAW_OUTPUTS, raw)]
+
+
+@functools.lru_cache(REMEMBERED)
+def _head(
+    model_name: str,
+    model_version: str,
+    request_id: str,
+    parameters: _Items,
+    outputs: tuple[tuple[str, str, tuple[int, ...], _Items], ...],
+) -> bytes:
+    """Write all but the tensors of an answer; of an output: name, data type, shape, parameters."""
+    wire = ModelInferResponse(model_name=model_name, model_version=model_version, id=request_id)
+    _to_parameters(dict(parameters), wire.parameters)
+    for name, datatype, shape, placed in outputs:
+        _to_parameters(dict(placed), wire.outputs.add(name=name, datatype=datatype, shape=shape).parameters)
+    return bytes(wire.SerializeToString())
 
 
 def encode_streamed(parts: Sequence[Buffer]) -> list[Buffer]:
@@ -143,27 +209,21 @@ def _to_parameters(values: Parameters, parameters: Mapping[str, InferParameter])
                 parameters[name].string_param = value
 
 
-def _inputs(
-    tensors: Sequence[ModelInferRequest.InferInputTensor], raw: list[memoryview], shared: SharedMemory
-) -> Iterator[tuple[str, Array]]:
-    seen: set[str] = set()
+def _inputs(sources: Sequence[_Source], raw: Sequence[memoryview], shared: SharedMemory) -> dict[str, Array]:
+    found: dict[str, Array] = {}
     left = list(reversed(raw))
-    for tensor in tensors:
-        label = f"input {reprlib.repr(tensor.name)}"
-        if tensor.name in seen:
-            raise InvalidInputError(f"{label} is given twice")
-        seen.add(tensor.name)
-        part = slice_of(label, from_parameters(label, tensor.parameters))
-        shape = list(tensor.shape)
-        if tensor.HasField("contents") and (raw or part is not None):
+    for source in sources:
+        label, datatype, shape = source.label, source.datatype, source.shape
+        if source.contents is not None and (raw or source.part is not None):
             raise InvalidInputError(f"{label} has contents, and its data elsewhere as well")
-        if part is not None:
-            yield tensor.name, from_binary(label, tensor.datatype, shape, shared.read(part))
+        if source.part is not None:
+            found[source.name] = from_binary(label, datatype, shape, shared.read(source.part))
         elif not raw:
-            yield tensor.name, from_contents(label, tensor.datatype, shape, tensor.contents)
+            found[source.name] = from_contents(label, datatype, shape, source.contents or InferTensorContents())
         elif left:
-            yield tensor.name, from_binary(label, tensor.datatype, shape, left.pop(), align=False)
+            found[source.name] = from_binary(label, datatype, shape, left.pop(), align=False)
         else:
             raise InvalidInputError(f"{label} has no data: raw_input_contents has only {len(raw)} elements")
     if left:
         raise InvalidInputError(f"raw_input_contents has {len(raw)} elements, {len(left)} of them for no input")
+    return found
