@@ -4,7 +4,8 @@ The server runs at about 80 % of what it can do: 60 % are asked for by clients t
 (SIGKILL, in the middle of whatever they send or wait for) after half a second to three. Memory (the pages of all the
 server's processes, shared ones in equal parts) and open files are read every second; what they are after the first
 minute is held against what they are later. Of open files, clients' connections come and go with the clients, so they
-are counted apart; once no client is left, there must be none. Only the clients that stay can tell of errors, and must have none.
+are counted apart; once no client is left, there must be none. Only the clients that stay can tell of errors, and must
+have none.
 """
 
 import random
