@@ -16,7 +16,9 @@ from benchmarks import (
     loop_soak,
     meters,
     ocr_agreement,
+    ocr_overhead,
     overhead,
+    overload,
     planner,
     scheduler,
     soak,
@@ -37,6 +39,8 @@ ON_REQUEST = {
     "loop-soak-virtual": loop_soak.run_virtual,
     "meters": meters.run,
     "ocr-agreement": ocr_agreement.run,
+    "ocr-overhead": ocr_overhead.run,
+    "overload": overload.run,
     "soak": soak.run,
     "tenth-of-a-day": day.run_tenth,
 }
