@@ -22,6 +22,7 @@ from benchmarks import (
     planner,
     scheduler,
     soak,
+    start,
 )
 
 BENCHMARKS = {"overhead": overhead.run, "scheduler": scheduler.run, "planner": planner.run, "day": day.run}
@@ -42,6 +43,7 @@ ON_REQUEST = {
     "ocr-overhead": ocr_overhead.run,
     "overload": overload.run,
     "soak": soak.run,
+    "start": start.run,
     "tenth-of-a-day": day.run_tenth,
 }
 """Take minutes or tell details, and run only when they are named."""
