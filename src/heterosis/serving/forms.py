@@ -25,7 +25,7 @@ _CODE = bytes([CODE])
 _CODE_AT = {0xC7: 2, 0xC8: 3, 0xC9: 5, **dict.fromkeys(range(0xD4, 0xD9), 1)}
 """Where the code of an extension stands, by its first byte."""
 _ARRAY, _TUPLE, _LIST, _DICT = range(4)
-_KINDS = {tuple: _TUPLE, list: _LIST, dict: _DICT}
+_KINDS: dict[type[Any], int] = {tuple: _TUPLE, list: _LIST, dict: _DICT}
 
 Form = tuple[Any, ...]
 """``(_ARRAY, data type, shape)``, or ``(kind, keys, forms)``; only a dict has keys."""
@@ -65,7 +65,7 @@ def header_of(form: Form) -> bytes:
 
 def bytes_of(array: Array) -> memoryview:
     """The memory of an array that has a form, copied only where it is not in order."""
-    return memoryview(array if array.flags.c_contiguous else np.ascontiguousarray(array)).cast("B")
+    return (array if array.flags.c_contiguous else np.ascontiguousarray(array)).data.cast("B")
 
 
 def read_header(header: bytes | bytearray | memoryview) -> Form | None:

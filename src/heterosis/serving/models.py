@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -259,7 +259,7 @@ class _RequestCaller:
         self._request = request.id
         self._numbers = itertools.count()
 
-    def call(self, stage: Stage, args: tuple[Any, ...], timeout_s: float | None = None) -> Awaitable[Any]:
+    def call(self, stage: Stage, args: tuple[Any, ...], timeout_s: float | None = None) -> Coroutine[Any, Any, Any]:
         try:
             frames = encode(args)
         except EncodeError as error:

@@ -180,7 +180,7 @@ def to_binary(array: Array) -> Buffer:
             parts += (_LENGTH.pack(len(element)), element)
         return b"".join(parts)
     array = np.ascontiguousarray(array, dtype=_little(array.dtype))
-    return memoryview(array).cast("B") if array.size else b""
+    return array.data.cast("B") if array.size else b""
 
 
 @functools.lru_cache(256)
