@@ -29,7 +29,7 @@ from heterosis.planning.fleet.allotment import dynamic_w
 from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.profiling import Settings as ProfilingSettings
 from heterosis.simulation import Arrival, Setting, Simulator
-from heterosis.workflow import Workflow
+from heterosis.workflow.chain import Workflow
 from heterosis.workflow.looping import LoopedService
 from heterosis.workflow.rehearsal.running import Figures, Reading, of_outcome
 from heterosis.workflow.replanning.answering import judged

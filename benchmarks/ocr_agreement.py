@@ -30,7 +30,7 @@ from heterosis.profiling import Settings
 from heterosis.profiling.interference import crowding
 from heterosis.simulation import Arrival, Outcome, Power, Setting, Simulator
 from heterosis.terms import PipelineGraph, Plan
-from heterosis.workflow import Workflow
+from heterosis.workflow.chain import Workflow
 from heterosis.workflow.subserver import serving
 from heterosis.workflow.verification import trials
 
