@@ -1,7 +1,7 @@
 """Does the loop do what it should? Published pipelines on emulated fleets: as `heterosis rehearse` does it.
 
-`loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with flash crowds in five
-minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every worker
+`loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with a flash crowd of each in
+five minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every worker
 is killed at once. Joules are modelled throughout. A busy machine shows in the load
 generator's lag.
 """
@@ -29,7 +29,7 @@ APART_S = 5.0
 
 
 def run() -> dict[str, float]:
-    """Two pipelines, twenty-four devices, a day with flash crowds in five minutes."""
+    """Two pipelines, twenty-four devices, a day with a flash crowd of each in five minutes."""
     return told(rehearsed("traffic+documents", FLEET, "surges", 15.0, 300.0, ()))
 
 

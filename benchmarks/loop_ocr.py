@@ -63,7 +63,7 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 def run(duration_s: float = 600.0, rate: float = 2.0, seed: int = 2) -> dict[str, float]:
     """Serve the plan for the peak, then the loop; simulate the loop."""
     workflow = Workflow(PIPELINE, DEFAULT_STORE, settings=ProfilingSettings(budget_s=BUDGET_S))
-    load = Load(arrivals=tuple(surges(rate, duration_s, seed, count=1)), duration_s=duration_s, seed=seed)
+    load = Load(arrivals=tuple(surges(rate, duration_s, seed)), duration_s=duration_s, seed=seed)
     service = LoopedService(workflow, rate, SETTINGS)
     file = Path(workflow.store) / "peak-plan.json"
     file.write_bytes(msgspec.json.encode(workflow.plan(peak_rps(load))))

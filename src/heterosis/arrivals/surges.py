@@ -20,7 +20,7 @@ def surges(  # noqa: PLR0913 - one for each thing that shapes a day
     duration_s: float,
     seed: int,
     *,
-    count: int = 3,
+    count: int = 1,
     ratio: float = 3.0,
     surge_s: float | None = None,
     peak_ratio: float = 1.8,

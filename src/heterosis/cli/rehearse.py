@@ -38,7 +38,7 @@ def rehearse(  # noqa: PLR0913 - one for each option
     arrivals: Annotated[
         str,
         Parameter(
-            help="Without --trace: poisson, bursts, diurnal (a day in the run), surges (a day with flash crowds)."
+            help="Without --trace: poisson, bursts, diurnal (a day in the run), surges (a day with a flash crowd)."
         ),
     ] = "bursts",
     rate: Annotated[float, Parameter(help="Mean requests per second of each pipeline.")] = 10.0,

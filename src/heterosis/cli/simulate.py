@@ -37,8 +37,8 @@ def simulate(  # noqa: PLR0913 - one for each option
     arrivals: Annotated[
         str,
         Parameter(
-            help="poisson, bursts, diurnal (a day in the length of the run), surges (likewise, with flash "
-            "crowds), integer (gaps of whole milliseconds), or a trace: a CSV or JSON file."
+            help="poisson, bursts, diurnal (a day in the length of the run), surges (likewise, with a "
+            "flash crowd), integer (gaps of whole milliseconds), or a trace: a CSV or JSON file."
         ),
     ] = "poisson",
     requests: Annotated[int | None, Parameter(help="How many requests; by default 10000, or the whole trace.")] = None,

@@ -23,8 +23,8 @@ def is_trace(arrivals: str) -> bool:
 def moments(arrivals: str, rate_rps: float | None, requests: int | None, duration_s: float | None) -> Moments:
     """Return what draws a load of so many requests or so many seconds. Raise UsageError where there is no such load.
 
-    ``arrivals`` is ``poisson``, ``bursts``, ``diurnal`` (a day in the length of the run), ``surges`` (likewise, with
-    flash crowds), ``integer`` or the path of a trace, which is stretched to the rate where one is given.
+    ``arrivals`` is ``poisson``, ``bursts``, ``diurnal`` (a day in the length of the run), ``surges`` (likewise, with a
+    flash crowd), ``integer`` or the path of a trace, which is stretched to the rate where one is given.
     """
     if is_trace(arrivals):
         recorded = read_trace(Path(arrivals))

@@ -5,7 +5,8 @@ several stages needs as many devices as satisfy the planner's own
 
     sum of x slot_s / utilisation <= slots k
 
-and no fewer than its options' waits count on (``servers``). Where several shares can serve the same calls, those that
+and no fewer than its options' waits count on (``servers``). At a higher rate than planned, more devices share the waits,
+so they may be busier: what they have in hand grows with the root of their number (`pooled`). Where several shares can serve the same calls, those that
 draw least for what they bear get them, as far as the fleet has devices of their kind: a program of one integer for each
 share, solved in milliseconds.
 """
@@ -21,6 +22,7 @@ from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, on_powe
 from heterosis.planning.fleet.options import ROUNDING, Group, Option
 from heterosis.planning.fleet.task import Task
 from heterosis.planning.solver import Program, Row
+from heterosis.planning.wait import HIGHEST
 
 GAP = 1e-4
 NOTHING = 1e-9
@@ -90,6 +92,7 @@ class _Program:
         rates = {stage: sum(host.per_s for host in self.planned.hosted(stage)) for stage in self.task.stages}
         for number, share in enumerate(self.planned.shares):
             slots = self.task.kinds[share.group[0]].slots
+            full = sum(host.per_s * host.option.device_s for host in share.hosts) / (share.count * slots)
             busy: dict[int, float] = {}
             spread, before = defaultdict[str, dict[int, float]](dict), defaultdict[str, dict[int, float]](dict)
             for column, (of_share, host) in zip(self.flow, self.hosts, strict=True):
@@ -97,7 +100,7 @@ class _Program:
                     option = host.option
                     rate, factor = rates[option.stage], factors[self.task.stages[option.stage].graph.pipeline]
                     abreast = slots // option.configuration.threads
-                    busy[column] = option.device_s / slots
+                    busy[column] = option.device_s / slots * pooled(option.utilisation, share.count, factor * full)
                     spread[option.stage][column] = _servers(option, rate, factor) / abreast / (factor * rate or 1.0)
                     before[option.stage][column] = option.servers / abreast / rate
             self._at_most(number, busy, busy)
@@ -153,6 +156,21 @@ class _Program:
             if per_s > NOTHING
         )
         return Allotment(planner=self.planned.planner, shares=tuple(found), reasons=reasons)
+
+
+def pooled(utilisation: float, count: int, factor: float) -> float:
+    """Return how many devices a call needs at a higher rate, as a share of what it needs while these are enough.
+
+    So many devices, this busy at most, become c at ``factor`` times what they bear. Waits stay as short when what devices have
+    in hand grows with the root of c (Halfin and Whitt, "Heavy-traffic limits for queues with many exponential servers",
+    1981): c - (1 - utilisation) sqrt(count c) = factor utilisation count; no busier than `HIGHEST`.
+    """
+    if factor <= 1.0 or utilisation >= HIGHEST:
+        return 1.0
+    spare = (1 - utilisation) * math.sqrt(count)
+    load = factor * utilisation * count
+    devices = ((spare + math.sqrt(spare**2 + 4 * load)) / 2) ** 2
+    return max(devices / (factor * count), utilisation / HIGHEST)
 
 
 def _servers(option: Option, rate: float, factor: float) -> int:
