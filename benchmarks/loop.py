@@ -1,9 +1,8 @@
 """Does the loop do what it should? Published pipelines on emulated fleets: as `heterosis rehearse` does it.
 
-`loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with a flash crowd of each in
-five minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every worker
-is killed at once. Joules are modelled throughout. A busy machine shows in the load
-generator's lag.
+`loop` takes seven minutes: two pipelines on the twenty-four devices of `edge-street`, a day with a flash crowd of each
+in five minutes. `loop-slow` and `loop-kill` take four and two: a device that slows down to half, and a node whose every
+worker is killed at once. Joules are modelled throughout. A busy machine shows in the load generator's lag.
 """
 
 from collections.abc import Callable, Sequence

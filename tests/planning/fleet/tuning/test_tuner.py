@@ -82,12 +82,13 @@ def test_every_call_is_served_within_the_utilisation_planned_or_said_not_to_be(s
     as_before = {tuple(host.option for host in share.hosts): share for share in before.shares}
     for share in after.shares:
         planned_for = as_before[tuple(host.option for host in share.hosts)]
-        grown = max(factor * needed(task, planned_for), 1.0)
-        busiest = max(host.option.utilisation for host in share.hosts)
-        assert (
-            needed(task, share) * pooled(busiest, planned_for.count, grown)
-            <= max(1.0, needed(task, planned_for)) + 1e-5
+        grown = factor * needed(task, planned_for)
+        devices = sum(
+            host.per_s * host.option.device_s * pooled(host.option.utilisation, planned_for.count, grown)
+            for host in share.hosts
         )
+        slots = share.count * task.kinds[share.group[0]].slots
+        assert devices / slots <= max(1.0, needed(task, planned_for)) + 1e-5
     for number, kind in enumerate(task.kinds):
         assert sum(share.count for share in after.shares if share.group[0] == number) <= len(kind.units)
     if not after.reasons:

@@ -5,10 +5,10 @@ several stages needs as many devices as satisfy the planner's own
 
     sum of x slot_s / utilisation <= slots k
 
-and no fewer than its options' waits count on (``servers``). At a higher rate than planned, more devices share the waits,
-so they may be busier: what they have in hand grows with the root of their number (`pooled`). Where several shares can serve the same calls, those that
-draw least for what they bear get them, as far as the fleet has devices of their kind: a program of one integer for each
-share, solved in milliseconds.
+and no fewer than its options' waits count on (``servers``). More devices than planned share their waits and may be
+busier: what they have in hand grows with the root of their number (`pooled`). Where several shares can serve the same
+calls, those that draw least for what they bear get them, as far as the fleet has devices of their kind: a program of one
+integer for each share, solved in milliseconds.
 """
 
 import math
@@ -161,9 +161,9 @@ class _Program:
 def pooled(utilisation: float, count: int, factor: float) -> float:
     """Return how many devices a call needs at a higher rate, as a share of what it needs while these are enough.
 
-    So many devices, this busy at most, become c at ``factor`` times what they bear. Waits stay as short when what devices have
-    in hand grows with the root of c (Halfin and Whitt, "Heavy-traffic limits for queues with many exponential servers",
-    1981): c - (1 - utilisation) sqrt(count c) = factor utilisation count; no busier than `HIGHEST`.
+    So many devices, this busy at most, become c at ``factor`` times what they bear. Waits stay as short when what they
+    have in hand grows with the root of c (Halfin and Whitt, "Heavy-traffic limits for queues with many exponential
+    servers", 1981): c - (1 - utilisation) sqrt(count c) = factor utilisation count; no busier than `HIGHEST`.
     """
     if factor <= 1.0 or utilisation >= HIGHEST:
         return 1.0
