@@ -7,8 +7,8 @@ several stages needs as many devices as satisfy the planner's own
 
 and no fewer than its options' waits count on (``servers``). More devices than planned share their waits and may be
 busier: what they have in hand grows with the root of their number (`pooled`). Where several shares can serve the same
-calls, those that draw least for what they bear get them, as far as the fleet has devices of their kind: a program of one
-integer for each share, solved in milliseconds.
+calls, those that draw least for what they bear get them, as far as the fleet has devices of their kind: a program of
+one integer for each share, solved in milliseconds.
 """
 
 import math
