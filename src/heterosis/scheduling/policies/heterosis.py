@@ -40,6 +40,7 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 
 from collections.abc import Iterator, Sequence
 from math import inf
+from operator import itemgetter
 
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.fairness import Fairness
@@ -155,10 +156,11 @@ class Heterosis:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
         waiting = []
         for stage, queue in view.queues.items():
-            if queue.waiting:
+            head = queue.head() if queue.waiting else None
+            if head is not None and view.now > head.priority[0] + view.capacity.tails.get(stage, 0.0):
                 yield from self._hopeless(view, stage, queue)
-                if queue.waiting:
-                    waiting.append((stage, queue))
+            if queue.waiting:
+                waiting.append((stage, queue))
         if view.capacity.fills:
             filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
             if filling:
@@ -371,10 +373,10 @@ class Heterosis:
         self._mixing.note(view, best.configuration, 1)
         return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
-    def _alike(self, view: View, queue: Queue) -> Iterator[Dispatch] | None:
-        """Start calls of one size and class that only one configuration can run: as the list would, in less time.
+    def _alike(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
+        """Start calls of one size and class that only one configuration can run, where one instance can take any.
 
-        None where the list has to tell.
+        That is how it mostly is in a crowd: as the list would, in less time. None where the list has to tell.
         """
         head = queue.head()
         assert head is not None  # noqa: S101
@@ -383,56 +385,27 @@ class Heterosis:
         if len(queue.kinds) != 1 or self._at_risk or self._without is not None or len(allowed) != 1:
             return None
         configuration = allowed[0]
-        if view.capacity.width[configuration] > 1:
+        idle, spare = view.idle(configuration), view.spare(configuration)
+        ends = view.ends(view.capacity.group[configuration])
+        if view.capacity.width[configuration] > 1 or len(idle) + len(spare) != 1 or not (idle or ends):
             return None
-        group = view.capacity.group[configuration]
+        start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
         mean, safe = view.estimates.times(configuration, self._items(view, configuration, size), SAFE_PERCENT)
-        choice = Choice(configuration, Slots(view, group, self._price(view, group)), 1, mean, safe)
         late = self._caution * view.capacity.tails.get(stage, 0.0) + view.now
-        waiting = queue.first(LOOK)
-        lefts = [record.request.deadline - late for record in waiting]
-        if lefts != sorted(lefts):  # they mostly are, since this is what their priorities come from
-            waiting.sort(key=lambda record: record.request.deadline)
-            lefts.sort()
-        if not 0 < mean <= safe or lefts[0] - choice.start(view) - safe < 0:
+        waiting = [(record.request.deadline - late, record) for record in queue.first(LOOK)]
+        waiting.sort(key=itemgetter(0))
+        if not 0 < mean <= safe or waiting[0][0] - start - safe < 0:
             return None
-        return self._start_alike(view, choice, waiting, lefts)
-
-    def _start_alike(
-        self, view: View, choice: Choice, waiting: Sequence[CallRecord], lefts: Sequence[float]
-    ) -> Iterator[Dispatch]:
-        """Start them, by their deadlines: on idle instances, and full batches on those that can hold one in advance."""
-        configuration, slots, _, mean, safe = choice
-        time = view.capacity.slot_time(configuration, waiting[0].call.size)
-        spare = len(view.spare(configuration))
-        entered: dict[int, float] = {}
-        for number, left in enumerate(lefts):
-            start = choice.start(view)
-            if start:
-                spare -= 1
-                if spare < 0:
-                    break
-            if start + safe <= left or (self._chances and start + mean <= left):
-                entered[number] = start
-                slots.take(1, start + time)
-        most, waited = view.capacity.max_batch[configuration], bool(view.capacity.fill_s.get(configuration.stage))
-        for number, start in entered.items():
-            instance = next(iter(view.spare(configuration) if start else view.idle(configuration)), None)
-            if waiting[number].state is not CallState.WAITING or instance is None:
-                continue
-            others = [
-                (record, lefts[each])
-                for each, record in enumerate(waiting if most > waiting[number].call.size else ())
-                # What can start elsewhere is left for there; but not where batches were waited for.
-                if each != number and record.state is CallState.WAITING and (waited or entered.get(each, 1.0))
-            ]
-            calls = _together(view, instance, (waiting[number], lefts[number]), others)
-            if start and len(calls) * calls[0].call.size < most:
-                continue  # nothing is gained by binding it now, and others may come to go along
-            for record in calls:
-                self._started(view, record, view.now + start + mean)
-            self._mixing.note(view, configuration, len(calls))
-            yield Dispatch(instance, calls, f"{lefts[number] * 1e3:.0f} ms left, fits in 1 groups of slots")
+        (left, first), instance = waiting[0], next(iter(idle or spare))
+        most = instance.placement.max_batch
+        others = [(record, left_s) for left_s, record in waiting[1:]] if most > size else []
+        calls = _together(view, instance, (first, left), others)
+        if start and len(calls) * size < most:
+            return ()  # nothing is gained by binding it now, and others may come to go along
+        for record in calls:
+            self._started(view, record, view.now + start + mean)
+        self._mixing.note(view, configuration, len(calls))
+        return (Dispatch(instance, calls, f"{left * 1e3:.0f} ms left, fits in 1 groups of slots"),)
 
     def _started(self, view: View, record: CallRecord, end: float) -> None:
         """Note that a call is run, and is expected to end at a time."""
