@@ -376,7 +376,7 @@ class Heterosis:
     def _alike(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
         """Start calls of one size and class that only one configuration can run, where one instance can take any.
 
-        That is how it mostly is in a crowd: as the list would, in less time. None where the list has to tell.
+        So it mostly is in a crowd. As the list would, in less time; None where that has to tell.
         """
         head = queue.head()
         assert head is not None  # noqa: S101
@@ -386,6 +386,8 @@ class Heterosis:
             return None
         configuration = allowed[0]
         idle, spare = view.idle(configuration), view.spare(configuration)
+        if not idle and queue.waiting * size < view.capacity.max_batch[configuration]:
+            return ()  # what is bound in advance is bound in full batches
         ends = view.ends(view.capacity.group[configuration])
         if view.capacity.width[configuration] > 1 or len(idle) + len(spare) != 1 or not (idle or ends):
             return None
