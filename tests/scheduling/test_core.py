@@ -34,6 +34,30 @@ def test_a_call_goes_to_an_idle_instance_at_once() -> None:
     assert run.calls == ("r1/0",)
 
 
+@pytest.mark.parametrize(("policy", "asked"), [("heterosis", [0, 1, 1, 2]), ("fcfs", [1, 2, 3, 4])])
+def test_ours_is_asked_only_where_something_has_changed(
+    policy: str, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when a request arrives, nor when one ends that had no call waiting; other policies always are."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1, policy=policy))
+    for name in ("r0", "r1", "r2"):
+        driver.ask(name)
+    questions: list[float] = []
+    ours = driver.scheduler._policy  # noqa: SLF001 - what is counted
+    decide = ours.decide
+    monkeypatch.setattr(ours, "decide", lambda view: (questions.append(view.now), decide(view))[1])
+    counts = []
+    for step in (
+        lambda: driver.arrive("r3"),
+        lambda: driver.call("r3", "a"),
+        lambda: driver(RequestEnded(request="r0", outcome="cancelled")),
+        lambda: driver(RequestEnded(request="r1", outcome="cancelled")),
+    ):
+        step()
+        counts.append(len(questions))
+    assert counts == asked
+
+
 def test_instances_of_two_stages_on_one_slot_take_turns() -> None:
     """While one stage's instance runs on a slot, no other stage's instance on that slot is given a batch."""
     driver = Driver(make_plan({"a": 10, "b": 10}, slots=1))

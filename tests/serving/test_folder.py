@@ -1,6 +1,8 @@
 """Plain models from files and folders: found, looked at, served, loaded and unloaded; by other people's client."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from tritonclient import http as triton
 from heterosis.devices import local_fleet
 from heterosis.serving.folder import ModelFolder
 from heterosis.serving.models import State
-from heterosis.terms.errors import HeterosisError, NotFoundError, UnavailableError, UsageError
+from heterosis.terms.errors import DeadlineError, HeterosisError, NotFoundError, UnavailableError, UsageError
 from heterosis.testing.onnx_models import write_model, write_simple, write_triton_examples
 from tests.serving.conftest import Server, serve_source
 
@@ -70,6 +72,23 @@ async def test_the_models_of_tritons_examples_are_served_without_code(tmp_path: 
     assert np.array_equal(sums["OUTPUT1"], numbers - 1)
     assert np.array_equal(strings["OUTPUT1"].astype(np.int32), numbers - 1)
     assert np.array_equal(same["OUTPUT0"].astype(np.int32), numbers)
+
+
+async def test_a_timeout_fires_while_a_plain_model_runs(tmp_path: Path) -> None:
+    """The client hears in time, and the next one is served."""
+    write_simple(tmp_path / "sums.onnx")
+    inputs = {name: np.ones((1, 16), np.int32) for name in ("INPUT0", "INPUT1")}
+    async with serve_source(tmp_path, folder_of(tmp_path)) as server:
+        await server.repository.load("sums")
+        model = server.repository.get("sums")
+        (worker,) = set(server.launcher.pids().values())
+        os.kill(worker, signal.SIGSTOP)
+        with pytest.raises(DeadlineError, match="no answer within 1"):
+            await model.infer(inputs, timeout_ms=100)
+        os.kill(worker, signal.SIGCONT)
+        result = await model.infer(inputs, timeout_ms=20_000)
+        assert result["OUTPUT0"].tolist() == [[2] * 16]
+        assert not server.router._calls  # noqa: SLF001 - nothing is kept of what was late
 
 
 async def test_requests_of_several_rows_are_joined(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The scheduler's invariants, asserted after every test: nothing lost, run twice, or on a dead instance."""
 
+from collections import Counter
+
 from heterosis.scheduling.core import Scheduler
 from heterosis.scheduling.states import CallState, InstanceState
 
@@ -14,6 +16,8 @@ def validate(scheduler: Scheduler) -> None:
     for stage, queue in scheduler.queues.items():
         listed = [record.call.id for record in queue]
         _require(len(listed) == len(set(listed)) == len(queue), f"the queue of {stage} miscounts")
+        kinds = Counter((record.call.size, record.request.request_class) for record in queue)
+        _require(queue.kinds == kinds, f"the queue of {stage} miscounts what kinds of calls wait")
     running: list[str] = []
     occupied = {}
     for instance in scheduler.instances.values():
