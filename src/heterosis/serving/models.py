@@ -11,7 +11,8 @@ import msgspec
 import structlog
 
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
-from heterosis.serving.router import Hosted, Router, VariantFor, WarmUp
+from heterosis.serving.hosting import Hosted, VariantFor, WarmUp
+from heterosis.serving.router import Router
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.values import EncodeError, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo

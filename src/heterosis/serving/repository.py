@@ -13,8 +13,9 @@ from typing import Protocol
 import msgspec
 import structlog
 
+from heterosis.serving.hosting import Hosted
 from heterosis.serving.models import Model, Servable, State
-from heterosis.serving.router import Hosted, Router
+from heterosis.serving.router import Router
 from heterosis.terms import Plan
 from heterosis.terms.errors import NotFoundError, StalePlanError
 from heterosis.terms.joining import joined, without
