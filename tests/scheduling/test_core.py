@@ -1,16 +1,21 @@
 """The core, event by event: no loop, no clock, no sleep."""
 
+from unittest.mock import Mock
+
 import pytest
 from msgspec.structs import replace
 
 from heterosis.scheduling import (
     BatchDone,
+    CallReady,
     DropCall,
+    Event,
     InstanceDown,
     InstanceReady,
     PlanChanged,
     Refusal,
     RefuseRequest,
+    RequestArrived,
     RequestEnded,
     RunBatch,
     SetTimer,
@@ -21,7 +26,7 @@ from heterosis.scheduling import (
 )
 from heterosis.scheduling.core import MAX_DEATHS
 from heterosis.scheduling.states import IllegalTransitionError
-from heterosis.terms import Plan
+from heterosis.terms import Call, Plan, Request
 from heterosis.testing import Driver, make_plan
 
 
@@ -42,19 +47,18 @@ def test_ours_is_asked_only_where_something_has_changed(
     driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1, policy=policy))
     for name in ("r0", "r1", "r2"):
         driver.ask(name)
-    questions: list[float] = []
     ours = driver.scheduler._policy  # noqa: SLF001 - what is counted
-    decide = ours.decide
-    monkeypatch.setattr(ours, "decide", lambda view: (questions.append(view.now), decide(view))[1])
-    counts = []
-    for step in (
-        lambda: driver.arrive("r3"),
-        lambda: driver.call("r3", "a"),
-        lambda: driver(RequestEnded(request="r0", outcome="cancelled")),
-        lambda: driver(RequestEnded(request="r1", outcome="cancelled")),
-    ):
-        step()
-        counts.append(len(questions))
+    question, counts = Mock(wraps=ours.decide), []
+    monkeypatch.setattr(ours, "decide", question)
+    steps: list[Event] = [
+        RequestArrived(request=Request(id="r3", pipeline="toy", arrival=0.0, deadline=0.1)),
+        CallReady(call=Call(id="r3/0", request="r3", stage="a")),
+        RequestEnded(request="r0", outcome="cancelled"),
+        RequestEnded(request="r1", outcome="cancelled"),
+    ]
+    for event in steps:
+        driver(event)
+        counts.append(question.call_count)
     assert counts == asked
 
 
