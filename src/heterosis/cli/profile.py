@@ -117,7 +117,10 @@ def _show_check(errors: "Sequence[Errors]") -> None:
             each.held_out, str(each.points), f"{each.p50_error:.1%}", f"{each.p95_error:.1%}", f"{each.within:.0%}"
         )
     output().print(table)
-    output().print("\nmedians over the points; each was predicted from all others, without those of its kind")
+    output().print(
+        "\nmedians over the points; a batch size between others was predicted from all other points of its stage, a "
+        "number of threads without any point that its variant has with so many"
+    )
 
 
 def _settings(threads: str | None, batches: str | None, modes: str | None, most_waiting: float | None) -> "Settings":

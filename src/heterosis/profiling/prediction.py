@@ -3,9 +3,9 @@
 The logarithm of a figure (median time, CPU time, ratios of quantiles) is taken as a Gaussian process over
 configurations and batch sizes (kriging: Rasmussen and Williams, "Gaussian processes for machine learning", 2006, ch.
 2). Its mean is what one expects of any model: time in proportion to the batch, and Amdahl's law over threads. From that
-a stage departs, an engine departs from its stage, and a variant from its engine, each less than the one before: a curve
-that was measured tells of those that were not. Between measured batch sizes a figure follows a power of the size, piece
-by piece, which is close to affine; beyond them it stays proportional.
+a stage departs; from the stage each model, each engine and each precision of an engine; and from all of these a
+variant; each less than the one before: a curve that was measured tells of those that were not. Between measured batch
+sizes a figure follows a power of the size, piece by piece, which is close to affine; beyond them it stays proportional.
 
 How far a departure reaches is fixed: variances below, per doubling of the batch size or of the threads.
 `heterosis profile --check` says how good predictions are on the machine at hand.
@@ -33,11 +33,11 @@ THREADS_COST = 0.05
 
 LEVEL = 9.0
 """Nothing is known of a variant's own level before it is measured."""
-BATCH = {"stage": 0.3**2, "engine": 0.1**2, "variant": 0.06**2}
-THREADS = {"stage": 0.2**2, "engine": 0.15**2, "variant": 0.08**2}
-BOTH = {"stage": 0.1**2, "engine": 0.05**2, "variant": 0.03**2}
+BATCH = {"stage": 0.3**2, "engine": 0.1**2, "model": 0.05**2, "precision": 0.05**2, "variant": 0.06**2}
+THREADS = {"stage": 0.2**2, "engine": 0.15**2, "model": 0.08**2, "precision": 0.1**2, "variant": 0.08**2}
+BOTH = {"stage": 0.1**2, "engine": 0.05**2, "model": 0.03**2, "precision": 0.03**2, "variant": 0.03**2}
 """Threads help large batches more, or less, than small ones."""
-PLACE = {"stage": 1.0, "engine": 0.2**2, "variant": 0.15**2}
+PLACE = {"stage": 1.0, "engine": 0.2**2, "model": 0.1**2, "precision": 0.1**2, "variant": 0.15**2}
 """Another device type or power mode."""
 NOISE = 0.02**2
 """Of any measurement, besides what its own interval says."""
@@ -204,7 +204,9 @@ def _covariance(rows: Sequence[Place], columns: Sequence[Place], level: float, s
 
     alike = {
         "stage": np.ones((len(rows), len(columns))),
-        "engine": common(lambda each: _engine(each.variant)),
+        "engine": common(lambda each: _kind(each.variant).partition("-")[0]),
+        "model": common(lambda each: each.variant.partition("/")[0]),
+        "precision": common(lambda each: _kind(each.variant)),
         "variant": common(lambda each: each.variant),
     }
     batch, threads = doublings(lambda _, batch: batch), doublings(lambda each, _: each.threads)
@@ -216,9 +218,9 @@ def _covariance(rows: Sequence[Place], columns: Sequence[Place], level: float, s
     return total
 
 
-def _engine(variant: str) -> str:
-    """Return the engine in a variant's name, such as ``small/onnxruntime-int8``."""
-    return variant.rpartition("/")[2].partition("-")[0]
+def _kind(variant: str) -> str:
+    """Return the engine and the precision in a variant's name, such as ``small/onnxruntime-int8``."""
+    return variant.rpartition("/")[2]
 
 
 def _ratio(point: OperatingPoint, name: str) -> float:
