@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,12 @@ class Running(msgspec.Struct):
     workers: str
     pack: Path
     folder: Path
+    process: "subprocess.Popen[bytes]"
+
+    def stop(self) -> None:
+        """Stop the server, unless that was done before."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(30)
 
     def start(self, token: str = TOKEN, name: str = "guest") -> "subprocess.Popen[bytes]":
         """Start the worker, with the interpreter at hand."""
@@ -64,9 +69,10 @@ class Running(msgspec.Struct):
             await asyncio.sleep(0.1)
 
 
-@contextmanager
-def server(world: World, folder: Path) -> Iterator[Running]:
-    """Run the server, where workers may join."""
+@pytest.fixture(scope="module")
+def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for all tests, where workers may join."""
+    folder = tmp_path_factory.mktemp("server")
     plan, token = folder / "plan.json", folder / "token"
     plan.write_bytes(msgspec.json.encode(world.plan))
     token.touch(0o600)
@@ -94,20 +100,13 @@ def server(world: World, folder: Path) -> Iterator[Running]:
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None
+        said = msgspec.json.decode(process.stdout.readline())
+        packed = pack(load_pipeline(world.file), str(world.file), world.variant, folder / "packs")
+        found = Running(url=said["url"], workers=said["workers"], pack=packed, folder=folder, process=process)
         try:
-            said = msgspec.json.decode(process.stdout.readline())
-            packed = pack(load_pipeline(world.file), str(world.file), world.variant, folder / "packs")
-            yield Running(url=said["url"], workers=said["workers"], pack=packed, folder=folder)
+            yield found
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One server for all tests."""
-    with server(world, tmp_path_factory.mktemp("server")) as found:
-        yield found
+            found.stop()
 
 
 async def test_it_takes_load_and_may_leave(running: Running) -> None:
@@ -159,11 +158,11 @@ def test_a_token_that_others_can_read_is_refused(running: Running, tmp_path: Pat
         assert complaint in done.stderr
 
 
-async def test_it_ends_with_the_server(world: World, tmp_path: Path) -> None:
-    """When the server is stopped, the worker says so and ends well."""
-    with server(world, tmp_path) as found:
-        guest = found.start()
-        await found.wait_for(guest.pid, there=True)
+async def test_it_ends_with_the_server(running: Running) -> None:
+    """When the server is stopped, the worker says so and ends well. The last test, since it is the server of all."""
+    guest = running.start(name="last")
+    await running.wait_for(guest.pid, there=True)
+    await asyncio.to_thread(running.stop)
     _, said = await asyncio.to_thread(guest.communicate)
     assert guest.returncode == 0
     assert b"the server has hung up" in said
