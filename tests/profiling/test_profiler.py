@@ -257,9 +257,9 @@ def test_a_second_run_reads_everything(measured: World, known: World, monkeypatc
         raise AssertionError("a process was started")
 
     monkeypatch.setattr(bench.Bench, "__init__", refuse)
-    started = time.perf_counter()
+    started = time.process_time()
     found = known.profile()
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert found == measured.found
     assert not known.events
     unknown = known.profile(device=Device(name="cpu", type=DeviceType(name="c", kind="cpu"), slots=2))

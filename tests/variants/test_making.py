@@ -132,9 +132,9 @@ def test_the_second_time_takes_a_moment(made: Made, monkeypatch: pytest.MonkeyPa
     file, store, seen, variants = made
     monkeypatch.setattr(Judge, "_judge", None)
     monkeypatch.setattr(subprocess, "Popen", None)
-    started = time.perf_counter()
+    started = time.process_time()
     again = make_variants(hs.load_pipeline(file), seen, store)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert again == variants
 
 
