@@ -115,6 +115,7 @@ def quark(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         given.append(Path(source))
         while reader.get_next() is not None:
             pass
+        Path("quantized_info.csv").touch()
         Path(made).write_bytes(Path(source).read_bytes())
 
     module = ModuleType("quark.onnx")
@@ -184,6 +185,7 @@ def test_a_model_is_quantised_compiled_and_described(
     compiler()
     make(model, items((1, 3, 16, 16), (1, 3, 16, 16)), tmp_path)
     (given,) = quark
+    assert not Path("quantized_info.csv").exists(), "it goes with what else lies beside the artifact"
     (fixed,) = onnx.load(given).graph.input
     assert [axis.dim_value for axis in fixed.type.tensor_type.shape.dim] == [1, 3, 16, 16]
     dpu.get_inputs = lambda: [dpu.given]  # type: ignore[method-assign]

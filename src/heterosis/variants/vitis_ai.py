@@ -8,6 +8,7 @@ stands in its ``arch.json``: a board's bitstream decides (DPUCZDX8G on ZCU104 an
 Quantising is tested with Quark where it is installed; the compiler with a stand-in, since no machine of ours has it.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -43,7 +44,9 @@ def quantise(source: Path, items: Items, made: Path) -> None:
     """Write a QDQ model of symmetric 8-bit weights and activations, all scales powers of two."""
     from quark.onnx import XINT8_QCONFIG, ModelQuantizer
 
-    ModelQuantizer(XINT8_QCONFIG).quantize_model(str(source), str(made), Reader(items))
+    source, made = source.resolve(), made.resolve()
+    with contextlib.chdir(made.parent):  # where it leaves a report
+        ModelQuantizer(XINT8_QCONFIG).quantize_model(str(source), str(made), Reader(items))
 
 
 def _fix_shapes(source: Path, items: Items, made: Path) -> Ports:
