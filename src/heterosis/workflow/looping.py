@@ -37,7 +37,11 @@ class LoopedService:
             }
         }
         self.task = Task(
-            workloads=(hosted(workload, key),), fleet=workflow.fleet, mix=False, horizon_s=settings.horizon_s
+            workloads=(hosted(workload, key),),
+            fleet=workflow.fleet,
+            mix=False,
+            horizon_s=settings.horizon_s,
+            overhead=workflow.overhead(workload.profile),
         )
         task = judged(self.task, self.accuracies)
         self.answer = plan_fleet(task)
