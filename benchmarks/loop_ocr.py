@@ -112,7 +112,7 @@ def simulate(service: LoopedService, load: Load) -> Figures:
     controller = Controller(service.task, service.plan, service.answer.allotment, settings=settings)
     following = Following(service.answer.latency)
     steering = Steering(controller, lambda task: following(judged(task, service.accuracies)))
-    setting = Setting(power=Power(fleet=service.task.fleet), steering=steering, patience_s=60.0)
+    setting = Setting(power=Power(fleet=service.workflow.fleet), steering=steering, patience_s=60.0)
     pages = in_turn(workload.graph.requests, load.seed)
     arrivals = [
         Arrival(at, shape, pipeline=workload.graph.pipeline) for at, shape in zip(load.arrivals, pages, strict=False)

@@ -10,6 +10,7 @@ from heterosis.control import Controller, Settings
 from heterosis.planning.fleet import Task, to_plan
 from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.task import Combination
+from heterosis.terms import Device, Fleet, PowerMode
 from heterosis.terms.joining import part_of, qualified_name, with_pipelines
 from heterosis.workflow.chain import Workflow
 from heterosis.workflow.fleets import plan_fleet
@@ -38,7 +39,7 @@ class LoopedService:
         }
         self.task = Task(
             workloads=(hosted(workload, key),),
-            fleet=workflow.fleet,
+            fleet=on_anyway(workflow.fleet),
             mix=False,
             horizon_s=settings.horizon_s,
             overhead=workflow.overhead(workload.profile),
@@ -76,3 +77,18 @@ class LoopedService:
                     adaptation=Adaptation(controller, planner),
                     on_ready=on_ready,
                 )
+
+
+def on_anyway(fleet: Fleet) -> Fleet:
+    """Return devices that draw nothing when idle: those of the machine that serves are on, whatever is planned."""
+
+    def mode(each: PowerMode) -> PowerMode:
+        idle_w, active_w = each.idle_power_w, each.active_power_w
+        if idle_w is None or active_w is None:
+            return each
+        return replace(each, idle_power_w=0.0, active_power_w=active_w - idle_w)
+
+    def device(each: Device) -> Device:
+        return replace(each, type=replace(each.type, power_modes=tuple(map(mode, each.type.power_modes))))
+
+    return Fleet(nodes=tuple(replace(node, devices=tuple(map(device, node.devices))) for node in fleet.nodes))
