@@ -10,11 +10,12 @@ from contextlib import AbstractContextManager
 
 import numpy as np
 
+from heterosis.arrivals import surges
 from heterosis.catalogue import open_fleet
 from heterosis.cli.rehearse import read
 from heterosis.control import Settings
 from heterosis.terms import Fleet
-from heterosis.workflow.loads import moments
+from heterosis.workflow.loads import Moments, moments
 from heterosis.workflow.rehearsal.faults import Fault, kill_fault, slow_fault
 from heterosis.workflow.rehearsal.running import Figures, Load, Rehearsed, rehearse
 from heterosis.workflow.rehearsal.setting import first_plan, joint_task, published
@@ -23,13 +24,19 @@ from heterosis.workflow.subserver import serving
 FLEET = "edge-street"
 SETTINGS = Settings(plan_every_s=20.0, horizon_s=60.0)
 FIGURES = ("attainment", "p50_ms", "p99_ms", "goodput_rps", "joules")
+RATE, CROWD = 9.0, 5.0
+"""Of each pipeline on average, and how many times as many come in the thick of its flash crowd."""
 APART_S = 5.0
 """Misses further apart than this are not of the same fault."""
 
 
-def run() -> dict[str, float]:
+def run(duration_s: float = 300.0) -> dict[str, float]:
     """Two pipelines, twenty-four devices, a day with a flash crowd of each in five minutes."""
-    return told(rehearsed("traffic+documents", FLEET, "surges", 15.0, 300.0, ()))
+
+    def draw(seed: int) -> list[float]:
+        return surges(RATE, duration_s, seed, ratio=CROWD)
+
+    return told(rehearsed("traffic+documents", FLEET, draw, RATE, duration_s, ()))
 
 
 def run_slow(duration_s: float = 180.0, at_s: float = 60.0) -> dict[str, float]:
@@ -82,7 +89,7 @@ def busiest(pipelines: str, fleet: Fleet, rate: float) -> str:
 def rehearsed(
     pipelines: str,
     fleet: str,
-    arrivals: str,
+    arrivals: str | Moments,
     rate: float,
     duration_s: float,
     faults: Sequence[Fault],
@@ -91,7 +98,7 @@ def rehearsed(
     """Rehearse as the command does."""
     devices = open_fleet(fleet)
     workloads = published(pipelines, devices, rate)
-    draw = moments(arrivals, rate, None, duration_s)
+    draw = moments(arrivals, rate, None, duration_s) if isinstance(arrivals, str) else arrivals
     drawn = {each.graph.pipeline: draw(number) for number, each in enumerate(workloads)}
     options = ["--fleet", fleet, "--rate", f"{rate}", "--adapt", "--every", f"{SETTINGS.plan_every_s}"]
     options += ["--horizon", f"{SETTINGS.horizon_s}"]

@@ -24,7 +24,7 @@ MEMORY_S = 30.0
 """What is remembered of the arrivals. A device that idles for longer costs more than its start (InferLine's 30 s, too).
 """
 HOLD_S = 15.0
-AHEAD = 1.1
+AHEAD = 1.3
 """Of what surely comes, what there must be devices for: it lags behind a load that grows, and to wake takes time."""
 RETRY_S = 5.0
 """How soon it is looked at again whether fewer devices are enough, where they were not."""
