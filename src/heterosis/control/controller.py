@@ -301,7 +301,7 @@ class Controller:
 
     def _rates(self, now: float) -> dict[str, float]:
         """What to plan for."""
-        sure = self._tuner.rates if self._must == SHORT else self._tuner.least(now)  # forecasts follow only later
+        sure = self._tuner.rates if self._urgent else self._tuner.least(now)  # forecasts follow a load that grows later
         return {name: max(rate, sure[name], LEAST_RPS) for name, rate in self.demand.rates().items()}
 
     def _gives_way(self, now: float) -> bool:

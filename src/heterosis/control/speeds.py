@@ -35,9 +35,9 @@ NORMAL = 1.12
 FORGOTTEN_S = 300.0
 """A device that nothing was measured on for so long is taken for normal again: how else would that be found out?"""
 USUAL, OF_A_BATCH = 0.15, 0.02
-"""How far logarithms of ratios are off at first, at the least and on average, and how much one batch counts in that."""
-OFF_OF_P95 = 0.485
-"""That, as a share of how far the 95th percentile is off, where logarithms are normal: 0.798 / 1.645."""
+"""How far logarithms of ratios are off at first, on average, and how much one batch counts in that."""
+P95_SIGMAS = 1.645
+"""Standard deviations from the median to the 95th percentile, where logarithms are normal."""
 SHORT_S = 1e-3
 """Added to both times: that a batch of microseconds takes twice as long says nothing of its device."""
 _MARK = " x"
@@ -49,8 +49,8 @@ class Speeds:
     def __init__(self, points: Iterable[OperatingPoint]) -> None:
         """Take the profile."""
         self.expect(points)
-        self._ratios: dict[Unit, deque[tuple[float, float]]] = {}
-        """Moments, and logarithms of ratios."""
+        self._ratios: dict[Unit, deque[tuple[float, float, float]]] = {}
+        """Moments, logarithms of ratios, and the standard deviation that these have by the profile."""
         self._usual: dict[Unit, float] = {}
         """How far these usually are off, on average."""
         self.factors: dict[Unit, float] = {}
@@ -66,8 +66,9 @@ class Speeds:
         expected_s, p95_s = (self._expected.quantile(on, items, percent) for percent in (50, 95))
         if expected_s > 0:
             ratio = math.log((run_s + SHORT_S) / (expected_s + SHORT_S))
-            self._ratios.setdefault(unit, deque(maxlen=MOST)).append((now, ratio))
-            usual = self._usual.get(unit, max(USUAL, OFF_OF_P95 * math.log(p95_s / expected_s)))
+            spread = math.log(p95_s / expected_s) / P95_SIGMAS
+            self._ratios.setdefault(unit, deque(maxlen=MOST)).append((now, ratio, spread))
+            usual = self._usual.get(unit, USUAL)
             off = abs(ratio - math.log(self.factors.get(unit, 1.0)))
             self._usual[unit] = usual + OF_A_BATCH * (off - usual)
 
@@ -81,9 +82,10 @@ class Speeds:
             if unit in self.factors and ratios[-1][0] < now - FORGOTTEN_S:
                 found[unit] = (before, 1.0)
             elif len(ratios) >= FEWEST:
-                logarithms = [ratio for _, ratio in ratios]
-                middle = statistics.median(logarithms)
-                if abs(middle - math.log(before)) >= max(math.log(NOTICED), SIGMAS * self._error(unit, logarithms)):
+                logarithms = [ratio for _, ratio, _ in ratios]
+                middle, spread = statistics.median(logarithms), statistics.fmean(each for _, _, each in ratios)
+                error = self._error(unit, logarithms, spread)
+                if abs(middle - math.log(before)) >= max(math.log(NOTICED), SIGMAS * error):
                     factor = math.exp(statistics.median(logarithms[-FEWEST:]))
                     found[unit] = (before, 1.0 if 1 / NORMAL <= factor <= NORMAL else factor)
         for unit, (_, factor) in found.items():
@@ -156,11 +158,11 @@ class Speeds:
                     points[slow.configuration, slow.batch] = slow
         return replace(plan, placements=placements, points=tuple(points.values()))
 
-    def _error(self, unit: Unit, values: Sequence[float]) -> float:
-        """Standard error of the median, as if values were normal, by their own spread or the usual one if larger."""
+    def _error(self, unit: Unit, values: Sequence[float], spread: float) -> float:
+        """Standard error of the median, as if values were normal: by their own spread, the usual or the profile's."""
         middle = statistics.median(values)
         own = 1.4826 * statistics.median(abs(value - middle) for value in values)
-        return 1.2533 * max(own, 1.2533 * self._usual[unit]) / math.sqrt(len(values))
+        return 1.2533 * max(own, 1.2533 * self._usual[unit], spread) / math.sqrt(len(values))
 
     def _split(self, fleet: Fleet) -> tuple[dict[str, float], dict[Unit, float]]:
         """Factors of whole types, and of devices that differ from their type."""
