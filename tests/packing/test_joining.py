@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from heterosis.packing import pack
 from heterosis.pipeline import load_pipeline
+from heterosis.workflow.chain import Workflow
 from tests.packing.conftest import World
 
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of this test alone
@@ -61,20 +63,20 @@ class Running(msgspec.Struct):
 
             return set(await asyncio.gather(*(ask() for _ in range(requests))))
 
-    async def wait_for(self, pid: int, *, there: bool) -> None:
-        """Send requests until a process answers some, or none any more."""
+    async def wait_for(self, pid: int, *, there: bool, at_once: int = 8) -> None:
+        """Send requests, so many at once, until a process answers some, or none any more."""
         ends = time.monotonic() + 60
-        while (pid in await self.pids(8)) is not there:
+        while (pid in await self.pids(at_once)) is not there:
             assert time.monotonic() < ends, f"process {pid} should {'' if there else 'not '}answer"
             await asyncio.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """One server for all tests, where workers may join."""
-    folder = tmp_path_factory.mktemp("server")
+@contextmanager
+def server(world: World, folder: Path, options: Sequence[str] = ()) -> Iterator[Running]:
+    """Run a server where workers may join: by the world's plan, or with other options."""
     plan, token = folder / "plan.json", folder / "token"
     plan.write_bytes(msgspec.json.encode(world.plan))
+    options = options or ["--plan", str(plan), "--store", str(folder / "store")]
     token.touch(0o600)
     token.write_text(TOKEN)
     command = [
@@ -83,8 +85,7 @@ def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "heterosis.cli",
         "serve",
         str(world.file),
-        "--plan",
-        str(plan),
+        *options,
         "--port",
         "0",
         "--grpc-port",
@@ -95,18 +96,23 @@ def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         str(token),
         "--json",
         "--quiet",
-        "--store",
-        str(folder / "store"),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
         assert process.stdout is not None
         said = msgspec.json.decode(process.stdout.readline())
-        packed = pack(load_pipeline(world.file), str(world.file), world.variant, folder / "packs")
+        packed = pack(load_pipeline(str(world.file)), str(world.file), world.variant, folder / "packs")
         found = Running(url=said["url"], workers=said["workers"], pack=packed, folder=folder, process=process)
         try:
             yield found
         finally:
             found.stop()
+
+
+@pytest.fixture(scope="module")
+def running(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One server for all tests that go by the world's plan."""
+    with server(world, tmp_path_factory.mktemp("server")) as found:
+        yield found
 
 
 async def test_it_takes_load_and_may_leave(running: Running) -> None:
@@ -135,7 +141,7 @@ async def test_who_does_not_know_the_token_is_turned_away(running: Running) -> N
 async def test_another_variant_is_of_no_use(running: Running, world: World, tmp_path: Path) -> None:
     """A worker whose variant the plan does not run is refused, with what the plan runs."""
     other = msgspec.structs.replace(world.variant, digest="another")
-    packed = pack(load_pipeline(world.file), str(world.file), other, tmp_path)
+    packed = pack(load_pipeline(str(world.file)), str(world.file), other, tmp_path)
     with msgspec.structs.replace(running, pack=packed).start(name="other") as guest:
         _, said = await asyncio.to_thread(guest.communicate)
     assert guest.returncode == 2
@@ -166,3 +172,17 @@ async def test_it_ends_with_the_server(running: Running) -> None:
     _, said = await asyncio.to_thread(guest.communicate)
     assert guest.returncode == 0
     assert b"the server has hung up" in said
+
+
+@pytest.mark.timeout(180)
+async def test_a_server_that_adapts_plans_with_who_joins(world: World, tmp_path: Path) -> None:
+    """More comes than the machine bears, and a worker that joins gets its share of that."""
+    file = tmp_path / "here.py"
+    file.write_text(world.file.read_text().replace('"ms": 1.0', '"ms": 50.0'))
+    (tmp_path / "greeting.txt").write_text("hello")
+    variants = await asyncio.to_thread(lambda: Workflow(str(file), tmp_path / "store").variants.variants)
+    there = msgspec.structs.replace(world, file=file, variant=variants[0])
+    options = ["--rate", "10", "--adapt", "--every", "2", "--budget", "3", "--store", str(tmp_path / "store")]
+    with server(there, tmp_path, options) as running, running.start() as guest:
+        await running.wait_for(guest.pid, there=True, at_once=60)
+        guest.terminate()
