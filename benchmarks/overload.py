@@ -29,7 +29,7 @@ from heterosis.serving.protocol import InferRequest, encode_request
 
 MODEL_MS, DEADLINE_MS = 10.0, 200.0
 TIMES = (1, 2, 5)
-ROUNDS, SECONDS, CLIENTS = 5, 5.0, 8
+ROUNDS, SECONDS, CLIENTS = 3, 5.0, 8
 REFUSED = 429
 
 

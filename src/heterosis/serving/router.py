@@ -167,6 +167,7 @@ class Router(Hosting):
             if expiry is not None:
                 expiry.cancel()
             del self._calls[call.id]
+            del opened  # an error has a traceback, that this frame, and this would have the error
 
     # --- effects
 

@@ -1,8 +1,12 @@
 """The HTTP server on a socket, under other people's client."""
 
 import asyncio
+import gc
+import weakref
+from typing import Any
 
 import aiohttp
+import numpy as np
 import pytest
 
 from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer
@@ -35,6 +39,34 @@ async def test_a_body_past_the_limit_is_refused_with_an_answer_that_arrives() ->
     await server.start("127.0.0.1", 0)
     async with aiohttp.ClientSession() as session, session.post(server.url, data=bytes(3 * MAX_BODY_BYTES)) as response:
         assert response.status == 413
+    await server.stop(0)
+
+
+async def test_a_client_that_goes_leaves_nothing_to_the_collector() -> None:
+    """It comes seldom, and bodies are large: what was under way goes at once, and its body with it."""
+    bodies: list[weakref.ref[Any]] = []
+
+    def allocate(length: int, _: object) -> memoryview:
+        block = np.zeros(length, np.uint8)
+        bodies.append(weakref.ref(block))
+        return block.data
+
+    async def forever(_: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(60)
+        return HttpResponse()
+
+    server = HttpServer(forever, MAX_BODY_BYTES, allocate)
+    await server.start("127.0.0.1", 0)
+    gc.disable()
+    try:
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await session.post(server.url, data=bytes(1000))
+        await asyncio.sleep(0.1)
+        assert [body() for body in bodies] == [None]
+    finally:
+        gc.enable()
     await server.stop(0)
 
 

@@ -72,6 +72,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._writable.set()
         if self._answering is not None:
             self._answering.cancel()
+            self._answering = None  # it knows us: the two of us would wait for the collector, with the body
         self._body = None
 
     def pause_writing(self) -> None:
