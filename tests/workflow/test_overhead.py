@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from heterosis.profiling import Settings
@@ -10,7 +11,7 @@ from heterosis.terms import Call, Device, DeviceType, PowerMode, Quality, Reques
 from heterosis.terms.joining import bare_name, qualified
 from heterosis.testing import make_plan
 from heterosis.workflow.chain import Workflow
-from heterosis.workflow.overhead import known_overhead, overhead, stretch
+from heterosis.workflow.overhead import at_once, known_overhead, overhead, stretch
 
 CPU = Device(
     name="cpu",
@@ -108,6 +109,14 @@ def test_batches_are_held_against_what_was_profiled() -> None:
     found = stretch(plan, journal, requests=3, samples=2)
     assert found["one"] == pytest.approx((3.0, 1.0))
     assert found["two"] == pytest.approx((2.0, 2.0))
+
+
+def test_no_batch_is_kept_open_while_the_server_is_measured() -> None:
+    """The wait would count as the server's; nothing else changes."""
+    plan = make_plan({"one": 10.0})
+    (stage,) = plan.stages
+    patient = msgspec.structs.replace(plan, stages=(msgspec.structs.replace(stage, fill_ms=80.0),))
+    assert at_once(patient) == plan
 
 
 def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def measure(pipeline: Pipeline, target: str, device: Device, store: Path, durati
     """
     with tempfile.TemporaryDirectory(prefix="heterosis-") as folder:
         file, journal = Path(folder) / "plan.json", Path(folder) / "journal"
-        file.write_bytes(msgspec.json.encode(plan))
+        file.write_bytes(msgspec.json.encode(at_once(plan)))
         options = ["--plan", str(file), "--store", str(store), "--journal", str(journal)]
         with subserver(target, options) as server:
             latencies_ms, cpu_s = asyncio.run(_ask(server.url, server.pid, pipeline, duration_s))
@@ -64,6 +64,12 @@ def measure(pipeline: Pipeline, target: str, device: Device, store: Path, durati
         )
     write_atomically(_path(pipeline, store), [msgspec.json.encode(found)])
     return found
+
+
+def at_once(plan: Plan) -> Plan:
+    """Return a plan that keeps no batch open: to wait for more calls is the plan's doing, not the server's."""
+    stages = tuple(msgspec.structs.replace(stage, fill_ms=0.0) for stage in plan.stages)
+    return msgspec.structs.replace(plan, stages=stages)
 
 
 def _path(pipeline: Pipeline, store: Path) -> Path:
