@@ -83,10 +83,6 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 AT_RISK = 0.7
 """Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
 
-SPARED = 0.25
-"""By what share a second on a single slot is dearer while the SLO is not at risk; on one of n slots, an n-th of it."""
-
-
 class Heterosis:
     """Feasible first, the scarce first, at the least cost of time and joules."""
 
@@ -185,7 +181,7 @@ class Heterosis:
     def _price(self, view: View, group: int) -> float:
         if self._without == "prices":
             return 1.0
-        return self._prices.of(group) * (1 + SPARED / view.capacity.group_slots[group] if self._spares else 1)
+        return self._prices.of(group) * (1 + 1 / view.capacity.group_slots[group] if self._spares else 1)
 
     # --- listing
 
@@ -261,6 +257,8 @@ class Heterosis:
         ]
         size = ticket.record.call.size
         best = self._cheapest(view, offers, ticket.left_s, size)
+        if best is not None and best.start_s and self._spares and ticket.scarcity == 1:
+            best = _elsewhere(view, best, offers, ticket.left_s) or best
         if best is None and ticket.rank == NO_HURRY:
             last_s = ticket.record.request.deadline - view.now
             best = self._cheapest(view, [offer for offer in offers if not offer.start_s], last_s, size)
@@ -444,6 +442,18 @@ def _fills_until(view: View, stage: str, queue: Queue) -> float:
         return 0.0
     latest = head.priority[0] - fill_s  # past that, what was set aside for other waits is used up
     return min(head.since + fill_s, latest)
+
+
+def _elsewhere(view: View, sure: Offer, offers: Sequence[Offer], left_s: float) -> Offer | None:
+    """The soonest of the offers that need no waiting, are in time on average, and of whose slots there are more."""
+    slots, group = view.capacity.group_slots, view.capacity.group
+    few = slots[group[sure.configuration]]
+    found = [each for each in offers if not each.start_s and each.mean_s <= left_s]
+    return min((each for each in found if slots[group[each.configuration]] > few), key=_mean_s, default=None)
+
+
+def _mean_s(offer: Offer) -> float:
+    return offer.mean_s
 
 
 def _fastest(view: View, record: CallRecord) -> float:
