@@ -16,9 +16,13 @@ REQUESTS = 20_000
 REPEATS = 3
 LAYERS = {
     "scheduling/policies": "policy",
+    "scheduling/outlook": "policy",
     "scheduling/prices": "policy",
     "scheduling/fairness": "policy",
+    "scheduling/shortcuts": "policy",
+    "scheduling/lister": "policy",
     "scheduling/listing": "policy",
+    "scheduling/batching": "policy",
     "scheduling/view": "what policies ask",
     "scheduling/estimates": "what policies ask",
     "scheduling/capacity": "what policies ask",

@@ -67,6 +67,24 @@ def test_without_the_part_the_more_urgent_goes_first(part: str) -> None:
     assert first_on_the_gpu(f"heterosis:without_{part}") == "waited"
 
 
+@pytest.mark.parametrize(("policy", "tried"), [("heterosis", 1), ("heterosis:without_sparing", 0)])
+def test_who_would_wait_for_few_slots_is_tried_on_those_that_are_many(policy: str, tried: int) -> None:
+    """Two calls are in time for sure on the one GPU alone; a CPU, where they are so on average, gets free first."""
+    pool = make_pool(MACHINES | {"cpu-1": MACHINES["cpu"]}, max_batch=2, policy=policy)
+    points = [
+        replace(point, latency=replace(point.latency, p95_ms=1.25 * point.latency.mean_ms))
+        if point.configuration.device_type == "cpu"
+        else point
+        for point in pool.points
+    ]
+    driver = Driver(replace(pool, points=tuple(points)))
+    assert runs(driver.ask("on the gpu", deadline=0.025, size=2))[0][0] == "gpu"
+    for machine in ("cpu", "cpu-1"):
+        assert runs(driver.ask(f"on {machine}", deadline=0.2, size=2))[0][0] == machine
+    assert driver.ask("large", deadline=0.1, size=2) + driver.ask("large too", deadline=0.1, size=2) == []
+    assert len(runs(driver.done("cpu", after=0.005, run_ms=80))) == tried
+
+
 def test_sparing_moves_violations_off_the_largest() -> None:
     """At a load with few violations a smaller share of them is among the tenth that has the most items."""
     for model, qps in (("mtwnd", 921.0), ("ncf", 6408.0)):
@@ -108,7 +126,10 @@ def test_the_short_cut_for_calls_that_are_alike_decides_as_the_list_does(
     """The same effects, reasons included, in light load and in a crowd."""
     plan = make_plan({"a": base_ms}, slots=slots, max_batch=max_batch, slo_ms=slo_ms)
     fast, slow = Scheduler(plan), Scheduler(plan)
-    slow._policy._alike = lambda *_: None  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
+    short_cut = slow._policy._short_cut  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
+    slow._policy._short_cut = (  # type: ignore[attr-defined]  # noqa: SLF001
+        lambda view, queue: short_cut(view, queue) if queue.waiting == 1 else None
+    )
     assert Run(fast, base_ms).effects(steps) == Run(slow, base_ms).effects(steps)
 
 

@@ -1,0 +1,94 @@
+"""What `policies.heterosis` has learnt: how crowded it is, who misses deadlines, what a second on a slot is worth."""
+
+from dataclasses import dataclass, field
+
+from heterosis.scheduling.fairness import Fairness
+from heterosis.scheduling.mixing import Mixing
+from heterosis.scheduling.prices import Prices
+from heterosis.scheduling.state import CallRecord
+from heterosis.scheduling.view import View
+from heterosis.terms import Configuration
+
+MEMORY = 0.01
+"""Weight of one call in the share of slots that are found busy."""
+
+CROWDED = 0.97
+"""Share of busy slots beyond which only full batches keep up."""
+
+MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
+"""How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
+
+AT_RISK = 0.7
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
+
+
+@dataclass(slots=True)
+class Outlook:
+    """Learns from each call that becomes ready, is run, or is dropped."""
+
+    without: str | None = None
+    """The part of the policy that is left out."""
+    prices: Prices = field(default_factory=Prices)
+    fairness: Fairness = field(default_factory=Fairness)
+    mixing: Mixing = field(default_factory=Mixing)
+    busy: float = 0.0
+    """Share of the slots that calls find busy, smoothed."""
+    at_risk: bool = False
+    """Whether more deadlines are missed than the SLO allows, or nearly so."""
+    caution: float = 1.0
+    """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
+    chances: bool = field(init=False)
+    """Whether calls are tried that will be in time only on average."""
+    spares: bool = field(init=False)
+    """Whether those that need most time are spared at the cost of the rest."""
+
+    def __post_init__(self) -> None:
+        """Think the SLO safe."""
+        self.chances = self.without != "last_chance"
+        self.spares = self.without != "sparing"
+
+    def inherit(self, before: "Outlook") -> None:
+        """Take over what was learnt under the plan before; prices are of its groups of slots, and learnt anew."""
+        self.fairness, self.mixing = before.fairness, before.mixing
+        self.busy, self.caution = before.busy, before.caution
+
+    def ready(self, view: View, record: CallRecord, deadline: float) -> None:
+        """Take a call into account that became ready and has a deadline of its own."""
+        self.prices.note(view, record, deadline - view.now)
+        self.busy += MEMORY * (view.busy_share - self.busy)
+        self.at_risk = self.fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
+        self.spares = not self.at_risk and self.without != "sparing"
+        self.chances = not self.at_risk and self.without != "last_chance"  # then they cost others theirs
+
+    def started(self, view: View, record: CallRecord, end: float) -> None:
+        """Note that a call is run, and is expected to end at a time."""
+        self.caution -= LESS_CAUTION * (self.caution - 1)
+        tail = view.capacity.tails.get(record.call.stage, 0.0)
+        self.fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
+
+    def dropped(self, view: View, record: CallRecord) -> None:
+        """Note that a call is given up."""
+        self.fairness.note(record.request.request_class, missed=True)
+        if (
+            view.capacity.tails.get(record.call.stage, 0.0) < view.capacity.longest_tail
+        ):  # it came a long way for nothing
+            self.caution = min(self.caution * (1 + MORE_CAUTION), MOST_CAUTION)
+
+    def price(self, view: View, group: int) -> float:
+        """What a second on a slot is worth: more where there are few, while those that need them most are spared."""
+        if self.without == "prices":
+            return 1.0
+        return self.prices.of(group) * (1 + 1 / view.capacity.group_slots[group] if self.spares else 1)
+
+    def weight(self, request_class: str) -> float:
+        """How much sooner than others a class of requests goes."""
+        return 1.0 if self.without == "fairness" else self.fairness.weight(request_class)
+
+    def items(self, view: View, configuration: Configuration, size: int) -> int:
+        """How many items a batch with a call has to be thought to have.
+
+        In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
+        """
+        if self.busy <= CROWDED:
+            return size
+        return min(max(view.capacity.max_batch[configuration], size), size * len(view.queues[configuration.stage]))

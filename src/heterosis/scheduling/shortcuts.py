@@ -1,0 +1,82 @@
+"""Short cuts past the list, for the common cases: one call waits, or all are alike. They decide as the list would."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+
+from heterosis.scheduling.batching import together
+from heterosis.scheduling.lister import SAFE_PERCENT, cheapest
+from heterosis.scheduling.listing import LOOK, Offer
+from heterosis.scheduling.outlook import Outlook
+from heterosis.scheduling.policy import Dispatch
+from heterosis.scheduling.queues import Queue
+from heterosis.scheduling.view import View
+
+
+def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | None:
+    """Start the only call that waits, or let it wait on; the common case, and so a short cut past the list.
+
+    None where the list has to tell.
+    """
+    record = queue.head()
+    assert record is not None  # noqa: S101
+    stage, size = record.call.stage, record.call.size
+    left = record.request.deadline - outlook.caution * view.capacity.tails.get(stage, 0.0) - view.now
+    offers = []
+    for configuration in outlook.mixing.allowed(view, stage):
+        if view.capacity.width[configuration] > 1:
+            return None
+        group, start = view.capacity.group[configuration], 0.0
+        if not view.idle(configuration):
+            ends = view.ends(group)
+            if not ends:
+                continue
+            start = max(ends[0][0] - view.now, 1e-9)
+        times = view.estimates.times(configuration, size, SAFE_PERCENT)
+        offers.append(Offer(configuration, outlook.price(view, group), start, *times))
+    best = cheapest(outlook, view, offers, left, size)
+    if best is None:
+        return None
+    pool = view.spare(best.configuration) if best.start_s else view.idle(best.configuration)
+    instance = next(iter(pool), None)
+    if instance is None or (best.start_s and size < instance.placement.max_batch):
+        return ()
+    outlook.started(view, record, view.now + best.start_s + best.mean_s)
+    outlook.mixing.note(view, best.configuration, 1)
+    return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
+
+
+def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | None:
+    """Start calls of one size and class that only one configuration can run, where one instance can take any.
+
+    So it mostly is in a crowd. As the list would, in less time; None where that has to tell.
+    """
+    head = queue.head()
+    assert head is not None  # noqa: S101
+    stage, size = head.call.stage, head.call.size
+    allowed = outlook.mixing.allowed(view, stage)
+    if len(queue.kinds) != 1 or outlook.at_risk or outlook.without is not None or len(allowed) != 1:
+        return None
+    configuration = allowed[0]
+    idle, spare = view.idle(configuration), view.spare(configuration)
+    if not idle and queue.waiting * size < view.capacity.max_batch[configuration]:
+        return ()  # what is bound in advance is bound in full batches
+    ends = view.ends(view.capacity.group[configuration])
+    if view.capacity.width[configuration] > 1 or len(idle) + len(spare) != 1 or not (idle or ends):
+        return None
+    start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
+    mean, safe = view.estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
+    late = outlook.caution * view.capacity.tails.get(stage, 0.0) + view.now
+    waiting = [(record.request.deadline - late, record) for record in queue.first(LOOK)]
+    waiting.sort(key=itemgetter(0))
+    if not 0 < mean <= safe or waiting[0][0] - start - safe < 0:
+        return None
+    (left, first), instance = waiting[0], next(iter(idle or spare))
+    most = instance.placement.max_batch
+    others = [(record, left_s) for left_s, record in waiting[1:]] if most > size else []
+    calls = together(view, instance, (first, left), others)
+    if start and len(calls) * size < most:
+        return ()  # nothing is gained by binding it now, and others may come to go along
+    for record in calls:
+        outlook.started(view, record, view.now + start + mean)
+    outlook.mixing.note(view, configuration, len(calls))
+    return (Dispatch(instance, calls, f"{left * 1e3:.0f} ms left, fits in 1 groups of slots"),)
