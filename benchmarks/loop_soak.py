@@ -66,7 +66,7 @@ def run(duration_s: float = 1800.0, rate: float = 2.0, seed: int = 0) -> dict[st
         "requests lost": float(found.lost),
         "attainment, live": found.live.attainment,
         "attainment, simulated": found.simulated.attainment,
-        "kills of a node": float(sum(each.factor == 0 for each in faults)),
+        "kills of devices": float(sum(each.factor == 0 for each in faults)),
         "slowdowns": float(sum(each.factor > 1 for each in faults)),
         "changes of plan": float(found.live.changes or 0),
         "steps of the scheduler": float(records),
