@@ -21,6 +21,9 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 AT_RISK = 0.7
 """Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
 
+SPARED = 0.25
+"""By what share a second on a single slot is dearer while the SLO is not at risk; on one of n slots, an n-th of it."""
+
 
 @dataclass(slots=True)
 class Outlook:
@@ -78,7 +81,7 @@ class Outlook:
         """What a second on a slot is worth: more where there are few, while those that need them most are spared."""
         if self.without == "prices":
             return 1.0
-        return self.prices.of(group) * (1 + 1 / view.capacity.group_slots[group] if self.spares else 1)
+        return self.prices.of(group) * (1 + SPARED / view.capacity.group_slots[group] if self.spares else 1)
 
     def weight(self, request_class: str) -> float:
         """How much sooner than others a class of requests goes."""

@@ -19,7 +19,7 @@
 - While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
   cost of the rest. Nobody is displaced. Calls that would have fitted in fewer places from the start, a wait for a slot
   included, go first, so that one that could have run elsewhere does not get ahead by having waited. A second is dearer
-  where there are few slots, by one part of as many, since they are the likelier to be taken when a call comes that can
+  where there are few slots, since they are the likelier to be taken when a call comes that can
   run nowhere else. And where such a call, with others in the queue, would itself have to wait for them, it is run at
   once on slots of which there are more, if it is in time there on average: the few are left to those for whom that is
   no chance.
