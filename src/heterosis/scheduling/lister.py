@@ -99,7 +99,8 @@ def cheapest(outlook: Outlook, view: View, offers: Sequence[Offer], left_s: floa
     if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
         return fitting[0] if fitting else None
     joules = [view.estimates.joules(offer.configuration, size) or 0.0 for offer in fitting]
-    costs = [offer.price * (offer.start_s + offer.mean_s) for offer in fitting]
+    shares = [size / outlook.items(view, offer.configuration, size) for offer in fitting]  # of the batch thought of
+    costs = [offer.price * (offer.start_s + share * offer.mean_s) for offer, share in zip(fitting, shares, strict=True)]
     least_joules, least_cost = min(joules), min(costs)
     if least_joules and least_cost:  # unknown energy decides nothing
         brake = BRAKE * outlook.busy / max(1 - outlook.busy, 0.01) / least_cost

@@ -1,0 +1,31 @@
+"""What a call costs where."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from heterosis.scheduling.lister import cheapest
+from heterosis.scheduling.listing import Offer
+from heterosis.scheduling.outlook import Outlook
+from heterosis.terms import Configuration
+
+SHORT, WIDE = (
+    Configuration(stage="classify", variant=name, device_type="gpu", threads=1) for name in ("accurate", "fast")
+)
+
+
+@pytest.mark.parametrize(("busy", "chosen"), [(0.5, SHORT), (1.0, WIDE)])
+def test_in_a_crowd_a_call_is_charged_its_own_share_of_a_full_batch(busy: float, chosen: Configuration) -> None:
+    """A batch of 16 takes longer than one of 8, and yet less for each call; with little to do, a call is alone."""
+    outlook = Outlook(without=None)
+    outlook.busy = busy
+    view: Any = SimpleNamespace(
+        capacity=SimpleNamespace(max_batch={SHORT: 8, WIDE: 16}),
+        queues={"classify": range(40)},
+        estimates=SimpleNamespace(joules=lambda *_: None),
+    )
+    offers = [Offer(SHORT, 1.0, 0.0, 0.037, 0.038), Offer(WIDE, 1.0, 0.0, 0.049, 0.05)]
+    found = cheapest(outlook, view, offers, left_s=0.2, size=1)
+    assert found is not None
+    assert found.configuration == chosen
