@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import inf
+from operator import attrgetter
 
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.outlook import Outlook
@@ -49,8 +50,9 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
         of = slots.get(group)
         if of is None:
             of = slots[group] = Slots(view, group, outlook.price(view, group))
-        mean, safe = estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
-        choice = Choice(configuration, of, capacity.width[configuration], mean, safe)
+        items = outlook.items(view, configuration, size)
+        mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
+        choice = Choice(configuration, of, capacity.width[configuration], mean, safe, size / items)
         if safe * (1 + 1 / (1 + capacity.group_slots[group])) <= allowed:  # the first of them is free so soon
             places.add(group)
         start = choice.start(view)
@@ -67,16 +69,14 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
     if outlook.without == "scarcity" and slacks:
         rank = 1
     scarcity = len(places) if outlook.spares and rank != NO_HURRY and outlook.without != "scarcity" else rank
-    urgency = min(slacks.values(), default=0.0) * (fastest + tail)
-    if outlook.without != "fairness":
-        urgency /= outlook.weight(record.request.request_class)
+    urgency = min(slacks.values(), default=0.0) * (fastest + tail) / outlook.weight(record.request.request_class)
     return Ticket(scarcity, rank, urgency, number, record, choices, left)
 
 
 def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
     """The cheapest of the choices that are in time; None where none is."""
     offers = [
-        Offer(each.configuration, each.slots.price * each.width, each.start(view), each.mean_s, each.safe_s)
+        Offer(each.configuration, each.slots.price * each.width, each.start(view), each.mean_s, each.safe_s, each.share)
         for each in ticket.choices
     ]
     size = ticket.record.call.size
@@ -99,8 +99,7 @@ def cheapest(outlook: Outlook, view: View, offers: Sequence[Offer], left_s: floa
     if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
         return fitting[0] if fitting else None
     joules = [view.estimates.joules(offer.configuration, size) or 0.0 for offer in fitting]
-    shares = [size / outlook.items(view, offer.configuration, size) for offer in fitting]  # of the batch thought of
-    costs = [offer.price * (offer.start_s + share * offer.mean_s) for offer, share in zip(fitting, shares, strict=True)]
+    costs = [offer.price * (offer.start_s + offer.share * offer.mean_s) for offer in fitting]
     least_joules, least_cost = min(joules), min(costs)
     if least_joules and least_cost:  # unknown energy decides nothing
         brake = BRAKE * outlook.busy / max(1 - outlook.busy, 0.01) / least_cost
@@ -135,8 +134,6 @@ def _elsewhere(view: View, sure: Offer, offers: Sequence[Offer], left_s: float) 
     slots, group = view.capacity.group_slots, view.capacity.group
     few = slots[group[sure.configuration]]
     found = [each for each in offers if not each.start_s and each.mean_s <= left_s]
-    return min((each for each in found if slots[group[each.configuration]] > few), key=_mean_s, default=None)
-
-
-def _mean_s(offer: Offer) -> float:
-    return offer.mean_s
+    return min(
+        (each for each in found if slots[group[each.configuration]] > few), key=attrgetter("mean_s"), default=None
+    )

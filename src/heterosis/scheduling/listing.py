@@ -67,6 +67,8 @@ class Choice(NamedTuple):
     mean_s: float
     safe_s: float
     """What the run time will hardly exceed."""
+    share: float
+    """Of that time, the call's own: it may have to bear a fuller batch."""
 
     def start(self, view: View) -> float:
         """When it could start, from now."""
@@ -100,6 +102,8 @@ class Offer(NamedTuple):
     start_s: float
     mean_s: float
     safe_s: float
+    share: float = 1.0
+    """See `Choice.share`."""
 
 
 @dataclass(slots=True)
