@@ -8,7 +8,7 @@ from heterosis.studies.kairos import at_load
 from heterosis.studies.kairos.comparison import bounds_of
 from heterosis.studies.kairos.setting import MODELS
 from heterosis.studies.parallel import starmap
-from heterosis.studies.study import silent
+from heterosis.studies.study import Options, silent
 
 SEEDS = 4
 LP_SHARE = 0.87
@@ -20,7 +20,7 @@ POLICIES = ("heterosis", *(f"heterosis:without_{part}" for part in PARTS))
 def run() -> dict[str, float]:
     """Simulate every variant; violations in per cent, joules for each request."""
     figures: dict[str, float] = {}
-    found = iter(starmap(_one, [(study, policy) for study in _STUDIES for policy in POLICIES], 0, silent))
+    found = iter(starmap(_one, [(study, policy) for study in _STUDIES for policy in POLICIES], Options(), silent))
     for study in _STUDIES:
         for policy in POLICIES:
             figures |= {f"{study}, {policy}: {name}": value for name, value in next(found).items()}

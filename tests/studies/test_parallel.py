@@ -10,17 +10,18 @@ from typing import Any
 import pytest
 
 from heterosis.studies.parallel import starmap
-from heterosis.studies.study import silent
+from heterosis.studies.study import Options, silent
 
 SLEEPERS = """
 import time
 from heterosis.studies.parallel import starmap
+from heterosis.studies.study import Options
 
 def step(text="", *, done=None, total=None):
     print("started", flush=True)
 
 if __name__ == "__main__":
-    starmap(time.sleep, [(60,), (60,)], 2, step)
+    starmap(time.sleep, [(60,), (60,)], Options(jobs=2), step)
 """
 
 
@@ -28,7 +29,9 @@ if __name__ == "__main__":
 def test_results_come_in_the_order_of_the_arguments(jobs: int) -> None:
     """Whoever ends first; and each call that ends is a step."""
     steps: list[dict[str, Any]] = []
-    found = starmap(operator.pow, [(2, power) for power in range(5)], jobs, lambda **given: steps.append(given))
+    found = starmap(
+        operator.pow, [(2, power) for power in range(5)], Options(jobs=jobs), lambda **given: steps.append(given)
+    )
     assert found == [1, 2, 4, 8, 16]
     assert steps == [{"done": 0, "total": 5}] + [{}] * 5
 
@@ -36,7 +39,7 @@ def test_results_come_in_the_order_of_the_arguments(jobs: int) -> None:
 def test_a_failure_in_a_process_is_raised() -> None:
     """With its own type."""
     with pytest.raises(ZeroDivisionError):
-        starmap(operator.truediv, [(1, 1), (1, 0)], 2, silent)
+        starmap(operator.truediv, [(1, 1), (1, 0)], Options(jobs=2), silent)
 
 
 def test_an_interruption_ends_the_processes() -> None:

@@ -27,6 +27,9 @@ def study(  # noqa: PLR0913 - one for each option
     ] = None,
     seeds: Annotated[int | None, Parameter(help="Repetitions of each run, instead of the study's own number.")] = None,
     jobs: Annotated[int, Parameter(help="Processes that run at a time; 0 for one a core.")] = 0,
+    keep: Annotated[
+        Path | None, Parameter(help="Folder to keep finished parts in: the same command goes on there.")
+    ] = None,
     json: Annotated[Path | None, Parameter(name="--json", help="File to write all figures to, as JSON.")] = None,
     figures: Annotated[Path | None, Parameter(help="Folder to draw the study's figures into.")] = None,
 ) -> None:
@@ -40,6 +43,7 @@ def study(  # noqa: PLR0913 - one for each option
     ```
     heterosis study kairos --json kairos.json --figures figures
     heterosis study slo-mael --policies heterosis,slo_mael:as-published --seeds 3
+    heterosis study energy --seeds 3 --keep energy-parts
     ```
     """
     options = Options(
@@ -47,14 +51,17 @@ def study(  # noqa: PLR0913 - one for each option
         policies=_checked(policies),
         planners=_names("--planners", planners),
         jobs=_positive("--jobs", jobs, least=0),
+        keep=keep,
     )
     if seeds is not None:
         options = msgspec.structs.replace(options, seeds=_positive("--seeds", seeds, least=1))
     _make_folder(figures)
     _make_folder(json and json.parent)
+    _make_folder(keep)
     chosen = open_study(name)
+    rest = f"its finished parts are in {keep}" if keep else "nothing is kept of this one, as without --keep"
     with (
-        interruptible("a study is written down when all of it has run; nothing is kept of this one"),
+        interruptible(f"a study is written down when all of it has run; {rest}"),
         progress(f"Study {name}") as step,
     ):
         rows = chosen.run(options, step)

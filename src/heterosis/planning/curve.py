@@ -42,6 +42,10 @@ class Curve:
         every = np.arange(max(measured) + 1)
         return [float(value) for value in np.interp(every, measured, [figure(self.points[at]) for at in measured])]
 
+    def at_least(self, batch: int) -> OperatingPoint:
+        """The smallest of the points that were measured at no smaller a batch."""
+        return next(point for size, point in self.points.items() if size >= batch)
+
     def quantile_ms(self, batch: int, percent: float) -> float:
         """Time of a batch at a percentile, interpolated between the 50th, 95th and 99th, which stands for more, too."""
         return float(np.interp(percent, (50, 95, 99), [figures[batch] for figures in self._quantiles_ms]))

@@ -6,6 +6,9 @@ from heterosis.scheduling.lister import SAFE_PERCENT
 from heterosis.scheduling.state import CallRecord, InstanceRecord
 from heterosis.scheduling.view import View
 
+SPREAD = 1.1
+"""How much longer calls may take in all, spread over idle instances, than in the fullest batches."""
+
 
 def together(
     view: View,
@@ -15,19 +18,36 @@ def together(
 ) -> list[CallRecord]:
     """Take along as many others as the most urgent can bear; each call with the time until its own deadline.
 
-    But calls are first spread over idle instances.
+    But calls are first spread over idle instances (`_share`).
     """
     record, left = first
     calls, items = [record], record.call.size
     most = instance.placement.max_batch
-    share = -(-(len(others) + 1) // max(len(view.idle(instance.configuration)), 1))
-    if view.capacity.fill_s.get(record.call.stage):
-        share = most  # batches were waited for
-    for each, left_s in others if most > items else ():
+    if most <= items or not others:
+        return calls
+    waited_for = view.capacity.fill_s.get(record.call.stage)
+    share = most if waited_for else _share(view, instance, len(others) + 1, items)
+    for each, left_s in others:
         items += each.call.size
         left = min(left, left_s)
         safe = view.estimates.quantile(instance.configuration, items, SAFE_PERCENT)
         if len(calls) >= share or items > most or safe > left:
             break
         calls.append(each)
+    return calls
+
+
+def _share(view: View, instance: InstanceRecord, calls: int, size: int) -> int:
+    """Over as many idle instances as calls can be spread without taking `SPREAD` times as long in all: calls of each.
+
+    ``size`` is taken for that of all of them.
+    """
+    fullest = min(max(instance.placement.max_batch // size, 1), calls)
+    most = min(max(len(view.idle(instance.configuration)), 1), calls)
+    mean = view.estimates.mean
+    enough = SPREAD * mean(instance.configuration, fullest * size) / fullest
+    for batches in range(most, 1, -1):
+        share = -(-calls // batches)
+        if share >= fullest or mean(instance.configuration, share * size) / share <= enough:
+            return share
     return calls

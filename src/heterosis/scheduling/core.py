@@ -157,6 +157,7 @@ class Scheduler:
 
     def _call_ready(self, event: CallReady) -> None:
         call = event.call
+        self._undecided = not event.more
         owner = self.requests[call.request]
         record = owner.calls[call.id] = CallRecord(call, owner.request)
         self._wait(record)

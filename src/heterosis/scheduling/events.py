@@ -23,6 +23,8 @@ class CallReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The pipeline function called a stage; the call's arguments are at hand."""
 
     call: Call
+    more: bool = False
+    """Whether another call is ready at this very moment, and follows: what to run is decided after the last of them."""
 
 
 class BatchDone(msgspec.Struct, frozen=True, kw_only=True, tag=True):

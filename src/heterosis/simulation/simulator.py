@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from heterosis.scheduling import (
     BatchDone,
@@ -279,22 +279,23 @@ class Simulator:
         self._running[request.id] = running
         if not shape.stages:
             self._end(running)
-        for position in shape.roots:
-            self._call_ready(running, position)
+        self._calls_ready(running, shape.roots)
 
-    def _call_ready(self, running: Running, position: int) -> None:
-        request = running.request
-        stage = running.shape.stages[position]
-        running.waited_s -= self._kernel.now
-        call = Call(id=f"{request.id}/{position}", request=request.id, stage=stage, size=request.size)
-        self._now.append(CallReady(call=call))
+    def _calls_ready(self, running: Running, positions: Sequence[int]) -> None:
+        request, stages = running.request, running.shape.stages
+        for left, position in zip(reversed(range(len(positions))), positions, strict=True):
+            running.waited_s -= self._kernel.now
+            call = Call(id=f"{request.id}/{position}", request=request.id, stage=stages[position], size=request.size)
+            self._now.append(CallReady(call=call, more=left > 0))
 
     def _call_done(self, running: Running, call: str) -> None:
         """Let the calls be ready that waited for nothing but this one."""
+        ready, waits_for = [], running.waits_for
         for child in running.shape.children[int(call.partition("/")[2])]:
-            running.waits_for[child] -= 1
-            if not running.waits_for[child]:
-                self._call_ready(running, child)
+            waits_for[child] -= 1
+            if not waits_for[child]:
+                ready.append(child)
+        self._calls_ready(running, ready)
 
     def _end(self, running: Running) -> None:
         request = running.request

@@ -31,6 +31,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Repetitions of each run."""
     jobs: int = 0
     """Processes that run at a time; 0 for one a core."""
+    keep: Path | None = None
+    """Folder to keep finished parts in; a study that was interrupted goes on there."""
 
 
 class Study(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 from heterosis.planning.curve import Curve, curves
 from heterosis.planning.demand import Demand
 from heterosis.planning.fleet.task import Task, Workload
-from heterosis.planning.fleet.waits import filled, queue_s
+from heterosis.planning.fleet.waits import at_once, filled, queue_s
 from heterosis.terms import Configuration, Variant
 
 UTILISATIONS = (0.4, 0.7, 0.9)
@@ -137,54 +137,72 @@ def _options(
         group = (number, configuration.power_mode)
         most = kind.slots // configuration.threads * len(kind.units)
         watts = device.dynamic_power_w(configuration.power_mode) or 0.0
-        for batch, point in curve.points.items():
+        for batch, open_s, size in _batches(curve, wanted, width, rate, workload.slo.latency_ms / 1e3):
+            point = curve.at_least(batch)
             if kind.memory_bytes is not None and point.memory_bytes > kind.memory_bytes:
                 continue
             run_s = curve.mean_ms[batch] / 1e3
             spread = (curve.quantile_ms(batch, 95) - curve.quantile_ms(batch, 50)) / 1.645 / curve.mean_ms[batch]
-            for open_s in _open(curve, batch, rate, together, workload.slo.latency_ms / 1e3):
-                size = filled(batch, open_s, rate, together)
-                mean_s, joules = _of_batch(curve, size)
-                variation = together / (batch if open_s else size) + spread**2
-                for utilisation in UTILISATIONS:
-                    least = min(most, max(1, math.ceil(rate * mean_s / size / utilisation)))
-                    for servers in (least, *(count for count in COUNTS if least < count <= most)):
-                        rounds = math.ceil(width / (servers * batch))
-                        done_s = (rounds - 1) * run_s + curve.quantile_ms(batch, percent) / 1e3
-                        link_s = kind.link_s(min(width, batch) * item_bytes)
-                        queueing = queue_s(run_s, servers, utilisation, 1 - percent / 100, variation)
-                        yield Option(
-                            stage=configuration.stage,
-                            variant=variant,
-                            configuration=configuration,
-                            group=group,
-                            batch=batch,
-                            utilisation=utilisation,
-                            servers=servers,
-                            slot_s=configuration.threads * mean_s / size,
-                            batch_s=run_s,
-                            run_s=done_s + link_s,
-                            wait_s=open_s + queueing,
-                            fill_s=open_s,
-                            energy_j=None if joules is None else joules / size,
-                            memory_bytes=point.memory_bytes,
-                            load_j=configuration.threads * watts * (point.load_ms + point.warm_up_ms) / 1e3,
-                        )
-                        if rounds == 1 and not queueing:  # more of them would change nothing
-                            break
+            mean_s, joules = _of_batch(curve, size)
+            variation = together / (batch if open_s else size) + spread**2
+            for utilisation in UTILISATIONS:
+                least = min(most, max(1, math.ceil(rate * mean_s / size / utilisation)))
+                for servers in (least, *(count for count in COUNTS if least < count <= most)):
+                    rounds = math.ceil(width / (servers * batch))
+                    done_s = (rounds - 1) * run_s + curve.quantile_ms(batch, percent) / 1e3
+                    link_s = kind.link_s(min(width, batch) * item_bytes)
+                    queueing = queue_s(run_s, servers, utilisation, 1 - percent / 100, variation)
+                    yield Option(
+                        stage=configuration.stage,
+                        variant=variant,
+                        configuration=configuration,
+                        group=group,
+                        batch=batch,
+                        utilisation=utilisation,
+                        servers=servers,
+                        slot_s=configuration.threads * mean_s / size,
+                        batch_s=run_s,
+                        run_s=done_s + link_s,
+                        wait_s=open_s + queueing,
+                        fill_s=open_s,
+                        energy_j=None if joules is None else joules / size,
+                        memory_bytes=point.memory_bytes,
+                        load_j=configuration.threads * watts * (point.load_ms + point.warm_up_ms) / 1e3,
+                    )
+                    if rounds == 1 and not queueing:  # more of them would change nothing
+                        break
 
 
-def _open(curve: Curve, batch: int, rate: float, together: float, most_s: float) -> Iterator[float]:
-    """For how long batches of a size may be kept open: not at all where what comes together fills no smaller one."""
-    if all(smaller < together for smaller in curve.points if smaller < batch):
-        yield 0.0
-    for open_s in OPEN_S:
-        if batch <= together or open_s > most_s:
-            return
-        if open_s >= OF_ITS_RUN * curve.mean_ms[batch] / 1e3:
-            yield open_s
-            if filled(batch, open_s, rate, together) >= FULL * batch:
-                return
+def _batches(
+    curve: Curve, wanted: Demand, width: int, rate: float, most_s: float
+) -> Iterator[tuple[int, float, float]]:
+    """Give batches worth a look: the most calls, how long they are kept open, and how many calls they then have.
+
+    Where a smaller batch takes all that is ready together, a larger one is worth it only if more is waited for.
+    """
+    group = wanted.mean / sum(wanted.sizes.values())
+    sizes = _sizes(curve, width)
+    for below, batch in zip((0, *sizes), sizes, strict=False):
+        size = 0.0
+        if below < width:
+            size = at_once(batch, wanted.sizes)
+            yield batch, 0.0, size
+        for open_s in OPEN_S:
+            if size >= FULL * batch or batch <= group or open_s > most_s:
+                break
+            if open_s >= OF_ITS_RUN * curve.mean_ms[batch] / 1e3:
+                size = filled(batch, open_s, rate, group)
+                yield batch, open_s, size
+
+
+def _sizes(curve: Curve, width: int) -> list[int]:
+    """Batch sizes, ascending: those measured, and between them what takes calls that are ready together in one or two.
+
+    Eighteen calls are two batches of sixteen at most, the second nearly empty, but one of eighteen.
+    """
+    least, most = min(curve.points), max(curve.points)
+    whole = (math.ceil(width / batches) for batches in (1, 2))
+    return sorted({*curve.points, *(size for size in whole if least < size < most)})
 
 
 def _of_batch(curve: Curve, size: float) -> tuple[float, float | None]:

@@ -4,7 +4,8 @@
 or when its first calls have waited for as long as it is kept open. In so long come ``N`` more groups, Poisson
 distributed, so a batch of at most ``b`` has ``first + n E[min(N, (b - first) / n)]`` calls, with ``n`` together and
 ``first`` the lesser of ``n`` and ``b`` (`filled`). How long batches stay open is the plan's to choose, not the
-arrivals': where fewer calls come, fewer batches leave, and none is slower.
+arrivals': where fewer calls come, fewer batches leave, and none is slower. Where they are not kept open, ``n`` calls
+leave at once, in as many batches as they need, the last of which may be nearly empty (`at_once`).
 
 *Queue.* Batches come to ``c`` instances that serve from that queue, and are busy for the share ``rho``. With service
 time ``S`` and squared coefficients of variation ``va`` of the gaps between batches and ``vs`` of the service, the
@@ -18,6 +19,7 @@ batches smooth. Calls that come ``n`` at a time, as from a gather, have ``va = n
 """
 
 import math
+from collections.abc import Mapping
 
 
 def erlang_c(servers: int, utilisation: float) -> float:
@@ -50,3 +52,12 @@ def filled(batch: int, open_s: float, rate: float, together: float) -> float:
         more -= (room - number) * probability
         probability *= groups / (number + 1)
     return min(first + together * more, batch)  # but for what sums are rounded by
+
+
+def at_once(batch: int, groups: Mapping[int, float]) -> float:
+    """Return the mean number of calls in batches of at most ``batch`` where none is waited for.
+
+    ``groups`` says how many groups of calls that are ready together a request has, by their size.
+    """
+    calls = sum(size * times for size, times in groups.items())
+    return calls / sum(math.ceil(size / batch) * times for size, times in groups.items())

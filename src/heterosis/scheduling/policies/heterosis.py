@@ -41,12 +41,12 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from heterosis.scheduling.batching import together
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.lister import SAFE_PERCENT, list_calls
-from heterosis.scheduling.listing import NO_HURRY, Entry
+from heterosis.scheduling.listing import NO_HURRY, Entry, Ticket
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
 from heterosis.scheduling.queues import Queue
@@ -54,7 +54,7 @@ from heterosis.scheduling.shortcuts import alike, alone
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
-from heterosis.terms import Request
+from heterosis.terms import Configuration, Request
 
 PARTS = {
     "displacement": "who fits nowhere never takes the place of a longer call",
@@ -130,7 +130,7 @@ class Heterosis:
                 yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
                 waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
         if _any_open(view, waiting):
-            yield from self._start(view, [queue for _, queue in waiting])
+            yield from self._start(view, waiting)
             left = [head for _, queue in waiting if (head := queue.head()) is not None] if not view.busy_share else []
             if left:  # no batch will end and bring the next event
                 at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
@@ -147,32 +147,25 @@ class Heterosis:
         """What is started where one call waits, or all are alike; None where the list has to tell."""
         return alone(self._outlook, view, queue) if queue.waiting == 1 else alike(self._outlook, view, queue)
 
-    def _start(self, view: View, queues: Sequence[Queue]) -> Iterator[Dispatch]:
-        if len(queues) == 1:
-            (queue,) = queues
+    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Dispatch]:
+        if len(waiting) == 1:
+            ((_, queue),) = waiting
             short = self._short_cut(view, queue)
             if short is not None:
                 yield from short
                 return
-        tickets, entries = list_calls(self._outlook, view, queues)
-        starting = {entry.ticket.number for entry in entries if not entry.start_s}
+        tickets, entries = list_calls(self._outlook, view, [queue for _, queue in waiting])
+        starting = {entry.ticket.number: entry.choice.configuration for entry in entries if not entry.start_s}
+        vacated = False
         for entry in entries:
             ticket, choice = entry.ticket, entry.choice
             if ticket.record.state is not CallState.WAITING:
+                vacated |= not entry.start_s
                 continue  # a batch took it along
             instance = _instance(view, entry)
             if instance is None:
                 continue
-            stage = ticket.record.call.stage
-            # What can start elsewhere is left for there; but not where batches were waited for.
-            left = {ticket.number} if view.capacity.fill_s.get(stage) else {ticket.number, *starting}
-            others = [
-                (each.record, each.left_s)
-                for each in tickets
-                if each.record.call.stage == stage
-                and each.number not in left
-                and each.record.state is CallState.WAITING
-            ]
+            others = _others(view, entry, tickets, starting) if instance.placement.max_batch > 1 else []
             calls = together(view, instance, (ticket.record, ticket.left_s), others)
             if entry.start_s and sum(each.call.size for each in calls) < instance.placement.max_batch:
                 continue  # nothing is gained by binding it now, and others may come to go along
@@ -181,6 +174,10 @@ class Heterosis:
             self._outlook.mixing.note(view, choice.configuration, len(calls))
             places = "may be late" if ticket.rank in {0, NO_HURRY} else f"fits in {ticket.rank} groups of slots"
             yield Dispatch(instance, calls, f"{ticket.left_s * 1e3:.0f} ms left, {places}")
+        if vacated:  # there is more room than the list knew of
+            left = [(stage, queue) for stage, queue in waiting if queue.waiting]
+            if _any_open(view, left):
+                yield from self._start(view, left)
 
 
 def _run_s(view: View, request: Request, ahead: float) -> float:
@@ -193,6 +190,26 @@ def _run_s(view: View, request: Request, ahead: float) -> float:
         return 0.0
     most = max(view.capacity.max_batch[configuration], request.size)
     return view.estimates.quantile(configuration, min(round(request.size * (1 + ahead)), most), SAFE_PERCENT)
+
+
+def _others(
+    view: View, entry: Entry, tickets: Sequence[Ticket], starting: Mapping[int, Configuration]
+) -> list[tuple[CallRecord, float]]:
+    """The waiting calls that may go along with one, each with the time until its deadline, in the order to ask them.
+
+    What is listed to start on other kinds of slots is left for there, and what is on others of its kind comes last; but
+    not where batches were waited for.
+    """
+    first, here = entry.ticket, entry.choice.configuration
+    found = [
+        each
+        for each in tickets
+        if each is not first and each.record.call.stage == here.stage and each.record.state is CallState.WAITING
+    ]
+    if not view.capacity.fill_s.get(here.stage):
+        found = [each for each in found if starting.get(each.number, here) == here]
+        found.sort(key=lambda each: each.number in starting)
+    return [(each.record, each.left_s) for each in found]
 
 
 def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:

@@ -80,7 +80,7 @@ def run(options: Options, step: Step) -> list[Row]:
     seeds = range(min(options.seeds, MOST_SEEDS))
     grids = read_grids(options.data)
     step("margins")
-    margins = dict(zip(names, starmap(tuned_margin, [(name,) for name in names], options.jobs, step), strict=True))
+    margins = dict(zip(names, starmap(tuned_margin, [(name,) for name in names], options, step), strict=True))
     step("days")
     days = [
         (name, seed, margin, grid)
@@ -92,12 +92,12 @@ def run(options: Options, step: Step) -> list[Row]:
     played = dict(
         zip(
             [(name, grid, seed) for name, seed, _, grid in days],
-            starmap(one_day, days, options.jobs, step),
+            starmap(one_day, days, options, step),
             strict=True,
         )
     )
     step("bounds")
-    bounded = starmap(one_bound, [(seed,) for seed in seeds], options.jobs, step)
+    bounded = starmap(one_bound, [(seed,) for seed in seeds], options, step)
     rows = []
     for name, margin in margins.items():
         # Other grids are for the comparison of two: the rest is the same on all of them.

@@ -95,7 +95,7 @@ def compare(
         search,
         [(*cell, MODELS[cell[0]].pool, options.seeds, requests, options.data) for cell in cells]
         + [(model, "fcfs", pool, options.seeds, requests, options.data) for model, pool in alike],
-        options.jobs,
+        options,
         step,
     )
     searched: dict[tuple[str, str | Pool], Searched] = dict(zip([*cells, *alike], found, strict=True))
@@ -108,7 +108,7 @@ def compare(
             (model, searched[model, policy].tuned, loads[model], options.seeds, requests, options.data)
             for model, policy in compared
         ],
-        options.jobs,
+        options,
         step,
     )
     at_kairos_load = dict(zip(compared, figures, strict=True))

@@ -79,7 +79,7 @@ def compare(
         for model in models
         for policy in options.policies or POLICIES
     ]
-    return [row for rows in starmap(rows_of, cells, options.jobs, step) for row in rows]
+    return [row for rows in starmap(rows_of, cells, options, step) for row in rows]
 
 
 def rows_of(model: str, policy: str, budget: float, seeds: int, requests: int, data: Path | None) -> list[Row]:

@@ -39,7 +39,7 @@ def run(options: Options, step: Step) -> list[Row]:
         (RACE, *setting, seed, mode) for setting in settings for mode in MODES for seed in tuning_seeds(options.seeds)
     ]
     step("single modes")
-    tuned = dict(zip(tuning, starmap(one_run, tuning, options.jobs, step), strict=True))
+    tuned = dict(zip(tuning, starmap(one_run, tuning, options, step), strict=True))
     best = {
         setting: best_mode(
             {mode: [tuned[RACE, *setting, seed, mode] for seed in tuning_seeds(options.seeds)] for mode in MODES}
@@ -52,7 +52,7 @@ def run(options: Options, step: Step) -> list[Row]:
     ways += [(setting, STATIC, RACE, best[setting]) for setting in settings]
     judged = [(policy, *setting, seed, mode) for setting, _, policy, mode in ways for seed in range(options.seeds)]
     step("all policies")
-    runs = dict(zip(judged, starmap(one_run, judged, options.jobs, step), strict=True))
+    runs = dict(zip(judged, starmap(one_run, judged, options, step), strict=True))
 
     def of(setting: Setting, policy: str, mode: Mode | None = None) -> list[Run]:
         return [runs[policy, *setting, seed, mode] for seed in range(options.seeds)]

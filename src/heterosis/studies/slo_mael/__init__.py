@@ -48,7 +48,7 @@ def run(options: Options, step: Step) -> list[Row]:
         make_policy(policy)  # an unknown name is said before anything runs
     cells = [(*load, policy) for load in GRID for policy in policies]
     repeated = repetitions(options.seeds)
-    runs = iter(starmap(one_run, [(*each, *other) for each in cells for other in repeated], options.jobs, step))
+    runs = iter(starmap(one_run, [(*each, *other) for each in cells for other in repeated], options, step))
     return [summary(*each, [next(runs) for _ in repeated]) for each in cells]
 
 

@@ -43,7 +43,7 @@ def run(options: Options, step: Step) -> list[Row]:
     cells = [(vm, load, policy) for vm in VMS for load in LOADS[vm] for policy in policies]
     tuning = [(*each, name, seed) for each in cells for name in STATIC for seed in tuning_seeds(options.seeds)]
     step("static configurations")
-    tuned = dict(zip(tuning, starmap(one_run, tuning, options.jobs, step), strict=True))
+    tuned = dict(zip(tuning, starmap(one_run, tuning, options, step), strict=True))
     best = {
         each: best_static({name: [tuned[*each, name, seed] for seed in tuning_seeds(options.seeds)] for name in STATIC})
         for each in cells
@@ -52,7 +52,7 @@ def run(options: Options, step: Step) -> list[Row]:
         (*each, setting, seed) for each in cells for setting in (best[each], CHOSEN) for seed in range(options.seeds)
     ]
     step("all policies")
-    runs = dict(zip(judged, starmap(one_run, judged, options.jobs, step), strict=True))
+    runs = dict(zip(judged, starmap(one_run, judged, options, step), strict=True))
     return [
         summary(*each, static, [runs[*each, static or CHOSEN, seed] for seed in range(options.seeds)])
         for each in cells

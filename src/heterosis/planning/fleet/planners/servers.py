@@ -55,7 +55,8 @@ def servers(task: Task) -> dict[str, list[Server]]:
     }
     alike: dict[object, Option] = {}
     for option in enumerate_options(task):  # many differ in how busy they are, and in what they wait for, alone
-        alike.setdefault((option.configuration, option.group, option.batch), option)
+        if (option.configuration, option.batch) in joules:  # sizes between those measured are an idea of ours
+            alike.setdefault((option.configuration, option.group, option.batch), option)
     for option in alike.values():
         kind, graph = task.kinds[option.group[0]], task.stages[option.stage].graph
         threads = option.configuration.threads
