@@ -76,6 +76,14 @@ def read_header(header: bytes | bytearray | memoryview) -> Form | None:
     return _remembered(bytes(header)) if len(header) <= REMEMBERED_BYTES else _read_header(bytes(header))
 
 
+def arrays_in(header: bytes | bytearray | memoryview) -> dict[str, tuple[int, "np.dtype[Any]"]] | None:
+    """Of a value that is a dict of arrays: for each, its place among the frames, and its data type; None of another."""
+    form = read_header(header)
+    if form is None or form[0] != _DICT or any(each[0] != _ARRAY for each in form[2]):
+        return None
+    return {name: (place, each[1]) for place, (name, each) in enumerate(zip(form[1], form[2], strict=True))}
+
+
 def value_of(form: Form, frames: Sequence[bytes | bytearray | memoryview], *, copy: bool) -> Any:
     """Put a value together; the arrays are views of the frames, or with ``copy`` stand alone and are writable.
 

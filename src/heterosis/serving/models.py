@@ -3,26 +3,28 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 import msgspec
 import structlog
 
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
+from heterosis.serving.direct import PATIENCE_S, DirectRequest, out_of_time
 from heterosis.serving.hosting import Hosted, VariantFor, WarmUp
-from heterosis.serving.router import Router
+from heterosis.serving.router import Result, Router
 from heterosis.serving.statistics import Statistics
-from heterosis.serving.values import EncodeError, encode
+from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo
 from heterosis.terms.errors import DeadlineError, HeterosisError, RefusedError, StageError, UnavailableError
 from heterosis.terms.joining import qualified, qualified_name
 
 log = structlog.get_logger()
 
-PATIENCE_S = 60.0
-"""How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
+
+_SERIALS = itertools.count()
 
 
 class State(StrEnum):
@@ -67,8 +69,13 @@ class Model:
         """Why it is unavailable."""
         self.key = ""
         """What the router hosts it under."""
+        self.serial = next(_SERIALS)
+        """What tells it from any other model that there is or was."""
+        self.only_stage = ""
+        """Of a model without code: the name that its stage has in the router's plan."""
         self.statistics = Statistics()
-        self._router = router
+        self.router = router
+        """What runs it."""
         self._servable: Servable | None = None
         self._settled = asyncio.Event()
         self._active = 0
@@ -107,27 +114,28 @@ class Model:
     @property
     def stages(self) -> tuple[str, ...]:
         """Its stages, by the names that the router's plan has for them."""
-        hosted = self._router.hosted.get(self.key)
+        hosted = self.router.hosted.get(self.key)
         return hosted.stages if hosted else ()
 
     @property
     def emulated(self) -> bool:
         """Whether any of its instances only pretends: answers are then worth nothing but their times."""
-        return bool(self._router.emulated) and not self._router.emulated.isdisjoint(self.stages)
+        return bool(self.router.emulated) and not self.router.emulated.isdisjoint(self.stages)
 
     @property
     def ready(self) -> bool:
         """Whether requests can be served now: it is loaded, and each stage has an instance that is ready."""
-        return self.state is State.READY and all(self._router.alive[stage] for stage in self.stages)
+        return self.state is State.READY and all(self.router.alive[stage] for stage in self.stages)
 
     # --- what becomes of it
 
     def open(self, servable: Servable) -> tuple[Hosted, Plan]:
         """Take what shall be served, under a key that is free; return what the router needs to host it."""
         self._servable = servable
-        self.key = self._router.free_key(self.name)
+        self.key = self.router.free_key(self.name)
         plan = qualified(servable.plan, self.key)
         stages = tuple(each.stage for each in plan.stages)
+        self.only_stage = stages[0] if servable.pipeline.direct is not None else ""
         hosted = Hosted(
             stages=stages,
             target=servable.target,
@@ -193,29 +201,20 @@ class Model:
             await self.available(timeout_ms)
             if timeout_ms is not None:
                 timeout_ms = max(timeout_ms - (time.monotonic() - began) * 1e3, 0.0)
-        limit_ms = timeout_ms if timeout_ms is not None else self.slo.latency_ms
         pipeline = self.servable.pipeline
+        if pipeline.direct is not None:
+            return await self._infer_directly(values, timeout_ms, request_class)
+        limit_ms = timeout_ms if timeout_ms is not None else self.slo.latency_ms
         began = time.monotonic()
-        try:
-            request = self._router.admit(self.key, limit_ms / 1e3, request_class, pipeline.size(values))
-        except HeterosisError as error:
-            self._ended("overload" if isinstance(error, RefusedError) else "unavailable", began)
-            raise
+        request = self.admit(limit_ms, request_class, pipeline.size(values), began)
         outcome = "cancelled"
-        self._active += 1
-        self._idle.clear()
         try:
-            caller = _RequestCaller(self._router, self.key, request)
-            kept_s = timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S
-            if pipeline.direct is not None:
-                result = await caller.call(pipeline.direct, (values,), kept_s)
-            else:
-                async with asyncio.timeout(kept_s):
-                    with calls_run_by(caller):
-                        result = await _run(pipeline, values, sink)
+            async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
+                with calls_run_by(_RequestCaller(self.router, self.key, request)):
+                    result = await _run(pipeline, values, sink)
         except TimeoutError:
             outcome = "failed"
-            raise DeadlineError(f"no answer within {(time.monotonic() - began) * 1e3:.0f} ms") from None
+            raise out_of_time(began) from None
         except HeterosisError:
             outcome = "failed"
             raise
@@ -227,13 +226,42 @@ class Model:
             outcome = "answered" if time.monotonic() <= request.deadline else "late"
             return result
         finally:
-            self._active -= 1
-            if not self._active:
-                self._idle.set()
-            self._ended(outcome, began)
-            self._router.end(request, outcome)
+            self.ended(request, outcome, began)
 
-    def _ended(self, outcome: str, began: float) -> None:
+    async def _infer_directly(self, values: Mapping[str, Any], timeout_ms: float | None, request_class: str) -> Any:
+        args = (values,)
+        pipeline = self.servable.pipeline
+        try:
+            frames = encode(args)
+        except EncodeError as error:
+            raise StageError(f"model {self.name!r} cannot be called: {error}") from error
+        request = _Awaited(self, frames, pipeline.size(values), timeout_ms, request_class)
+        try:
+            return decoded(await request.result)
+        finally:
+            request.cancel()
+            del request  # an error has a traceback, that this frame, and this would have the error
+
+    def admit(self, limit_ms: float, request_class: str, size: int, began: float) -> Request:
+        """Let a request in. Raise RefusedError or UnavailableError where it is not."""
+        try:
+            request = self.router.admit(self.key, limit_ms / 1e3, request_class, size)
+        except HeterosisError as error:
+            self._count("overload" if isinstance(error, RefusedError) else "unavailable", began)
+            raise
+        self._active += 1
+        self._idle.clear()
+        return request
+
+    def ended(self, request: Request, outcome: str, began: float) -> None:
+        """Let go of a request that was admitted."""
+        self._active -= 1
+        if not self._active:
+            self._idle.set()
+        self._count(outcome, began)
+        self.router.end(request, outcome)
+
+    def _count(self, outcome: str, began: float) -> None:
         took_s = time.monotonic() - began
         self.statistics.outcomes[outcome] += 1
         if outcome in {"answered", "late"}:
@@ -243,12 +271,42 @@ class Model:
             self.statistics.fail.add(took_s)
 
 
+def decoded(frames: Sequence[Buffer]) -> Any:
+    """Read a call's result. Raise StageError where it cannot be read."""
+    try:
+        return decode(frames)
+    except DecodeError as malformed:
+        raise StageError(f"a worker's result cannot be read: {malformed}") from malformed
+
+
+def _settle(future: "asyncio.Future[list[memoryview]]", result: Result) -> None:
+    if future.done():
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
+
+
 async def _run(pipeline: Pipeline, values: Mapping[str, Any], sink: Callable[[Any], Awaitable[object]] | None) -> Any:
     if sink is None or pipeline.generator is None:
         return await pipeline.function(**values)
     async for each in pipeline.generator(**values):
         await sink(each)
     return None
+
+
+class _Awaited(DirectRequest):
+    """One whose result is awaited."""
+
+    __slots__ = ("result",)
+
+    def __init__(self, *args: Any) -> None:
+        self.result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
+        super().__init__(*args)
+
+    def told(self, result: Result) -> None:
+        _settle(self.result, result)
 
 
 class _RequestCaller:
@@ -260,7 +318,7 @@ class _RequestCaller:
         self._request = request.id
         self._numbers = itertools.count()
 
-    def call(self, stage: Stage, args: tuple[Any, ...], timeout_s: float | None = None) -> Coroutine[Any, Any, Any]:
+    async def call(self, stage: Stage, args: tuple[Any, ...]) -> Any:
         try:
             frames = encode(args)
         except EncodeError as error:
@@ -268,4 +326,10 @@ class _RequestCaller:
         name = f"{self._request}/{next(self._numbers)}"
         qualified = qualified_name(self._key, stage.name)
         call = Call(id=name, request=self._request, stage=qualified, size=stage.size(args))
-        return self._router.run_call(call, frames, timeout_s)
+        result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
+        try:
+            self._router.open_call(call, frames, partial(_settle, result))
+            return decoded(await result)
+        finally:
+            self._router.close_call(name)
+            del result  # an error has a traceback, that this frame, and this would have the error

@@ -7,8 +7,8 @@ plan, are the part of it that `hosting` has.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from math import inf
 
 import msgspec
 import structlog
@@ -40,7 +40,8 @@ from heterosis.serving.hosting import Hosting
 from heterosis.serving.messages import Done, Ready, Run, Skip
 from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.transport import SharedMemory
-from heterosis.serving.values import Buffer, DecodeError, decode
+from heterosis.serving.transport.framing import Frames, Part
+from heterosis.serving.values import Buffer
 from heterosis.serving.workers import Workers
 from heterosis.terms import Call, Request
 from heterosis.terms.errors import (
@@ -65,12 +66,18 @@ _ERRORS: dict[Refusal, type[HeterosisError]] = {
 }
 
 
-class OpenCall(msgspec.Struct):
-    """A call on its way: its encoded arguments, and who awaits the result."""
+Result = list[memoryview] | Exception
+"""The frames of a call's result, or why there is none."""
 
-    frames: Sequence[Buffer]
-    result: asyncio.Future[Any]
+
+class OpenCall(msgspec.Struct):
+    """A call on its way: its encoded arguments, and who is told its result."""
+
+    frames: Frames
+    done: Callable[[Result], object]
     since: float
+    until: float
+    """When it is given up, at the latest."""
 
 
 class Router(Hosting):
@@ -108,20 +115,22 @@ class Router(Hosting):
         """Stop every worker. Requests in progress are answered with an error."""
         if self._watching is not None:
             self._watching.cancel()
-        for call in self._calls.values():
-            if not call.result.done():
-                call.result.set_exception(UnavailableError("the server is stopping"))
+        for call in list(self._calls):
+            self._tell(call, UnavailableError("the server is stopping"))
         await asyncio.sleep(0)
         self._put_in_force(msgspec.structs.replace(self.plan, placements=()))
         await self.workers.close()
         await self._switches.close()
 
     async def _watch(self) -> None:
-        """End workers that hang; what they held runs elsewhere, or again."""
+        """Give up calls that nobody waits for any longer, and end workers that hang: what they held runs elsewhere."""
         ended: dict[str, int] = {}
         while True:
             await asyncio.sleep(watchdog.PERIOD_S)
-            for name, ran_s in watchdog.hung(self.scheduler.instances.values(), time.monotonic(), self.patience_s):
+            now = time.monotonic()
+            for name in [name for name, call in self._calls.items() if call.until < now]:
+                self._fail(name, TimeoutError())
+            for name, ran_s in watchdog.hung(self.scheduler.instances.values(), now, self.patience_s):
                 batch = self.scheduler.instances[name].batches[0].id
                 if ended.get(name) != batch:
                     ended[name] = batch
@@ -151,23 +160,18 @@ class Router(Hosting):
         """Let go of a request, and of its calls that still wait."""
         self._handle(RequestEnded(request=request.id, outcome=outcome))
 
-    async def run_call(self, call: Call, frames: Sequence[Buffer], timeout_s: float | None = None) -> Any:
-        """Send one call, its arguments encoded, through the scheduler and wait for its result.
+    def open_call(self, call: Call, frames: Frames, done: Callable[[Result], object], until: float = inf) -> None:
+        """Send one call, its arguments encoded, through the scheduler.
 
-        Raise TimeoutError where it is not there after so long.
+        ``done`` is called once with what came of it, unless the call is closed before; never while this runs. What is
+        not there at ``until``, within a second or so, ends with a TimeoutError. In the end the call is to be closed.
         """
-        loop = asyncio.get_running_loop()
-        opened = OpenCall(frames, loop.create_future(), time.monotonic())
-        self._calls[call.id] = opened
-        expiry = None if timeout_s is None else loop.call_later(timeout_s, self._fail, call.id, TimeoutError())
-        try:
-            self._handle(CallReady(call=call))
-            return await opened.result
-        finally:
-            if expiry is not None:
-                expiry.cancel()
-            del self._calls[call.id]
-            del opened  # an error has a traceback, that this frame, and this would have the error
+        self._calls[call.id] = OpenCall(frames, done, time.monotonic(), until)
+        self._handle(CallReady(call=call))
+
+    def close_call(self, call: str) -> None:
+        """Let go of a call. Where its result is not there yet, its request must end before anything else is done."""
+        self._calls.pop(call, None)
 
     # --- effects
 
@@ -215,7 +219,7 @@ class Router(Hosting):
     def _run_batch(self, effect: RunBatch, now: float) -> None:
         self._batches[effect.batch] = effect.calls
         sizes: list[int] = []
-        frames: list[Buffer] = []
+        frames: list[Buffer | Part] = []
         waited_s = 0.0
         for call in effect.calls:
             held = self._calls[call]
@@ -229,14 +233,19 @@ class Router(Hosting):
         message = Run(batch=effect.batch, sizes=tuple(sizes))
         self._switches.when_settled(placement.node, placement.device, self._send, effect.instance, message, frames)
 
-    def _send(self, instance: str, message: Run, frames: Sequence[Buffer]) -> None:
+    def _send(self, instance: str, message: Run, frames: Frames) -> None:
         if message.batch in self._batches:  # the instance may have died while its device changed its mode
             self.workers.send(instance, message, frames)
 
     def _fail(self, call: str, error: Exception) -> None:
+        """Tell that a call has failed, but not before all effects of what is being handled are executed."""
+        asyncio.get_running_loop().call_soon(self._tell, call, error)
+
+    def _tell(self, call: str, result: Result) -> None:
         held = self._calls.get(call)
-        if held is not None and not held.result.done():
-            held.result.set_exception(error)
+        if held is not None:
+            done, held.done = held.done, _told
+            done(result)
 
     # --- what becomes of workers
 
@@ -266,30 +275,26 @@ class Router(Hosting):
             self._failed.pop(instance, None)
         self._news.set()
 
-    def batch_done(self, done: Done, frames: list[Buffer]) -> None:
+    def batch_done(self, done: Done, frames: list[memoryview]) -> None:
         """See `Listener`."""
         calls = self._batches.pop(done.batch)
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
         if hosted is not None:
             hosted.statistics.ran(len(calls) - len(done.skipped), done.run_ms / 1e3)
-        position = 0
-        failed = []
-        for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
-            held = self._calls.get(call)
-            error = done.errors.get(place)
-            if place in done.skipped:
-                continue
-            if error is not None:
-                failed.append(call)
-                self._fail(call, StageError(error))
-            elif held is not None and not held.result.done():
-                try:
-                    held.result.set_result(decode(frames[position : position + size]))
-                except DecodeError as malformed:
-                    held.result.set_exception(StageError(f"a worker's result cannot be read: {malformed}"))
-            position += size
         skipped = tuple(calls[place] for place in done.skipped)
-        self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=tuple(failed), skipped=skipped))
+        failed = tuple(calls[place] for place in done.errors)
+        # First of all the instance gets its next batch.
+        self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped))
+        position = 0
+        for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
+            if place not in done.skipped:
+                error = done.errors.get(place)
+                self._tell(call, frames[position : position + size] if error is None else StageError(error))
+            position += size
+
+
+def _told(_: Result) -> None:
+    """Take what is heard of a call that was told a result before."""
 
 
 def _refusal(effect: RefuseRequest) -> HeterosisError:

@@ -10,18 +10,20 @@ from typing import Any
 
 from heterosis import __version__
 from heterosis.serving.gateway.description import config_of, metadata_of, statistics_of
+from heterosis.serving.gateway.responses import response_of
+from heterosis.serving.gateway.shortcut import Read, Shortcut, shortcut_for
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Model, State
 from heterosis.serving.protocol import InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
+from heterosis.serving.protocol.asked import Asked, Raw
 from heterosis.serving.protocol.configuration import ModelConfig
-from heterosis.serving.protocol.parameters import priority
+from heterosis.serving.protocol.parameters import class_of
 from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
 from heterosis.serving.protocol.shared_memory import SharedMemory
 from heterosis.serving.protocol.statistics import ModelStatistics
 from heterosis.serving.repository import Repository
 from heterosis.serving.status import StatusBoard
-from heterosis.terms import DEFAULT_CLASS
-from heterosis.terms.errors import HeterosisError, InvalidInputError, NotFoundError, StageError, UnavailableError
+from heterosis.terms.errors import HeterosisError, InvalidInputError, NotFoundError, UnavailableError
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -133,6 +135,13 @@ class Gateway:
         self._check_not_draining()
         return self.repository.get(name, version)
 
+    def shortcut(self, model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
+        """Return how a request goes whose tensors are passed on as they came (`shortcut`); None for one that is not.
+
+        ``read`` makes arrays of them. Raise InvalidInputError where the request is not one that the model takes.
+        """
+        return shortcut_for(model, asked, raw, read)
+
     async def infer(self, model: Model, asked: InferRequest, timeout_ms: float | None = None) -> InferResponse:
         """Run a model on a client's tensors. Past the timeout it ends with a DeadlineError."""
         values, left_ms, request_class = await self._decoded(model, asked, timeout_ms)
@@ -141,7 +150,7 @@ class Gateway:
                 f"model {model.name!r} has any number of results for a request; ask for them by ModelStreamInfer over "
                 "gRPC, or generate_stream over HTTP"
             )
-        return _response(model, asked, await model.infer(values, timeout_ms=left_ms, request_class=request_class))
+        return response_of(model, asked, await model.infer(values, timeout_ms=left_ms, request_class=request_class))
 
     async def stream(
         self,
@@ -154,7 +163,7 @@ class Gateway:
         values, left_ms, request_class = await self._decoded(model, asked, timeout_ms)
 
         async def give(result: object) -> None:
-            await sink(_response(model, asked, result))
+            await sink(response_of(model, asked, result))
 
         result = await model.infer(values, timeout_ms=left_ms, request_class=request_class, sink=give)
         if not model.streams:
@@ -165,7 +174,7 @@ class Gateway:
     ) -> tuple[dict[str, Any], float | None, str]:
         """Check and decode a request; return what is left of the time, and its class, too."""
         arrived = time.monotonic()
-        request_class = str(priority(asked.parameters) or DEFAULT_CLASS)
+        request_class = class_of(asked.parameters)
         if model.state is not State.READY:
             await model.available(timeout_ms)
         signature = model.signature
@@ -195,19 +204,3 @@ def _check_ready(model: Model) -> None:
             else ("has a stage without an instance that is ready")
         )
         raise UnavailableError(f"model {model.name!r} {why}")
-
-
-def _response(model: Model, asked: InferRequest, result: object) -> InferResponse:
-    began = time.monotonic()
-    try:
-        outputs = model.signature.encode(result)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise StageError(f"pipeline {model.name!r} returned what does not fit its annotation: {error}") from error
-    model.statistics.encode.add(time.monotonic() - began)
-    return InferResponse(
-        model_name=model.name,
-        model_version=model.version,
-        id=asked.id,
-        outputs=outputs,
-        parameters={"emulated": True} if model.emulated else {},
-    )

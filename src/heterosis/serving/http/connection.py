@@ -9,13 +9,13 @@ answered with 400, a head or body past its limit with 431 or 413, and the connec
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Protocol, cast
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, Protocol, cast
 
 from heterosis.serving.http.answers import CONTINUE, LAST_CHUNK, chunk, head_of
 from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
-from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse
+from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse, Pending
 
 Allocate = Callable[[int, Mapping[str, str]], memoryview]
 """Gives the memory for a body of so many bytes under these headers."""
@@ -52,7 +52,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._body_filled = 0
         self._chunks: BodyParser | None = None
         self._chunks_bytes = 0
-        self._answering: asyncio.Task[None] | None = None
+        self._answering: asyncio.Task[None] | asyncio.Handle | Pending | None = None
+        self._last = False
+        """Whether the connection ends with the answer, whatever the head says."""
         self._refused = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -180,42 +182,62 @@ class HttpConnection(asyncio.BufferedProtocol):
         What the client still sends is thrown away for a while, else its kernel might throw away the answer.
         """
         self._refused, self._filled, self._body, self._chunks = True, 0, None, None
-        self._write(response, keep_alive=False, whole=True)
+        self._write(response, keep_alive=False)
         self._transport.write_eof()
         self._loop.call_later(LINGER_S, self._transport.close)
 
     def _answer(self, body: memoryview, *, last: bool = False) -> None:
-        assert self._head is not None  # noqa: S101
-        self._answering = self._loop.create_task(self._run(self._head, body, last=last))
-
-    async def _run(self, head: Head, body: memoryview, *, last: bool) -> None:
-        request = HttpRequest(
-            method=head.method, path=head.path, query=head.query, headers=head.headers, body=body.toreadonly()
+        head = self._head
+        assert head is not None  # noqa: S101
+        self._body, self._last = None, last
+        answer = self._server.handler(
+            HttpRequest(
+                method=head.method, path=head.path, query=head.query, headers=head.headers, body=body.toreadonly()
+            )
         )
-        self._body = None
-        del body
+        if isinstance(answer, HttpResponse):  # later, lest a buffer full of such requests end in a deep recursion
+            self._answering = self._loop.call_soon(self._answered, answer)
+        elif isinstance(answer, Pending):
+            self._answering = answer
+            answer.answered = self._answered
+        else:
+            self._answering = self._loop.create_task(self._run(answer))
+
+    async def _run(self, answer: Coroutine[Any, Any, HttpResponse]) -> None:
         try:
-            response = await self._server.handler(request)
-            del request
-            keep_alive = head.keep_alive and not last and not self._server.closing
-            try:
-                if isinstance(response.body, AsyncIterator):
+            response = await answer
+            if isinstance(response.body, AsyncIterator):
+                keep_alive = self._keeps_alive()
+                try:
                     await self._stream(response, keep_alive=keep_alive)
-                else:
-                    self._write(response, keep_alive=keep_alive, whole=head.method != "HEAD")
-            except ValueError as error:  # a header that is none
-                self._write(failure(error), keep_alive=keep_alive, whole=True)
+                except ValueError as error:  # a header that is none
+                    self._write(failure(error), keep_alive=keep_alive)
+                self._end(keep_alive=keep_alive)
+            else:
+                self._answered(response)
         except asyncio.CancelledError:
             self._transport.abort()
             raise
         except Exception as error:  # noqa: BLE001 - a stream that broke off can only end its connection
             failure(error)
             self._transport.abort()
-            return
-        if not keep_alive:
-            self._transport.close()
-        else:
+
+    def _answered(self, response: HttpResponse) -> None:
+        keep_alive = self._keeps_alive()
+        try:
+            self._write(response, keep_alive=keep_alive)
+        except ValueError as error:  # a header that is none
+            self._write(failure(error), keep_alive=keep_alive)
+        self._end(keep_alive=keep_alive)
+
+    def _keeps_alive(self) -> bool:
+        return self._head is not None and self._head.keep_alive and not self._last and not self._server.closing
+
+    def _end(self, *, keep_alive: bool) -> None:
+        if keep_alive:
             self._next()
+        else:
+            self._transport.close()
 
     def _next(self) -> None:
         """Wait for the next request, which may be here already."""
@@ -228,12 +250,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         elif len(self._buffer) > FIRST_READ_BYTES:
             self._buffer = bytearray(FIRST_READ_BYTES)
 
-    def _write(self, response: HttpResponse, *, keep_alive: bool, whole: bool) -> None:
+    def _write(self, response: HttpResponse, *, keep_alive: bool) -> None:
         body = response.body
         assert not isinstance(body, AsyncIterator)  # noqa: S101
         length = sum(map(len, body))
         head = head_of(response.status, response.headers, length=length, keep_alive=keep_alive)
-        if not whole:
+        if self._head is not None and self._head.method == "HEAD":
             self._transport.write(head)
         elif length <= JOINED_BYTES:
             self._transport.write(b"".join((head, *body)))

@@ -1,6 +1,6 @@
 """A request and its answer, whatever server carries them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -43,7 +43,21 @@ def parse_json(body: Buffer, type_: type[T]) -> T:
         raise InvalidInputError(f"the body is not JSON: {error}") from None
 
 
-Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+class Pending:
+    """An answer that will be handed over by a call; many at once cost less so than a task for each."""
+
+    __slots__ = ()
+
+    answered: Callable[[HttpResponse], object]
+    """What it is handed to, once, unless it is cancelled before; whoever is given this sets it at once."""
+
+    def cancel(self) -> object:
+        """Let nobody wait for it any more."""
+        raise NotImplementedError
+
+
+Answer = HttpResponse | Pending | Coroutine[Any, Any, HttpResponse]
+Handler = Callable[[HttpRequest], Answer]
 """What a server below is given: it answers every request, errors included, and is cancelled when the client goes."""
 
 

@@ -1,13 +1,13 @@
 """A table of routes: which handler answers which method and path."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
 from heterosis.serving.http.failures import failure
-from heterosis.serving.http.messages import JSON, HttpRequest, HttpResponse, json_response
+from heterosis.serving.http.messages import JSON, Answer, HttpRequest, HttpResponse, Pending, json_response
 from heterosis.serving.protocol.messages import ErrorBody
 from heterosis.terms.errors import NotFoundError
 
@@ -35,7 +35,7 @@ class Route(msgspec.Struct, frozen=True):
 
     method: str
     path: str
-    handler: Callable[..., Awaitable[HttpResponse]]
+    handler: Callable[..., Answer]
     operation: Operation
 
 
@@ -62,7 +62,7 @@ class RouteTable:
                     node = node.fixed.setdefault(segment, _Node())
             node.routes[route.method] = route
 
-    async def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> Answer:
         """Answer a request."""
         try:
             node, arguments = self._find(request.path)
@@ -71,9 +71,10 @@ class RouteTable:
                 allowed = ", ".join(sorted(node.routes))
                 message = f"{request.method} {request.path}: Method Not Allowed; it takes {allowed}"
                 return json_response(ErrorBody(message), 405, {"allow": allowed})
-            return await route.handler(request, **arguments)
+            answer = route.handler(request, **arguments)
         except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an answer
             return failure(error)
+        return answer if isinstance(answer, HttpResponse | Pending) else _guarded(answer)
 
     def _find(self, path: str) -> tuple["_Node", Mapping[str, str]]:
         known = self._known.get(path)
@@ -86,6 +87,13 @@ class RouteTable:
         if len(path) <= REMEMBERED_LENGTH and len(self._known) < REMEMBERED:
             self._known[path] = found, arguments
         return found, arguments
+
+
+async def _guarded(answer: Coroutine[Any, Any, HttpResponse]) -> HttpResponse:
+    try:
+        return await answer
+    except Exception as error:  # noqa: BLE001 - as above
+        return failure(error)
 
 
 class _Node:

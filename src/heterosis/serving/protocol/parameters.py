@@ -4,6 +4,7 @@ import reprlib
 from typing import Any
 
 from heterosis.serving.protocol.messages import Parameters
+from heterosis.terms import DEFAULT_CLASS
 from heterosis.terms.errors import InvalidInputError
 
 TIMEOUT_HEADER = "Heterosis-Timeout-Ms"
@@ -44,6 +45,11 @@ def priority(parameters: Parameters) -> int:
             f"parameter 'priority' is {reprlib.repr(value)}; it must be a whole number in 0..{MAX_PRIORITY}"
         )
     return value
+
+
+def class_of(parameters: Parameters) -> str:
+    """The class of a request, by its priority."""
+    return str(priority(parameters) or DEFAULT_CLASS)
 
 
 def flag(label: str, parameters: Parameters, name: str, *, default: bool) -> bool:

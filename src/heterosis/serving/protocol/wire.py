@@ -12,19 +12,22 @@ output the largest elements may be asked for (`classification`).
 
 import functools
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
 import msgspec
 
-from heterosis.serving.protocol.messages import (
-    ErrorBody,
-    InferRequest,
-    InferResponse,
-    Parameters,
-    RequestedOutput,
-    Slice,
+from heterosis.serving.protocol.asked import (
+    LONGEST_ID,
+    REMEMBERED,
+    REMEMBERED_BYTES,
+    Asked,
+    Raw,
+    Source,
+    arrays_of,
+    put_once,
 )
+from heterosis.serving.protocol.messages import ErrorBody, InferRequest, InferResponse, Parameters, RequestedOutput
 from heterosis.serving.protocol.outputs import asked_for, put, requested
 from heterosis.serving.protocol.parameters import flag
 from heterosis.serving.protocol.shared_memory import NONE_SHARED, SharedMemory, slice_of
@@ -32,7 +35,6 @@ from heterosis.serving.protocol.tensors import (
     Array,
     Buffer,
     datatype_of,
-    from_binary,
     from_json,
     to_binary,
     to_json,
@@ -42,11 +44,6 @@ from heterosis.terms.errors import HeterosisError, InvalidInputError
 HEADER_LENGTH = "Inference-Header-Content-Length"
 ALIGNMENT = 64
 """The JSON header is padded with spaces to a multiple of this, so that binary data after it can be used in place."""
-
-REMEMBERED, REMEMBERED_BYTES = 512, 2048
-"""How many heads of binary bodies, up to how long, are read but once, and as many written."""
-LONGEST_ID = 128
-"""Longer ids, which are clients', are not kept with them."""
 
 T = TypeVar("T")
 
@@ -98,54 +95,39 @@ def decode_request(
     Arrays may share the memory of ``body`` and are then read-only; those in ``shared`` memory are copied. Raise
     InvalidInputError, naming the field.
     """
+    return with_tensors(*read_request(body, header_length), shared)
+
+
+def read_request(body: Buffer, header_length: str | int | None = None) -> tuple[Asked, Raw]:
+    """Take a request apart: what is asked for, and the bytes of its binary tensors. Raise InvalidInputError."""
     head, rest = _split(body, header_length)
     binary = header_length is not None and len(head) <= REMEMBERED_BYTES
     asked = _remembered(bytes(head)) if binary else _asked(head)
-    return InferRequest(
-        id=asked.id,
-        inputs=_arrays("input", asked.inputs, rest, shared),
-        outputs=asked.outputs,
-        binary_output=asked.binary_output,
-        parameters=asked.parameters,
-    )
+    return asked, _cut("input", asked.inputs, rest)
 
 
-class _Source(msgspec.Struct, frozen=True):
-    """Where the data of a tensor are: in the JSON, in shared memory, or so many of the bytes that follow the JSON."""
-
-    name: str
-    label: str
-    datatype: str
-    shape: list[int]
-    json: msgspec.Raw | None
-    part: Slice | None
-    size: int
+def with_tensors(asked: Asked, raw: Raw, shared: SharedMemory = NONE_SHARED) -> InferRequest:
+    """Put a request that was taken apart together, its tensors as arrays. Raise InvalidInputError."""
+    return asked.request(arrays_of(asked.inputs, raw, shared, _written))
 
 
-class _Asked(msgspec.Struct, frozen=True):
-    """The JSON of a request, read and checked."""
-
-    id: str
-    inputs: Sequence[_Source]
-    outputs: Mapping[str, RequestedOutput]
-    binary_output: bool
-    parameters: Parameters
-
-
-def _asked(head: Buffer) -> _Asked:
+def _asked(head: Buffer) -> Asked:
     wire = _parse(head, _REQUESTS)
     binary_output = flag("the request", wire.parameters, "binary_data_output", default=False)
     outputs: dict[str, RequestedOutput] = {}
     for output in wire.outputs:
         label = f"output {reprlib.repr(output.name)}"
-        if output.name in outputs:
-            raise InvalidInputError(f"{label} is asked for twice")
-        outputs[output.name] = requested(label, output.parameters, binary=binary_output)
-    return _Asked(wire.id, _sources("input", wire.inputs), outputs, binary_output, wire.parameters)
+        put_once(outputs, output.name, label, requested(label, output.parameters, binary=binary_output))
+    return Asked(
+        id=wire.id,
+        inputs=_sources("input", wire.inputs),
+        outputs=outputs,
+        binary_output=binary_output,
+        parameters=wire.parameters,
+    )
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_asked)
-"""A client's requests are mostly alike but for the bytes of their tensors."""
 
 
 def encode_request(request: InferRequest, *, binary: bool = True) -> tuple[int | None, list[Buffer]]:
@@ -213,7 +195,8 @@ def decode_response(body: Buffer, header_length: str | int | None = None) -> Inf
     try:
         head, rest = _split(body, header_length)
         wire = _parse(head, _RESPONSES)
-        outputs = _arrays("output", _sources("output", wire.outputs), rest, NONE_SHARED)
+        sources = _sources("output", wire.outputs)
+        outputs = arrays_of(sources, _cut("output", sources, rest), NONE_SHARED, _written)
     except InvalidInputError as error:
         raise HeterosisError(f"the server's answer does not follow the Open Inference Protocol: {error}") from None
     return InferResponse(
@@ -261,9 +244,9 @@ def _parse(head: Buffer, decoder: "msgspec.json.Decoder[T]") -> T:
         raise InvalidInputError("the JSON is nested too deep") from None
 
 
-def _sources(kind: str, tensors: Sequence[WireTensor]) -> list[_Source]:
+def _sources(kind: str, tensors: Sequence[WireTensor]) -> list[Source]:
     """Find out where the data of each tensor are."""
-    found: dict[str, _Source] = {}
+    found: dict[str, Source] = {}
     for tensor in tensors:
         label = f"{kind} {reprlib.repr(tensor.name)}"
         if tensor.name in found:
@@ -279,29 +262,29 @@ def _sources(kind: str, tensors: Sequence[WireTensor]) -> list[_Source]:
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
             raise InvalidInputError(f"binary_data_size of {label} is {size!r}; it must be a number of bytes")
         json = tensor.data if isinstance(tensor.data, msgspec.Raw) else None
-        found[tensor.name] = _Source(tensor.name, label, tensor.datatype, tensor.shape, json, part, size or 0)
+        found[tensor.name] = Source(tensor.name, label, tensor.datatype, tensor.shape, json, part, size or 0)
     return list(found.values())
 
 
-def _arrays(kind: str, sources: Sequence[_Source], rest: memoryview, shared: SharedMemory) -> dict[str, Array]:
-    """Read the tensors of a body; ``rest`` is what follows the JSON."""
-    found: dict[str, Array] = {}
+def _cut(kind: str, sources: Sequence[Source], rest: memoryview) -> list[memoryview]:
+    """Cut what follows the JSON into the tensors that are announced there."""
+    found: list[memoryview] = []
     for source in sources:
-        if source.json is not None:
-            found[source.name] = from_json(source.label, source.datatype, source.shape, source.json)
-        elif source.part is not None:
-            found[source.name] = from_binary(source.label, source.datatype, source.shape, shared.read(source.part))
-        else:
+        if source.raw:
             if source.size > len(rest):
                 raise InvalidInputError(
                     f"{source.label} announces {source.size} bytes of binary data, but only {len(rest)} are left in "
                     "the body"
                 )
-            own, rest = rest[: source.size], rest[source.size :]
-            found[source.name] = from_binary(source.label, source.datatype, source.shape, own)
+            found.append(rest[: source.size])
+            rest = rest[source.size :]
     if len(rest):
         raise InvalidInputError(f"{len(rest)} bytes follow the binary data of the last {kind}")
     return found
+
+
+def _written(source: Source) -> Array:
+    return from_json(source.label, source.datatype, source.shape, source.written)
 
 
 def _tensor(kind: str, name: str, array: Array, data: list[Buffer] | None) -> WireTensor:

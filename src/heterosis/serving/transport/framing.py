@@ -7,6 +7,7 @@ frames begin at multiples of `ALIGNMENT` from the start of the first, so that ar
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +24,20 @@ _COUNT = struct.Struct("<I")
 _ENTRY_BYTES = 16
 _PADDING = bytes(ALIGNMENT)
 
-Frames = Sequence[Buffer]
 Place = tuple[int, int]
 """Where a frame lies in shared memory: first byte, and length."""
+
+
+class Part(NamedTuple):
+    """A frame that is a part of a body, or of none: so it need not be looked up whether it lies in shared memory."""
+
+    view: memoryview
+    body: memoryview | None
+    at: int
+    """Where in the body it begins."""
+
+
+Frames = Sequence[Buffer | Part]
 
 
 class FramingError(Exception):

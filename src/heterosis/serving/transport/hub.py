@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker, Hello, Skip
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, FramingError, Place, frame
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, FramingError, Part, Place, frame
 from heterosis.serving.transport.memory import SharedMemory
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
@@ -26,7 +26,7 @@ SHARED_BYTES = 16 << 10
 JOINED_BYTES = 16 << 10
 BACKLOG = 1024
 
-Received = Callable[["Peer", FromWorker, list[Buffer]], None]
+Received = Callable[["Peer", FromWorker, list[memoryview]], None]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -123,8 +123,9 @@ class Peer(asyncio.BufferedProtocol):
         places: list[Place | None] = [None]
         sent: list[Buffer] = [_encode(message)]
         held: list[Buffer] = []
-        for buffer in frames:
-            shared = self._shared(buffer) if self._shares and len(buffer) >= SHARED_BYTES else None
+        for each in frames:
+            buffer, body, at = each if isinstance(each, Part) else (each, None, -1)
+            shared = self._shared(buffer, body, at) if self._shares and len(buffer) >= SHARED_BYTES else None
             if shared is not None:
                 places.append((shared[1], len(buffer)))
                 held.append(shared[0])
@@ -143,20 +144,23 @@ class Peer(asyncio.BufferedProtocol):
         """Hang up."""
         self._transport.close()
 
-    def _shared(self, buffer: Buffer) -> tuple[Buffer, int] | None:
+    def _shared(self, buffer: Buffer, body: memoryview | None, at: int) -> tuple[Buffer, int] | None:
         """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
         memory = self._hub.memory
         if memory is None:
             return None
-        place = memory.place_of(buffer)
+        begin = None if body is None else memory.begin_of(body)
+        if begin is not None:
+            return buffer, begin + at
+        place = memory.place_of(buffer) if at < 0 else None
         if place is not None:
             return buffer, place
         copied = memory.copy(buffer)
         if copied is None:
             return None
-        place = memory.place_of(copied)
-        assert place is not None  # noqa: S101
-        return copied, place
+        begin = memory.begin_of(copied)
+        assert begin is not None  # noqa: S101
+        return copied, begin
 
     def _take(self, frames: list[memoryview]) -> None:
         message: FromWorker = self._hub.decode(frames[0])
@@ -164,4 +168,4 @@ class Peer(asyncio.BufferedProtocol):
             self._shares = message.shares
         elif self._held:
             self._held.popleft()
-        self._hub.received(self, message, list(frames[1:]))
+        self._hub.received(self, message, frames[1:])

@@ -4,12 +4,13 @@ import contextlib
 import functools
 import socket
 import threading
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, Place, frame
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Place, frame
 from heterosis.serving.transport.memory import SharedView
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
@@ -55,7 +56,7 @@ class Link:
             self._ended.wait(RETRY_S)
         raise LinkEndedError
 
-    def send(self, message: FromWorker, frames: Frames = ()) -> None:
+    def send(self, message: FromWorker, frames: Sequence[Buffer] = ()) -> None:
         """Send to the router."""
         parts = frame([_encode(message), *frames], [None] * (1 + len(frames)))
         data = b"".join(parts) if len(parts) > 1 else parts[0]

@@ -35,7 +35,8 @@ class SharedMemory:
         self._unused = 0
         """From here on nothing was ever given."""
         self._free: dict[int, list[int]] = defaultdict(list)
-        self._given: dict[int, tuple[weakref.ref[Array], int, int]] = {}
+        self._given: dict[int, _Given] = {}
+        """By the identity of the array that is lent."""
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
         """Where other processes of the same user find it."""
 
@@ -50,8 +51,9 @@ class SharedMemory:
         else:
             return None
         block = self._bytes[start + skew : start + skew + length]
-        reference = weakref.ref(block, self._take_back)
-        self._given[id(reference)] = (reference, start, pages)
+        given = _Given(block, self._take_back)
+        given.key, given.begin, given.start, given.pages = id(block), start + skew, start, pages
+        self._given[given.key] = given
         return block.data
 
     def copy(self, frame: Buffer) -> memoryview | None:
@@ -60,6 +62,11 @@ class SharedMemory:
         if block is not None:
             block[:] = frame
         return block
+
+    def begin_of(self, block: memoryview) -> int | None:
+        """Where a block begins that was given, or that begins as it does; None for any other memory."""
+        given = self._given.get(id(block.obj))
+        return None if given is None else given.begin
 
     def place_of(self, frame: Buffer) -> int | None:
         """Where a frame begins; None where that is elsewhere."""
@@ -75,9 +82,20 @@ class SharedMemory:
         """Let go of the memory, once nobody has a block of it."""
         os.close(self._file)
 
-    def _take_back(self, reference: "weakref.ref[Array]") -> None:
-        _, start, pages = self._given.pop(id(reference))
-        self._free[pages].append(start)
+    def _take_back(self, given: "_Given") -> None:
+        del self._given[given.key]
+        self._free[given.pages].append(given.start)
+
+
+class _Given(weakref.ref[Array]):
+    """A block that somebody has: what it is known by, where it begins, and the pages that it takes."""
+
+    __slots__ = ("begin", "key", "pages", "start")
+
+    key: int
+    begin: int
+    start: int
+    pages: int
 
 
 class SharedView:

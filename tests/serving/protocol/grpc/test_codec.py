@@ -20,6 +20,7 @@ from heterosis.serving.protocol.grpc.codec import (
     encode_infer_request,
     encode_infer_response,
     encode_streamed,
+    read_infer_request,
 )
 from heterosis.serving.protocol.grpc.contents import FIELDS
 from heterosis.serving.protocol.messages import RequestedOutput
@@ -77,7 +78,8 @@ def test_raw_contents_of_triton_clients_are_read(datatype: str) -> None:
         parameters=None,
     )
     got = decode_infer_request(request.SerializeToString())
-    assert (got.model_name, got.model_version, got.id) == ("m", "2", "r1")
+    asked, _ = read_infer_request(request.SerializeToString())
+    assert (asked.model_name, asked.model_version, got.id) == ("m", "2", "r1")
     assert got.outputs == {"y": RequestedOutput(binary=True, classes=3)}
     assert (got.parameters["priority"], got.parameters["timeout"]) == (2, 1500)
     expected = array.astype(np.float32) if datatype == "BF16" else array
@@ -111,7 +113,8 @@ def test_our_requests_are_read_by_us() -> None:
         id="7", inputs={"x": np.arange(3)}, outputs={"y": RequestedOutput(binary=True)}, parameters={"timeout": 5}
     )
     got = decode_infer_request(encode_infer_request("m", request))
-    assert (got.model_name, got.id, got.outputs, got.parameters) == ("m", "7", request.outputs, {"timeout": 5})
+    assert (got.id, got.outputs, got.parameters) == ("7", request.outputs, {"timeout": 5})
+    assert read_infer_request(encode_infer_request("m", request))[0].model_name == "m"
     np.testing.assert_array_equal(got.inputs["x"], np.arange(3))
 
 

@@ -2,15 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import grpc
 import msgspec
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.grpc.methods import Methods, fail, status_of
+from heterosis.serving.gateway.shortcut import Passed
 from heterosis.serving.protocol import Buffer, InferRequest, InferResponse
-from heterosis.serving.protocol.grpc.codec import decode_infer_request, encode_infer_response, encode_streamed
+from heterosis.serving.protocol.asked import Asked
+from heterosis.serving.protocol.grpc.codec import (
+    encode_infer_response,
+    encode_streamed,
+    read_infer_request,
+    with_tensors,
+)
 from heterosis.serving.protocol.grpc.stubs.inference_pb2 import ModelStreamInferResponse
 from heterosis.serving.protocol.parameters import relative_timeout_ms
 
@@ -81,14 +89,24 @@ class Infer:
         finally:
             reading.cancel()
 
-    async def _answer(self, message: bytes, left_s: float | None) -> list[Buffer]:
+    async def _answer(self, message: bytes, left_s: float | None) -> Sequence[Buffer]:
         gateway = self._gateway
         began = self._begin()
         try:
-            asked = decode_infer_request(message, gateway.shared)
+            asked, raw = read_infer_request(message)
             found = gateway.model(asked.model_name, asked.model_version)
-            answer = await gateway.infer(found, asked, _timeout_ms(asked, left_s))
-            return encode_infer_response(answer, asked, gateway.shared)
+            timeout_ms = _timeout_ms(asked, left_s)
+            shortcut = gateway.shortcut(found, asked, raw, with_tensors)
+            if shortcut is not None:
+                passed = _Passed(gateway, found, shortcut, raw, None, timeout_ms, began)
+                try:
+                    return await passed.answer
+                finally:
+                    passed.cancel()
+                    del passed  # an error has a traceback, that this frame, and this would have the error
+            request = with_tensors(asked, raw, gateway.shared)
+            answer = await gateway.infer(found, request, timeout_ms)
+            return encode_infer_response(answer, request, gateway.shared)
         finally:
             self._end(began)
 
@@ -97,18 +115,19 @@ class Infer:
         gateway = self._gateway
         began = self._begin()
         try:
-            asked = decode_infer_request(message, gateway.shared)
+            asked, raw = read_infer_request(message)
             found = gateway.model(asked.model_name, asked.model_version)
+            request = with_tensors(asked, raw, gateway.shared)
             tells = bool(asked.parameters.get(WANTS_FINAL))
 
             async def queue(answer: InferResponse) -> None:
                 if tells:
                     parameters = {**answer.parameters, FINAL: not found.streams}
                     answer = msgspec.structs.replace(answer, parameters=parameters)
-                parts = encode_infer_response(answer, asked, gateway.shared)
+                parts = encode_infer_response(answer, request, gateway.shared)
                 await answers.put(b"".join(encode_streamed(parts)))
 
-            await gateway.stream(found, asked, queue, _timeout_ms(asked, left_s))
+            await gateway.stream(found, request, queue, _timeout_ms(asked, left_s))
             if tells and found.streams:
                 last = InferResponse(
                     model_name=found.name, model_version=found.version, outputs={}, parameters={FINAL: True}
@@ -130,7 +149,31 @@ class Infer:
             self._idle.set()
 
 
-def _timeout_ms(asked: InferRequest, left_s: float | None) -> float | None:
+class _Passed(Passed):
+    """A request whose tensors are passed on as they came, and whose answer is awaited."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, *args: Any) -> None:
+        """See `Passed`."""
+        self.answer: asyncio.Future[Sequence[Buffer]] = asyncio.get_running_loop().create_future()
+        super().__init__(*args)
+
+    def write(self, response: InferResponse, request: InferRequest) -> Sequence[Buffer]:
+        """Write an answer in parts."""
+        return encode_infer_response(response, request)
+
+    def end(self, answer: Sequence[Buffer] | Exception) -> None:
+        """Hand the answer over."""
+        if self.answer.done():
+            return
+        if isinstance(answer, Exception):
+            self.answer.set_exception(answer)
+        else:
+            self.answer.set_result(answer)
+
+
+def _timeout_ms(asked: Asked, left_s: float | None) -> float | None:
     """How long there is: what the parameters say, or what is left of the call's deadline, whichever is less."""
     said = relative_timeout_ms(asked.parameters)
     left_ms = None if left_s is None else left_s * 1e3

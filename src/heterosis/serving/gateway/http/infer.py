@@ -1,14 +1,20 @@
 """Inference over HTTP, with tensors as JSON or in binary form."""
 
+import functools
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.http import HttpRequest, HttpResponse, Operation, Route
+from heterosis.serving.gateway.shortcut import Passed
+from heterosis.serving.http import Answer, HttpRequest, HttpResponse, Operation, Pending, Route
 from heterosis.serving.http.compression import unfolded
-from heterosis.serving.protocol import HEADER_LENGTH, decode_request, encode_response
+from heterosis.serving.http.failures import failure
+from heterosis.serving.models import Model
+from heterosis.serving.protocol import HEADER_LENGTH, Buffer, InferRequest, InferResponse, encode_response
+from heterosis.serving.protocol.asked import Asked, Raw
 from heterosis.serving.protocol.parameters import TIMEOUT_HEADER, relative_timeout_ms
-from heterosis.serving.protocol.wire import WireRequest, WireResponse
+from heterosis.serving.protocol.wire import WireRequest, WireResponse, read_request, with_tensors
 
 _HEADER_LENGTH, _TIMEOUT = HEADER_LENGTH.lower(), TIMEOUT_HEADER.lower()
 
@@ -32,20 +38,58 @@ class Infer:
         )
         return of_model("POST", "/infer", self.infer, operation)
 
-    async def infer(self, request: HttpRequest, model: str, version: str = "") -> HttpResponse:
+    def infer(self, request: HttpRequest, model: str, version: str = "") -> Answer:
         """Run a model."""
         gateway = self._gateway
-        started = time.perf_counter()
+        began = time.perf_counter()
         try:
             found = gateway.model(model, version)
             body = unfolded(request.body, request.headers, gateway.max_body_bytes)
-            asked = decode_request(body, request.headers.get(_HEADER_LENGTH), gateway.shared)
-            timeout_ms = relative_timeout_ms(asked.parameters, request.headers.get(_TIMEOUT))
-            answer = await gateway.infer(found, asked, timeout_ms)
+            asked, raw = read_request(body, request.headers.get(_HEADER_LENGTH))
+            said = request.headers.get(_TIMEOUT)
+            shortcut = gateway.shortcut(found, asked, raw, with_tensors)
+            if shortcut is not None:
+                timeout_ms = shortcut.timeout_ms if said is None else relative_timeout_ms(asked.parameters, said)
+                return _Passed(gateway, found, shortcut, raw, body, timeout_ms, began)
+        except BaseException:
+            gateway.metrics.answered(time.perf_counter() - began)
+            raise
+        return self._infer(found, asked, raw, said, began)
+
+    async def _infer(self, model: Model, asked: Asked, raw: Raw, said: str | None, began: float) -> HttpResponse:
+        gateway = self._gateway
+        try:
+            request = with_tensors(asked, raw, gateway.shared)
+            answer = await gateway.infer(model, request, relative_timeout_ms(asked.parameters, said))
         finally:
-            gateway.metrics.answered(time.perf_counter() - started)
-        header_length, parts = encode_response(answer, asked, gateway.shared)
+            gateway.metrics.answered(time.perf_counter() - began)
+        header_length, parts = encode_response(answer, request, gateway.shared)
         if header_length is None:
             return HttpResponse(headers={"content-type": "application/json"}, body=parts)
-        headers = {"content-type": "application/octet-stream", _HEADER_LENGTH: str(header_length)}
-        return HttpResponse(headers=headers, body=parts)
+        return HttpResponse(headers=_headers(header_length), body=parts)
+
+
+class _Passed(Passed, Pending):
+    """A request whose tensors are passed on as they came."""
+
+    __slots__ = ("answered",)
+
+    answered: Callable[[HttpResponse], object]
+
+    def write(self, response: InferResponse, request: InferRequest) -> Sequence[Buffer]:
+        """Write an answer in parts."""
+        return encode_response(response, request)[1]
+
+    def end(self, answer: Sequence[Buffer] | Exception) -> None:
+        """Hand the answer over."""
+        self._gateway.metrics.answered(time.perf_counter() - self._since)
+        if isinstance(answer, Exception):
+            self.answered(failure(answer))
+        else:
+            self.answered(HttpResponse(headers=_headers(len(answer[0])), body=answer))
+
+
+@functools.lru_cache(256)
+def _headers(header_length: int) -> Mapping[str, str]:
+    """Of an answer with binary tensors, whose JSON is so long."""
+    return {"content-type": "application/octet-stream", _HEADER_LENGTH: str(header_length)}

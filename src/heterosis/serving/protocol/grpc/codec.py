@@ -8,9 +8,18 @@ import functools
 import reprlib
 from collections.abc import Mapping, Sequence
 
-import msgspec
 from google.protobuf.message import DecodeError
 
+from heterosis.serving.protocol.asked import (
+    LONGEST_ID,
+    REMEMBERED,
+    REMEMBERED_BYTES,
+    Asked,
+    Raw,
+    Source,
+    arrays_of,
+    put_once,
+)
 from heterosis.serving.protocol.grpc.contents import from_contents
 from heterosis.serving.protocol.grpc.frames import put_in, take_out, wrapped
 from heterosis.serving.protocol.grpc.stubs.inference_pb2 import (
@@ -20,7 +29,7 @@ from heterosis.serving.protocol.grpc.stubs.inference_pb2 import (
     ModelInferResponse,
     ModelStreamInferResponse,
 )
-from heterosis.serving.protocol.messages import InferRequest, InferResponse, Parameters, RequestedOutput, Slice
+from heterosis.serving.protocol.messages import InferRequest, InferResponse, Parameters, RequestedOutput
 from heterosis.serving.protocol.outputs import asked_for, put, requested
 from heterosis.serving.protocol.shared_memory import NONE_SHARED, SharedMemory, slice_of
 from heterosis.serving.protocol.tensors import Array, Buffer, datatype_of, from_binary, to_binary
@@ -31,59 +40,47 @@ _RAW_OUTPUTS = ModelInferResponse.RAW_OUTPUT_CONTENTS_FIELD_NUMBER
 _Items = tuple[tuple[str, str | int | float | bool], ...]
 _STREAMED = ModelStreamInferResponse.INFER_RESPONSE_FIELD_NUMBER
 
-REMEMBERED, REMEMBERED_BYTES, LONGEST_ID = 512, 2048, 128
-"""How many messages but for their tensors, up to how long, are read but once, and as many written; but none with a
-longer id, since those are clients'."""
 
-
-class GrpcInferRequest(InferRequest, frozen=True, kw_only=True):
-    """A request to infer, with the model that it is for; over HTTP, the path says that."""
-
-    model_name: str
-    model_version: str = ""
-
-
-def decode_infer_request(message: bytes, shared: SharedMemory = NONE_SHARED) -> GrpcInferRequest:
+def decode_infer_request(message: bytes, shared: SharedMemory = NONE_SHARED) -> InferRequest:
     """Read a ``ModelInferRequest``. Raise InvalidInputError, naming the field.
 
     Arrays may share its memory, and need not be aligned.
     """
+    return with_tensors(*read_infer_request(message), shared)
+
+
+def read_infer_request(message: bytes) -> tuple[Asked, Raw]:
+    """Take a request apart: what is asked for, and its raw tensors. Raise InvalidInputError."""
     rest, raw = take_out(message, _RAW_INPUTS)
     asked = _remembered(rest) if len(rest) <= REMEMBERED_BYTES else _asked(rest)
-    return GrpcInferRequest(
-        model_name=asked.model_name,
-        model_version=asked.model_version,
-        id=asked.id,
-        inputs=_inputs(asked.inputs, raw, shared),
-        outputs=asked.outputs,
-        binary_output=True,
-        parameters=asked.parameters,
-    )
+    return asked, raw
 
 
-class _Source(msgspec.Struct, frozen=True):
-    """A tensor, and where its data are, if not in raw form."""
-
-    name: str
-    label: str
-    datatype: str
-    shape: list[int]
-    contents: InferTensorContents | None
-    part: Slice | None
-
-
-class _Asked(msgspec.Struct, frozen=True):
-    """A request without its raw tensors, read and checked."""
-
-    model_name: str
-    model_version: str
-    id: str
-    inputs: Sequence[_Source]
-    outputs: Mapping[str, RequestedOutput]
-    parameters: Parameters
+def with_tensors(asked: Asked, raw: Raw, shared: SharedMemory = NONE_SHARED) -> InferRequest:
+    """Put a request that was taken apart together, its tensors as arrays. Raise InvalidInputError."""
+    if raw:
+        missing: list[Source] = []
+        for source in asked.inputs:
+            if source.written is not None:
+                raise InvalidInputError(f"{source.label} has contents, and its data elsewhere as well")
+            if source.raw:
+                missing.append(source)
+        if len(missing) > len(raw):
+            raise InvalidInputError(
+                f"{missing[len(raw)].label} has no data: raw_input_contents has only {len(raw)} elements"
+            )
+        if len(missing) < len(raw):
+            raise InvalidInputError(
+                f"raw_input_contents has {len(raw)} elements, {len(raw) - len(missing)} of them for no input"
+            )
+    return asked.request(arrays_of(asked.inputs, raw or None, shared, _contents, align=False))
 
 
-def _asked(message: bytes) -> _Asked:
+def _contents(source: Source) -> Array:
+    return from_contents(source.label, source.datatype, source.shape, source.written or InferTensorContents())
+
+
+def _asked(message: bytes) -> Asked:
     try:
         wire = ModelInferRequest.FromString(message)
     except DecodeError as error:
@@ -91,23 +88,29 @@ def _asked(message: bytes) -> _Asked:
     outputs: dict[str, RequestedOutput] = {}
     for output in wire.outputs:
         label = f"output {reprlib.repr(output.name)}"
-        if output.name in outputs:
-            raise InvalidInputError(f"{label} is asked for twice")
-        outputs[output.name] = requested(label, from_parameters(label, output.parameters), binary=True)
-    inputs: dict[str, _Source] = {}
+        put_once(outputs, output.name, label, requested(label, from_parameters(label, output.parameters), binary=True))
+    inputs: dict[str, Source] = {}
     for tensor in wire.inputs:
         label = f"input {reprlib.repr(tensor.name)}"
         if tensor.name in inputs:
             raise InvalidInputError(f"{label} is given twice")
         part = slice_of(label, from_parameters(label, tensor.parameters))
         contents = tensor.contents if tensor.HasField("contents") else None
-        inputs[tensor.name] = _Source(tensor.name, label, tensor.datatype, list(tensor.shape), contents, part)
-    parameters = from_parameters("the request", wire.parameters)
-    return _Asked(wire.model_name, wire.model_version, wire.id, list(inputs.values()), outputs, parameters)
+        if contents is not None and part is not None:
+            raise InvalidInputError(f"{label} has contents, and its data elsewhere as well")
+        inputs[tensor.name] = Source(tensor.name, label, tensor.datatype, list(tensor.shape), contents, part)
+    return Asked(
+        model_name=wire.model_name,
+        model_version=wire.model_version,
+        id=wire.id,
+        inputs=list(inputs.values()),
+        outputs=outputs,
+        binary_output=True,
+        parameters=from_parameters("the request", wire.parameters),
+    )
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_asked)
-"""A client's requests are mostly alike but for the bytes of their tensors."""
 
 
 def encode_infer_response(
@@ -207,23 +210,3 @@ def _to_parameters(values: Parameters, parameters: Mapping[str, InferParameter])
                 parameters[name].double_param = value
             case str():
                 parameters[name].string_param = value
-
-
-def _inputs(sources: Sequence[_Source], raw: Sequence[memoryview], shared: SharedMemory) -> dict[str, Array]:
-    found: dict[str, Array] = {}
-    left = list(reversed(raw))
-    for source in sources:
-        label, datatype, shape = source.label, source.datatype, source.shape
-        if source.contents is not None and (raw or source.part is not None):
-            raise InvalidInputError(f"{label} has contents, and its data elsewhere as well")
-        if source.part is not None:
-            found[source.name] = from_binary(label, datatype, shape, shared.read(source.part))
-        elif not raw:
-            found[source.name] = from_contents(label, datatype, shape, source.contents or InferTensorContents())
-        elif left:
-            found[source.name] = from_binary(label, datatype, shape, left.pop(), align=False)
-        else:
-            raise InvalidInputError(f"{label} has no data: raw_input_contents has only {len(raw)} elements")
-    if left:
-        raise InvalidInputError(f"raw_input_contents has {len(raw)} elements, {len(left)} of them for no input")
-    return found

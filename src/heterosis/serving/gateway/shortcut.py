@@ -1,0 +1,197 @@
+"""Requests to a model without code that differ from an earlier one in nothing but the bytes of their tensors.
+
+What such a request comes to, and what its answer is, is found out once, on the way that all others go. From then on its
+tensors are passed to a worker, and the results back, as the bytes that they are. Those whose bytes have to be looked at
+(text, BOOL, what is widened, classes, clients' shared memory) always go the other way.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from heterosis.serving.direct import DirectRequest
+from heterosis.serving.forms import arrays_in
+from heterosis.serving.gateway.responses import response_of
+from heterosis.serving.models import Model, State, decoded
+from heterosis.serving.protocol import Buffer, InferRequest, InferResponse
+from heterosis.serving.protocol.asked import Asked, Raw
+from heterosis.serving.protocol.parameters import class_of, relative_timeout_ms
+from heterosis.serving.protocol.tensors import BF16, BYTES
+from heterosis.serving.router import Result
+from heterosis.serving.transport.framing import Frames, Part
+from heterosis.serving.values import encode
+
+if TYPE_CHECKING:
+    from heterosis.serving.gateway.core import Gateway
+
+LOOKED_AT = frozenset({BYTES, BF16, "BOOL"})
+"""Data types whose bytes are not passed on as they come."""
+MOST_ANSWERS = 64
+"""Kinds of answers to one kind of request that are remembered: shapes may follow from what is in the tensors."""
+MOST_MODELS = 8
+
+Read = Callable[[Asked, Raw], InferRequest]
+"""Puts a request together with its tensors."""
+
+
+Template = Sequence[tuple[bytes, int]]
+"""An answer but for its tensors: what stands before each, and in which frame of the result that is."""
+
+
+class Shortcut(msgspec.Struct):
+    """What requests that are alike come to."""
+
+    asked: InferRequest
+    """Without its tensors."""
+    header: bytes
+    """Of the values that a worker gets."""
+    inputs: Sequence[tuple[int, int]]
+    """For each of these values: which of the tensors it is, and how far that lies from the first."""
+    lengths: list[int]
+    """Of the tensors, in bytes."""
+    size: int
+    """Items of the call."""
+    request_class: str
+    timeout_ms: float | None
+    answers: dict[bytes, Template] = {}
+    """By the header of a result."""
+
+    def frames(self, raw: Raw, body: Buffer | None) -> Frames:
+        """What to send to a worker. The tensors are the last of the body, where there is one."""
+        if not isinstance(body, memoryview):
+            return [self.header, *(Part(raw[place], None, 0) for place, _ in self.inputs)]
+        first = len(body) - sum(self.lengths)
+        return [self.header, *(Part(raw[place], body, first + offset) for place, offset in self.inputs)]
+
+    def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
+        """Write the answer of a result; None where none was like it before."""
+        known = self.answers.get(bytes(frames[0]))
+        if known is None:
+            return None
+        parts: list[Buffer] = []
+        for before, place in known:
+            parts += (before, frames[place])
+        return parts
+
+
+class Passed(DirectRequest):
+    """A request whose tensors are passed on; a subclass says how an answer is written, and where it goes."""
+
+    __slots__ = ("_gateway", "_shortcut", "_since")
+
+    def __init__(
+        self,
+        gateway: "Gateway",
+        model: Model,
+        shortcut: Shortcut,
+        raw: Raw,
+        body: Buffer | None,
+        timeout_ms: float | None,
+        since: float,
+    ) -> None:
+        """Admit it, and send it on its way; ``since`` is when it came, by `time.perf_counter`."""
+        self._gateway, self._shortcut, self._since = gateway, shortcut, since
+        model.statistics.decode.add(time.perf_counter() - since)
+        frames = shortcut.frames(raw, body)
+        super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class)
+
+    def told(self, result: Result) -> None:
+        """Answer."""
+        answer: Sequence[Buffer] | Exception | None
+        if isinstance(result, Exception):
+            answer = result
+        else:
+            began = time.perf_counter()
+            answer = self._shortcut.answer(result)
+            if answer is None:
+                answer = self._first(result)
+            else:
+                self._model.statistics.encode.add(time.perf_counter() - began)
+        self.end(answer)
+
+    def _first(self, result: Sequence[Buffer]) -> Sequence[Buffer] | Exception:
+        """Write the answer of a result as no other was."""
+        asked = self._shortcut.asked
+        try:
+            response = response_of(self._model, asked, decoded(result))
+            parts = self.write(response, asked)
+            _learn(self._shortcut, result, response, parts)
+        except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an answer
+            return error
+        return parts
+
+    def write(self, response: InferResponse, request: InferRequest) -> Sequence[Buffer]:
+        """Write an answer in parts: tensors as memoryviews, all else as bytes. Raise what says why that cannot be."""
+        raise NotImplementedError
+
+    def end(self, answer: Sequence[Buffer] | Exception) -> None:
+        """Hand an answer over, or why there is none."""
+        raise NotImplementedError
+
+
+def shortcut_for(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
+    """Return the short cut for a request, as far as there is one. Raise what says that the request is malformed."""
+    if model.state is not State.READY or model.router.emulated:
+        return None
+    known: Shortcut | None
+    try:
+        known = asked.known[model.serial]
+    except KeyError:
+        known = _found(model, asked, raw, read)
+        if len(asked.known) >= MOST_MODELS:
+            asked.known.clear()
+        asked.known[model.serial] = known
+    return known if known is not None and list(map(len, raw)) == known.lengths else None
+
+
+def _found(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
+    pipeline, signature = model.servable.pipeline, model.signature
+    wanted = list(asked.outputs.values())
+    if (
+        pipeline.direct is None
+        or len(raw) != len(asked.inputs)
+        or any(source.datatype in LOOKED_AT for source in asked.inputs)
+        or not (wanted or asked.binary_output)
+        or any(not each.binary or each.shared is not None or each.classes for each in wanted)
+    ):
+        return None
+    request = read(asked, raw)
+    request.check_outputs(signature.output_names)
+    values = signature.decode(request.inputs)
+    header, *buffers = encode((values,))
+    names, lengths = [source.name for source in asked.inputs], list(map(len, raw))
+    places = [names.index(name) for name in values]
+    if arrays_in(header) is None or list(map(len, buffers)) != [lengths[place] for place in places]:
+        return None
+    return Shortcut(
+        asked=asked.request({}),
+        header=bytes(header),
+        inputs=[(place, sum(lengths[:place])) for place in places],
+        lengths=lengths,
+        size=pipeline.size(values),
+        request_class=class_of(asked.parameters),
+        timeout_ms=relative_timeout_ms(asked.parameters),
+    )
+
+
+def _learn(shortcut: Shortcut, frames: Sequence[Buffer], response: InferResponse, parts: Sequence[Buffer]) -> None:
+    """Remember what the answer looks like that was written for a result; where it is not as simple as that, nothing."""
+    arrays = arrays_in(frames[0])
+    if arrays is None or response.parameters or len(shortcut.answers) >= MOST_ANSWERS:
+        return
+    names = list(shortcut.asked.outputs or response.outputs)
+    pieces: list[tuple[bytes, int]] = []
+    before = b""
+    for part in parts:
+        if not isinstance(part, memoryview):
+            before += part
+            continue
+        name = names[len(pieces)]
+        if name not in arrays or arrays[name][1] != response.outputs[name].dtype:
+            return
+        pieces.append((before, 1 + arrays[name][0]))
+        before = b""
+    if len(pieces) == len(names) and not before:
+        shortcut.answers[bytes(frames[0])] = pieces
