@@ -31,7 +31,10 @@ class Backlog:
         Of requests that had more time than that, the earlier ones are due before it: as large a share of them as its
         time is of theirs, if they came evenly.
         """
-        return sum(work * min(1.0, limit_s / 2 ** (at / BINS_PER_OCTAVE)) for at, work in self._work.items())
+        total = 0.0
+        for at, work in self._work.items():
+            total += work * min(1.0, limit_s / 2 ** (at / BINS_PER_OCTAVE))
+        return total
 
     def entered(self, limit_s: float, work_s: float) -> int:
         """Take a request in; return the bin to name when its work is done."""

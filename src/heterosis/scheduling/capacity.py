@@ -78,13 +78,16 @@ class Capacity:
             each.pipeline: {stage: demand[stage] / each.rate_rps for stage in each.stages} for each in plan.pipelines
         }
 
+        self._all_stages = tuple(self.calls_per_request)
+        self._stages = {pipeline: tuple(calls) for pipeline, calls in self._calls_by_pipeline.items()}
+
     def domain(self, pipeline: str) -> Domain:
         """Who competes with the requests of a pipeline, and for how much."""
         return self._domains.get(pipeline, self._whole)
 
     def stages(self, pipeline: str) -> tuple[str, ...]:
         """The stages of a pipeline, or of the only one."""
-        return tuple(self._calls_by_pipeline.get(pipeline, self.calls_per_request))
+        return self._stages.get(pipeline, self._all_stages)
 
     def path_s(self, pipeline: str, size: int) -> float:
         """Time that a request of so many items takes on free slots, as far as the plan foresees."""

@@ -222,11 +222,17 @@ class Scheduler:
 
     def _batch_done(self, event: BatchDone) -> None:
         instance = self.batches[event.batch]
-        batch = next(batch for batch in instance.batches if batch.id == event.batch)
+        batch = instance.batches[0]
+        if batch.id != event.batch:
+            batch = next(batch for batch in instance.batches if batch.id == event.batch)
         instance.failures = 0
         stage = instance.configuration.stage
-        work = [self.capacity.work(stage, record.call.size) for record in batch.calls]
-        size, did = batch.size, sum(work)
+        size, did = batch.size, 0.0
+        work: list[float] = []
+        for record in batch.calls:
+            needed = self.capacity.work(stage, record.call.size)
+            work.append(needed)
+            did += needed
         if event.skipped:
             ran = [
                 (record.call.size, each)
@@ -374,7 +380,7 @@ class Scheduler:
         self.capacity = Capacity(plan)
         self.pools.regroup(self.capacity.group, self.instances.values())
         self.estimates = Estimates(plan.points, drift=self.estimates.drift)
-        self.view.plan, self.view.capacity, self.view.estimates = plan, self.capacity, self.estimates
+        self.view.adopt(plan, self.capacity, self.estimates)
         self._count_anew()
         self._policy = successor(self._policy, plan.policy)
         self._only_changes: bool = getattr(self._policy, "only_changes", False)

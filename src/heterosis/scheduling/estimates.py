@@ -30,19 +30,21 @@ class Estimates:
 
     def mean(self, configuration: Configuration, batch: int) -> float:
         """Mean run time of a batch; 0 where nothing is known."""
-        return self._at(configuration, batch).mean_s * self.drift.get(configuration, 1.0)
+        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
+        return known.mean_s * self.drift.get(configuration, 1.0)
 
     def quantile(self, configuration: Configuration, batch: int, percent: int) -> float:
         """50th, 95th or 99th percentile of the run time of a batch; 0 where nothing is known."""
-        return self._at(configuration, batch).quantiles_s[percent] * self.drift.get(configuration, 1.0)
+        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
+        return known.quantiles_s[percent] * self.drift.get(configuration, 1.0)
 
     def joules(self, configuration: Configuration, batch: int) -> float | None:
         """Dynamic energy of each item of a batch; None where unknown."""
-        return self._at(configuration, batch).joules_per_item
+        return (self._known.get((configuration, batch)) or self._at(configuration, batch)).joules_per_item
 
     def times(self, configuration: Configuration, batch: int, percent: int) -> tuple[float, float]:
         """Mean and a percentile of the run time of a batch, looked up at once."""
-        known = self._at(configuration, batch)
+        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
         drift = self.drift.get(configuration, 1.0)
         return known.mean_s * drift, known.quantiles_s[percent] * drift
 
@@ -55,9 +57,8 @@ class Estimates:
             self.drift[configuration] = drift + SMOOTHING * (ratio - drift)
 
     def _at(self, configuration: Configuration, batch: int) -> "_Figures":
-        known = self._known.get((configuration, batch))
-        if known is None:
-            known = self._known[configuration, batch] = self._find(configuration, batch)
+        """Look figures up that are not known yet."""
+        known = self._known[configuration, batch] = self._find(configuration, batch)
         return known
 
     def _find(self, configuration: Configuration, batch: int) -> "_Figures":

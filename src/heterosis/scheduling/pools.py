@@ -82,8 +82,13 @@ class Pools:
 
     def prolong(self, instance: InstanceRecord) -> None:
         """Note that an instance that keeps its slots holds other batches now, and so another end."""
-        self._unhold(instance)
-        self._hold(instance)
+        group, before = self._held[instance.name]
+        entry = (instance.batches[-1].expected_end, instance.name)
+        self._held[instance.name] = (group, entry)
+        ends = self.ends[group]
+        for _ in instance.places or (None,):
+            del ends[bisect_left(ends, before)]
+            insort(ends, entry)
         self.refresh(instance)
 
     def release(self, instance: InstanceRecord) -> None:
@@ -122,9 +127,17 @@ class Pools:
         free = ready and not held and self.taken.keys().isdisjoint(instance.places)
         if free and (running := self.running[instance.unit]):
             free = instance.configuration.power_mode in running
-        _keep(self.idle[instance.configuration], instance, wanted=free)
+        idle = self.idle[instance.configuration]
+        if free:
+            idle.setdefault(instance.name, instance)
+        else:
+            idle.pop(instance.name, None)
         if instance.depth > 1:
-            _keep(self.spare[instance.configuration], instance, wanted=ready and 0 < held < instance.depth)
+            spare = self.spare[instance.configuration]
+            if ready and 0 < held < instance.depth:
+                spare.setdefault(instance.name, instance)
+            else:
+                spare.pop(instance.name, None)
 
     def _refresh_around(self, instance: InstanceRecord, *, mode_changed: bool) -> None:
         """Bring up to date who shares slots with an instance, and who its device's power mode shuts out or lets in."""
@@ -138,10 +151,3 @@ class Pools:
             for other in self._on[instance.unit].values():
                 if other.configuration.power_mode != instance.configuration.power_mode:
                     self.refresh(other)
-
-
-def _keep(pool: dict[str, InstanceRecord], instance: InstanceRecord, *, wanted: bool) -> None:
-    if wanted:
-        pool.setdefault(instance.name, instance)
-    else:
-        pool.pop(instance.name, None)

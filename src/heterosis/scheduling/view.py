@@ -14,7 +14,7 @@ from heterosis.terms import Configuration, Plan
 class View:
     """A window on a scheduler's state. Plain attributes, since policies look again and again; only `core` sets them."""
 
-    __slots__ = ("_backlogs", "_pools", "capacity", "estimates", "instances", "now", "plan", "queues")
+    __slots__ = ("_backlog_of", "_backlogs", "_pools", "capacity", "estimates", "instances", "now", "plan", "queues")
 
     plan: Plan
     """The plan in force."""
@@ -37,14 +37,20 @@ class View:
         self.instances = instances
         """All instances by name, in whatever state."""
         self._backlogs = backlogs
+        self._backlog_of: dict[str, Backlog] = {}
         self._pools = pools
+
+    def adopt(self, plan: Plan, capacity: Capacity, estimates: Estimates) -> None:
+        """Look at a new plan."""
+        self.plan, self.capacity, self.estimates = plan, capacity, estimates
+        self._backlog_of.clear()
 
     def backlog(self, pipeline: str) -> Backlog:
         """The work that the admitted requests which compete with a pipeline's are still expected to need."""
-        pipelines = self.capacity.domain(pipeline).pipelines
-        found = self._backlogs.get(pipelines)
+        found = self._backlog_of.get(pipeline)
         if found is None:
-            found = self._backlogs[pipelines] = Backlog()
+            found = self._backlogs.setdefault(self.capacity.domain(pipeline).pipelines, Backlog())
+            self._backlog_of[pipeline] = found
         return found
 
     @property

@@ -38,9 +38,14 @@ class Switches:
             self._under_way[unit] = task
             task.add_done_callback(functools.partial(self._settled, unit))
 
+    @property
+    def under_way(self) -> bool:
+        """Whether any device is being changed."""
+        return bool(self._under_way)
+
     def when_settled(self, node: str, device: str, act: Callable[..., None], *args: object) -> None:
         """Act once a device is in its mode: at once, unless it is being changed."""
-        task = self._under_way.get((node, device)) if self._under_way else None
+        task = self._under_way.get((node, device))
         if task is None:
             act(*args)
         else:

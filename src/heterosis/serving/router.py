@@ -231,7 +231,10 @@ class Router(Hosting):
         if hosted is not None:
             hosted.statistics.dispatched(len(effect.calls), waited_s)
         message = Run(batch=effect.batch, sizes=tuple(sizes))
-        self._switches.when_settled(placement.node, placement.device, self._send, effect.instance, message, frames)
+        if self._switches.under_way:
+            self._switches.when_settled(placement.node, placement.device, self._send, effect.instance, message, frames)
+        else:
+            self.workers.send(effect.instance, message, frames)
 
     def _send(self, instance: str, message: Run, frames: Frames) -> None:
         if message.batch in self._batches:  # the instance may have died while its device changed its mode

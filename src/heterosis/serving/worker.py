@@ -53,10 +53,11 @@ class Inbox:
 
     def next(self) -> tuple[Run, list[Buffer], tuple[int, ...]]:
         """Wait for the next batch; return it with the places of the calls to leave out, as far as is known by now."""
-        while not self._batches:
+        if self._batches:  # one that has been here for a while: meanwhile nobody may wait for it any more
+            while (more := self._link.receive_nowait()) is not None:
+                self._take(*more)
+        while not self._batches or self._link.has_more:
             self._take(*self._link.receive())
-        while (more := self._link.receive_nowait()) is not None:
-            self._take(*more)
         batch = next(iter(self._batches))
         message, frames = self._batches.pop(batch)
         skipped = self._skipped.pop(batch, ())

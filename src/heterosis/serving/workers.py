@@ -89,7 +89,7 @@ class Workers:
 
     def send(self, instance: str, message: Run | Skip, frames: Frames = ()) -> None:
         """Send a batch, or word about one that was sent."""
-        self.hub.send(self._peers[instance], message, frames)
+        self._peers[instance].send(message, frames)
 
     async def close(self) -> None:
         """End every worker, and stop listening."""
@@ -138,7 +138,7 @@ class Workers:
         self._peers[hello.instance] = peer
         self._instances[peer] = hello.instance
         brief = self._listener.brief(placement)
-        self.hub.send(peer, brief.assignment, brief.warm_up)
+        peer.send(brief.assignment, brief.warm_up)
 
     def _ended(self, instance: str, reason: str) -> None:
         peer = self._peers.pop(instance, None)

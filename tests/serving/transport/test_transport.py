@@ -70,7 +70,7 @@ async def test_frames_of_any_size_go_there_and_back(wire: tuple[str, SharedMemor
         assert link.shares == (memory is not None)
         working = asyncio.create_task(asyncio.to_thread(mirror, link))
         for batch in range(20):
-            ear.hub.send(peer, Run(batch=batch, sizes=()), [bytes([batch]) * size for size in SIZES])
+            peer.send(Run(batch=batch, sizes=()), [bytes([batch]) * size for size in SIZES])
         for batch in range(20):
             _, message, frames = await ear.heard.get()
             assert isinstance(message, Done)
@@ -88,7 +88,7 @@ async def test_a_block_is_held_until_the_worker_has_answered(tmp_path: Path) -> 
         body = memory.allocate(50_000)
         assert body is not None
         body[:] = b"x" * 50_000
-        ear.hub.send(peer, Run(batch=1, sizes=()), [body])
+        peer.send(Run(batch=1, sizes=()), [body])
         del body
         assert memory.given == 1
         _, frames = await asyncio.to_thread(link.receive)
@@ -103,7 +103,7 @@ async def test_without_room_in_shared_memory_frames_are_sent(tmp_path: Path) -> 
     memory = SharedMemory(1 << 16)
     async with connected(f"unix://{tmp_path}/hub", memory) as (ear, link, peer):
         working = asyncio.create_task(asyncio.to_thread(mirror, link))
-        ear.hub.send(peer, Run(batch=1, sizes=()), [b"y" * 200_000])
+        peer.send(Run(batch=1, sizes=()), [b"y" * 200_000])
         _, _, frames = await ear.heard.get()
         assert bytes(frames[0]) == b"y" * 200_000
         link.end()
@@ -114,12 +114,12 @@ async def test_a_worker_that_goes_lets_go_of_what_it_held(tmp_path: Path) -> Non
     """Its blocks are free for others."""
     memory = SharedMemory()
     async with connected(f"unix://{tmp_path}/hub", memory) as (ear, link, peer):
-        ear.hub.send(peer, Run(batch=1, sizes=()), [bytes(100_000)])
+        peer.send(Run(batch=1, sizes=()), [bytes(100_000)])
         assert memory.given == 1
         link.close()
         await until(lambda: not ear.hub.peers)
         assert memory.given == 0
-        ear.hub.send(peer, Run(batch=2, sizes=()), [b"nobody"])
+        peer.send(Run(batch=2, sizes=()), [b"nobody"])
 
 
 async def test_a_link_can_be_ended_while_it_waits_for_its_router(tmp_path: Path) -> None:

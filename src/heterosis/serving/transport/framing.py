@@ -5,6 +5,7 @@ entry is a frame's length, and its place in the shared memory or `INLINE` (eight
 frames begin at multiples of `ALIGNMENT` from the start of the first, so that arrays can be used where they lie.
 """
 
+import functools
 import struct
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,6 +18,8 @@ INLINE = 2**64 - 1
 ALIGNMENT = 16
 READ_BYTES = 64 << 10
 MAX_FRAMES = 1 << 20
+REMEMBERED, REMEMBERED_FRAMES = 1024, 8
+"""How many lists of entries, up to how long, are read but once."""
 MAX_FRAME_BYTES = 1 << 30
 MAX_MESSAGE_BYTES = 4 << 30
 
@@ -71,7 +74,7 @@ class Assembler:
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
-        self._entries: tuple[int, ...] = ()
+        self._layout = _Layout(0, ())
         self._block: memoryview | None = None
         """Where the inline frames of a large message go."""
         self._block_filled = 0
@@ -92,7 +95,7 @@ class Assembler:
             self._block_filled += count
             if self._block_filled == len(self._block):
                 block, self._block = self._block, None
-                found.append(self._cut(block))
+                found.append(self._layout.cut(block))
             return found
         self._end += count
         while (message := self._next()) is not None:
@@ -125,12 +128,14 @@ class Assembler:
         head = _COUNT.size + frames * _ENTRY_BYTES
         if have < head:
             return None
-        self._entries = struct.unpack_from(f"<{2 * frames}Q", self._buffer, start + _COUNT.size)
-        inline = self._inline_bytes()
+        entries = bytes(self._view[start + _COUNT.size : start + head])
+        self._layout = layout = _remembered(entries) if frames <= REMEMBERED_FRAMES else _layout_of(entries)
+        inline = layout.inline_bytes
+        if inline > self.most_bytes:
+            raise FramingError(f"a message of {inline} bytes")
         if have >= head + inline:
             self._start += head + inline
-            body = bytes(self._view[start + head : start + head + inline])
-            return self._cut(memoryview(body))
+            return layout.cut(memoryview(bytes(self._view[start + head : start + head + inline])))
         if head + inline > len(self._buffer) - start:
             here = have - head
             self._block = np.empty(inline, np.uint8).data
@@ -139,24 +144,32 @@ class Assembler:
             self._start = self._end = 0
         return None
 
-    def _inline_bytes(self) -> int:
-        total = 0
-        for length, place in zip(self._entries[::2], self._entries[1::2], strict=True):
-            if length > MAX_FRAME_BYTES:
-                raise FramingError(f"a frame of {length} bytes")
-            if place == INLINE:
-                total += -(-length // ALIGNMENT) * ALIGNMENT
-        if total > self.most_bytes:
-            raise FramingError(f"a message of {total} bytes")
-        return total
 
-    def _cut(self, body: memoryview) -> list[memoryview | Place]:
-        found: list[memoryview | Place] = []
-        position = 0
-        for length, place in zip(self._entries[::2], self._entries[1::2], strict=True):
-            if place != INLINE:
-                found.append((place, length))
-            else:
-                found.append(body[position : position + length])
-                position += -(-length // ALIGNMENT) * ALIGNMENT
-        return found
+class _Layout(NamedTuple):
+    """Where the frames of a message are."""
+
+    inline_bytes: int
+    frames: Sequence[slice | Place]
+    """Of those that were sent: where they lie in what was."""
+
+    def cut(self, body: memoryview) -> list[memoryview | Place]:
+        return [body[each] if isinstance(each, slice) else each for each in self.frames]
+
+
+def _layout_of(entries: bytes) -> _Layout:
+    numbers = struct.unpack(f"<{len(entries) // 8}Q", entries)
+    found: list[slice | Place] = []
+    position = 0
+    for length, place in zip(numbers[::2], numbers[1::2], strict=True):
+        if length > MAX_FRAME_BYTES:
+            raise FramingError(f"a frame of {length} bytes")
+        if place != INLINE:
+            found.append((place, length))
+        else:
+            found.append(slice(position, position + length))
+            position += -(-length // ALIGNMENT) * ALIGNMENT
+    return _Layout(position, found)
+
+
+_remembered = functools.lru_cache(REMEMBERED)(_layout_of)
+"""Messages are mostly alike but for what is in their frames."""

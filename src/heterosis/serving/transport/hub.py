@@ -64,10 +64,6 @@ class Hub:
         self.address = self.address or found
         return found
 
-    def send(self, peer: "Peer", message: FromRouter, frames: Frames = ()) -> None:
-        """Send to a worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
-        peer.send(message, frames)
-
     def close(self) -> None:
         """Stop listening, and hang up."""
         for server in self._servers:
@@ -116,8 +112,8 @@ class Peer(asyncio.BufferedProtocol):
         """Trust it: it has shown that it was started by us."""
         self._assembler.most_bytes = MAX_MESSAGE_BYTES
 
-    def send(self, message: FromRouter, frames: Frames) -> None:
-        """See `Hub.send`."""
+    def send(self, message: FromRouter, frames: Frames = ()) -> None:
+        """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
         if self._transport.is_closing():
             return
         places: list[Place | None] = [None]

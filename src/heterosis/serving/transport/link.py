@@ -47,6 +47,11 @@ class Link:
         """Whether the router's shared memory can be read here."""
         return self._memory is not None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether a message came along with the last one, and need not be waited for."""
+        return bool(self._messages)
+
     def connect(self) -> None:
         """Connect to the router, however long it takes to be there. Raise LinkEndedError where the link is ended."""
         while not self._ended.is_set():
