@@ -17,13 +17,13 @@ def body_memory(memory: SharedMemory) -> Allocate:
     The first tensor that follows the JSON of a request begins where engines like arrays to begin.
     """
 
-    def body(length: int, headers: Mapping[str, str]) -> memoryview:
+    def body(length: int, headers: Mapping[str, str], before: int) -> memoryview:
         if length >= SHARED_BYTES:
             announced = headers.get(_HEADER_LENGTH, "")
             json_bytes = int(announced) if announced.isdecimal() and len(announced) < len(str(length)) + 1 else 0
-            block = memory.allocate(length, json_bytes)
+            block = memory.allocate(before + length, before + json_bytes)
             if block is not None:
                 return block
-        return allocate(length, headers)
+        return allocate(length, headers, before)
 
     return body

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer
-from heterosis.serving.http.connection import MAX_HEAD_BYTES, HttpConnection
+from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer, connection
+from heterosis.serving.http.connection import EXPECTED_BYTES, FIRST_READ_BYTES, MAX_HEAD_BYTES, HttpConnection
 
 MAX_BODY_BYTES = 1 << 16
 
@@ -69,8 +70,8 @@ async def echo(request: HttpRequest) -> HttpResponse:
 
 def connect(handler: Any = echo) -> tuple[HttpConnection, Wire]:
     """A connection of a server that listens nowhere."""
-    connection = HttpConnection(HttpServer(handler, MAX_BODY_BYTES))
-    return connection, Wire(connection)
+    made = HttpConnection(HttpServer(handler, MAX_BODY_BYTES))
+    return made, Wire(made)
 
 
 async def settle() -> None:
@@ -115,12 +116,43 @@ def post(body: bytes, *, chunks: Sequence[int] = ()) -> bytes:
 )
 def test_requests_arrive_whole_however_their_bytes_are_cut(sent: list[bytes], cuts: list[int]) -> None:
     """Pipelined or in pieces, each request is answered once, in order."""
+    check_cut(sent, cuts)
+
+
+def check_cut(sent: Sequence[bytes], cuts: Sequence[int]) -> None:
+    """Send requests with these bodies, their bytes cut at these places."""
     stream = b"".join(map(post, sent))
     ends = sorted({*(min(cut, len(stream)) for cut in cuts), len(stream)})
     pieces = [stream[start:end] for start, end in zip([0, *ends], ends, strict=False)]
     wire = asyncio.run(talk(*pieces, b""))
     assert bodies(wire.written) == [b"POST /a b=c " + body for body in sent]
     assert not wire.closed
+
+
+@given(
+    sent=st.lists(st.sampled_from([b"a" * 5000, b"b" * 5000, b"c" * 4999, b"d" * 3, b""]), min_size=2, max_size=6),
+    cuts=st.lists(st.integers(0, 30_000), max_size=6),
+)
+def test_what_is_not_like_the_last_request_is_read_as_well(sent: list[bytes], cuts: list[int]) -> None:
+    """After a large body another such request is expected; whatever comes, and in what pieces, is answered."""
+    with mock.patch.object(connection, "EXPECTED_BYTES", 4999):
+        check_cut(sent, cuts)
+
+
+def test_a_request_like_the_last_one_is_read_at_once() -> None:
+    """Head and body into one room, with a byte to spare, so that the kernel need not be asked again."""
+    stream = post(b"x" * EXPECTED_BYTES)
+
+    async def read() -> list[int]:
+        open_, wire = connect()
+        rooms = []
+        for _ in range(2):
+            rooms.append(len(open_.get_buffer(-1)))
+            wire.arrive(stream)
+            await settle()
+        return rooms
+
+    assert asyncio.run(read()) == [FIRST_READ_BYTES, len(stream) + 1]
 
 
 @given(body=st.binary(max_size=9000), chunks=st.lists(st.integers(1, 9000), min_size=1, max_size=4), cut=st.integers(1))

@@ -46,8 +46,8 @@ async def test_a_client_that_goes_leaves_nothing_to_the_collector() -> None:
     """It comes seldom, and bodies are large: what was under way goes at once, and its body with it."""
     bodies: list[weakref.ref[Any]] = []
 
-    def allocate(length: int, _: object) -> memoryview:
-        block = np.zeros(length, np.uint8)
+    def allocate(length: int, _: object, before: int) -> memoryview:
+        block = np.zeros(before + length, np.uint8)
         bodies.append(weakref.ref(block))
         return block.data
 

@@ -58,11 +58,11 @@ class Shortcut(msgspec.Struct):
     answers: dict[bytes, Template] = {}
     """By the header of a result."""
 
-    def frames(self, raw: Raw, body: Buffer | None) -> Frames:
-        """What to send to a worker. The tensors are the last of the body, where there is one."""
+    def frames(self, raw: Raw, body: Buffer = b"", begin: int = 0) -> Frames:
+        """What to send to a worker. The tensors end a body that begins there in its memory, if they are of one."""
         if not isinstance(body, memoryview):
             return [self.header, *(Part(raw[place], None, 0) for place, _ in self.inputs)]
-        first = len(body) - sum(self.lengths)
+        first = begin + len(body) - sum(self.lengths)
         return [self.header, *(Part(raw[place], body, first + offset) for place, offset in self.inputs)]
 
     def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
@@ -86,15 +86,13 @@ class Passed(DirectRequest):
         gateway: "Gateway",
         model: Model,
         shortcut: Shortcut,
-        raw: Raw,
-        body: Buffer | None,
+        frames: Frames,
         timeout_ms: float | None,
         since: float,
     ) -> None:
-        """Admit it, and send it on its way; ``since`` is when it came, by `time.perf_counter`."""
+        """Admit it, and send these frames of the shortcut; ``since`` is when it came, by `time.perf_counter`."""
         self._gateway, self._shortcut, self._since = gateway, shortcut, since
         model.statistics.decode.add(time.perf_counter() - since)
-        frames = shortcut.frames(raw, body)
         super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class)
 
     def told(self, result: Result) -> None:

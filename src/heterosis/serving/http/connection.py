@@ -1,7 +1,8 @@
 """One connection of HTTP/1.1: reads requests, runs the handler, writes answers; one request at a time.
 
 A body of known length is read straight into the memory that it stays in: the only copy is the kernel's. What comes
-before is read into a small buffer, so little of the body has to move out of there.
+before is read into a small buffer, so little of the body has to move out of there; but after a request with a large
+body, another with the same head is expected, and both are read at once into memory for both.
 
 Rules. A request is given to the handler when it is whole. While it is answered nothing more is read, except that what
 follows (a pipelined request) is kept. When the client goes, the handler is cancelled. Bytes that are no HTTP are
@@ -17,11 +18,13 @@ from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
 from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse, Pending
 
-Allocate = Callable[[int, Mapping[str, str]], memoryview]
-"""Gives the memory for a body of so many bytes under these headers."""
+Allocate = Callable[[int, Mapping[str, str], int], memoryview]
+"""Gives the memory for a body of so many bytes under these headers, behind so many other bytes."""
 
 FIRST_READ_BYTES = 4096
 MAX_HEAD_BYTES = 64 << 10
+EXPECTED_BYTES = 16 << 10
+"""Of a body, from which on another like it is expected."""
 JOINED_BYTES = 32 << 10
 """Answers up to this size are joined: that costs less than sending parts."""
 LINGER_S = 2.0
@@ -48,8 +51,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._buffer = bytearray(FIRST_READ_BYTES)
         self._filled = 0
         self._head: Head | None = None
+        self._raw_head = b""
+        """The last head, as it came, where another like it is expected."""
+        self._parsed_head: Head | None = None
         self._body: memoryview | None = None
-        self._body_filled = 0
+        """Where the body goes; where one like the last is expected, behind its head, and with a byte to spare."""
+        self._body_filled = self._body_begin = self._body_end = 0
         self._chunks: BodyParser | None = None
         self._chunks_bytes = 0
         self._answering: asyncio.Task[None] | asyncio.Handle | Pending | None = None
@@ -87,8 +94,11 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
         """Where the next bytes go."""
-        if self._body is not None and self._answering is None:
-            return self._body[self._body_filled :]
+        if self._answering is None:
+            if self._body is None and self._raw_head and not self._filled and self._chunks is None:
+                self._expect()
+            if self._body is not None:
+                return self._body[self._body_filled :]
         if self._filled == len(self._buffer):
             larger = bytearray(2 * len(self._buffer))
             larger[: self._filled] = self._buffer
@@ -105,14 +115,43 @@ class HttpConnection(asyncio.BufferedProtocol):
                 self._transport.pause_reading()
         elif self._body is not None:
             self._body_filled += nbytes
-            self.since = self._loop.time()
-            if self._body_filled == len(self._body):
+            if self._head is None:
+                self._compare(self._body)
+            elif self._body_filled >= self._body_end:
                 self._answer(self._body)
+            else:
+                self.since = self._loop.time()
         else:
             self._filled += nbytes
             self._read_buffer()
 
     # --- reading
+
+    def _expect(self) -> None:
+        """Make room for a request like the last one; with a byte to spare, the kernel is asked but once for it."""
+        head = self._parsed_head
+        assert head is not None  # noqa: S101
+        assert head.length is not None  # noqa: S101
+        self._body_begin = len(self._raw_head)
+        self._body_end = self._body_begin + head.length
+        self._body = self._server.allocate(head.length + 1, head.headers, self._body_begin)
+        self._body_filled = 0
+
+    def _compare(self, room: memoryview) -> None:
+        """Go on where what comes is like the last request, as far as it is there; else read it as any other."""
+        raw, filled = self._raw_head, self._body_filled
+        if filled < len(raw) and raw[:filled] == room[:filled]:
+            self.since = self._loop.time()
+            return
+        if bytes(room[: len(raw)]) == raw:
+            self._head = self._parsed_head
+            if filled >= self._body_end:
+                self._answer(room)
+            return
+        self._body, self._raw_head = None, b""
+        self._buffer = bytearray(room[:filled]).ljust(FIRST_READ_BYTES)
+        self._filled = filled
+        self._read_buffer()
 
     def _read_buffer(self) -> None:
         """Find a head in the buffer, and the beginning of its body behind it."""
@@ -146,7 +185,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._consume(end)
             self._answer(memoryview(b""))
         else:
-            self._body = self._server.allocate(head.length, head.headers)
+            if head.length >= EXPECTED_BYTES and not head.expects_continue:
+                self._raw_head, self._parsed_head = raw, head
+            else:
+                self._raw_head = b""
+            self._body = self._server.allocate(head.length, head.headers, 0)
+            self._body_begin, self._body_end = 0, head.length
             here = min(head.length, self._filled - end)
             self._body[:here] = memoryview(self._buffer)[end : end + here]
             self._body_filled = here
@@ -187,12 +231,24 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._loop.call_later(LINGER_S, self._transport.close)
 
     def _answer(self, body: memoryview, *, last: bool = False) -> None:
+        """Have a request answered, whose body is in this room; one that has none, or came in chunks, fills it."""
         head = self._head
         assert head is not None  # noqa: S101
+        begin = 0
+        if self._body is not None:
+            if self._body_filled > self._body_end:  # the first byte of what follows
+                self._buffer[0], self._filled = body[self._body_end], 1
+            begin = self._body_begin
+            body = body[begin : self._body_end]
         self._body, self._last = None, last
         answer = self._server.handler(
             HttpRequest(
-                method=head.method, path=head.path, query=head.query, headers=head.headers, body=body.toreadonly()
+                method=head.method,
+                path=head.path,
+                query=head.query,
+                headers=head.headers,
+                body=body.toreadonly(),
+                begin=begin,
             )
         )
         if isinstance(answer, HttpResponse):  # later, lest a buffer full of such requests end in a deep recursion
@@ -281,7 +337,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     @property
     def idle(self) -> bool:
         """Whether no request has begun."""
-        return self._answering is None and self._head is None
+        return self._answering is None and self._head is None and (self._body is None or not self._body_filled)
 
     def close(self) -> None:
         """End it, after what is written is sent."""

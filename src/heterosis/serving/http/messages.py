@@ -16,13 +16,17 @@ JSON = "application/json"
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole request. ``path`` is as it was sent, percent-encoded; names of headers are in lower case."""
+    """A whole request. ``path`` is as it was sent, percent-encoded; names of headers are in lower case.
+
+    The body begins so many bytes after the ``begin`` of the memory that was allocated for it.
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[str, str] = {}
     body: Buffer = b""
+    begin: int = 0
 
 
 class HttpResponse(msgspec.Struct, frozen=True, kw_only=True):

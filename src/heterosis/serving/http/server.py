@@ -13,9 +13,9 @@ SWEEP_S = 5.0
 BACKLOG = 2048
 
 
-def allocate(length: int, headers: Mapping[str, str]) -> memoryview:  # noqa: ARG001 - others look at them
+def allocate(length: int, headers: Mapping[str, str], before: int) -> memoryview:  # noqa: ARG001 - others look at them
     """Memory like any other."""
-    return memoryview(bytearray(length))
+    return memoryview(bytearray(before + length))
 
 
 class HttpServer:

@@ -32,12 +32,13 @@ Place = tuple[int, int]
 
 
 class Part(NamedTuple):
-    """A frame that is a part of a body, or of none: so it need not be looked up whether it lies in shared memory."""
+    """A frame that is a part of a block of memory, or of none: so it need not be looked for where it lies."""
 
     view: memoryview
-    body: memoryview | None
+    block: memoryview | None
+    """The block, or any view of it."""
     at: int
-    """Where in the body it begins."""
+    """Where in the block it begins."""
 
 
 Frames = Sequence[Buffer | Part]

@@ -120,8 +120,8 @@ class Peer(asyncio.BufferedProtocol):
         sent: list[Buffer] = [_encode(message)]
         held: list[Buffer] = []
         for each in frames:
-            buffer, body, at = each if isinstance(each, Part) else (each, None, -1)
-            shared = self._shared(buffer, body, at) if self._shares and len(buffer) >= SHARED_BYTES else None
+            buffer, block, at = each if isinstance(each, Part) else (each, None, -1)
+            shared = self._shared(buffer, block, at) if self._shares and len(buffer) >= SHARED_BYTES else None
             if shared is not None:
                 places.append((shared[1], len(buffer)))
                 held.append(shared[0])
@@ -140,12 +140,12 @@ class Peer(asyncio.BufferedProtocol):
         """Hang up."""
         self._transport.close()
 
-    def _shared(self, buffer: Buffer, body: memoryview | None, at: int) -> tuple[Buffer, int] | None:
+    def _shared(self, buffer: Buffer, block: memoryview | None, at: int) -> tuple[Buffer, int] | None:
         """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
         memory = self._hub.memory
         if memory is None:
             return None
-        begin = None if body is None else memory.begin_of(body)
+        begin = None if block is None else memory.begin_of(block)
         if begin is not None:
             return buffer, begin + at
         place = memory.place_of(buffer) if at < 0 else None

@@ -98,7 +98,7 @@ class Infer:
             timeout_ms = _timeout_ms(asked, left_s)
             shortcut = gateway.shortcut(found, asked, raw, with_tensors)
             if shortcut is not None:
-                passed = _Passed(gateway, found, shortcut, raw, None, timeout_ms, began)
+                passed = _Passed(gateway, found, shortcut, shortcut.frames(raw), timeout_ms, began)
                 try:
                     return await passed.answer
                 finally:

@@ -50,7 +50,7 @@ class Infer:
             shortcut = gateway.shortcut(found, asked, raw, with_tensors)
             if shortcut is not None:
                 timeout_ms = shortcut.timeout_ms if said is None else relative_timeout_ms(asked.parameters, said)
-                return _Passed(gateway, found, shortcut, raw, body, timeout_ms, began)
+                return _Passed(gateway, found, shortcut, shortcut.frames(raw, body, request.begin), timeout_ms, began)
         except BaseException:
             gateway.metrics.answered(time.perf_counter() - began)
             raise
