@@ -31,7 +31,7 @@ class DirectRequest:
         """
         self._model = model
         self._began = began = time.monotonic()
-        limit_ms = model.slo.latency_ms if timeout_ms is None else timeout_ms
+        limit_ms = model.limit_ms if timeout_ms is None else timeout_ms
         self._request = request = model.admit(limit_ms, request_class, size, began)
         self._call = name = f"{request.id}/0"
         self._expiry: asyncio.TimerHandle | None = None

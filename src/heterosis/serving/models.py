@@ -71,6 +71,8 @@ class Model:
         """What the router hosts it under."""
         self.serial = next(_SERIALS)
         """What tells it from any other model that there is or was."""
+        self.limit_ms = 0.0
+        """How long a request has that does not say: its SLO."""
         self.only_stage = ""
         """Of a model without code: the name that its stage has in the router's plan."""
         self.statistics = Statistics()
@@ -135,6 +137,7 @@ class Model:
         self.key = self.router.free_key(self.name)
         plan = qualified(servable.plan, self.key)
         stages = tuple(each.stage for each in plan.stages)
+        self.limit_ms = servable.plan.slo.latency_ms
         self.only_stage = stages[0] if servable.pipeline.direct is not None else ""
         hosted = Hosted(
             stages=stages,
@@ -204,7 +207,7 @@ class Model:
         pipeline = self.servable.pipeline
         if pipeline.direct is not None:
             return await self._infer_directly(values, timeout_ms, request_class)
-        limit_ms = timeout_ms if timeout_ms is not None else self.slo.latency_ms
+        limit_ms = timeout_ms if timeout_ms is not None else self.limit_ms
         began = time.monotonic()
         request = self.admit(limit_ms, request_class, pipeline.size(values), began)
         outcome = "cancelled"

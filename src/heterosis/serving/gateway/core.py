@@ -11,11 +11,9 @@ from typing import Any
 from heterosis import __version__
 from heterosis.serving.gateway.description import config_of, metadata_of, statistics_of
 from heterosis.serving.gateway.responses import response_of
-from heterosis.serving.gateway.shortcut import Read, Shortcut, shortcut_for
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Model, State
 from heterosis.serving.protocol import InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
-from heterosis.serving.protocol.asked import Asked, Raw
 from heterosis.serving.protocol.configuration import ModelConfig
 from heterosis.serving.protocol.parameters import class_of
 from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
@@ -132,15 +130,9 @@ class Gateway:
 
     def model(self, name: str, version: str = "") -> Model:
         """Find the model that a request is for, before it is read any further."""
-        self._check_not_draining()
+        if self.draining:
+            self._check_not_draining()
         return self.repository.get(name, version)
-
-    def shortcut(self, model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
-        """Return how a request goes whose tensors are passed on as they came (`shortcut`); None for one that is not.
-
-        ``read`` makes arrays of them. Raise InvalidInputError where the request is not one that the model takes.
-        """
-        return shortcut_for(model, asked, raw, read)
 
     async def infer(self, model: Model, asked: InferRequest, timeout_ms: float | None = None) -> InferResponse:
         """Run a model on a client's tensors. Past the timeout it ends with a DeadlineError."""

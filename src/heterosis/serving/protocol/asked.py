@@ -34,11 +34,6 @@ class Source(msgspec.Struct, frozen=True):
     size: int = 0
     """How many bytes came along for it, where that is announced."""
 
-    @property
-    def raw(self) -> bool:
-        """Whether the data came along as bytes."""
-        return self.written is None and self.part is None
-
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for."""

@@ -270,7 +270,7 @@ def _cut(kind: str, sources: Sequence[Source], rest: memoryview) -> list[memoryv
     """Cut what follows the JSON into the tensors that are announced there."""
     found: list[memoryview] = []
     for source in sources:
-        if source.raw:
+        if source.written is None and source.part is None:
             if source.size > len(rest):
                 raise InvalidInputError(
                     f"{source.label} announces {source.size} bytes of binary data, but only {len(rest)} are left in "

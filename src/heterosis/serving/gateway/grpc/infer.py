@@ -10,7 +10,7 @@ import msgspec
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.grpc.methods import Methods, fail, status_of
-from heterosis.serving.gateway.shortcut import Passed
+from heterosis.serving.gateway.shortcut import Passed, shortcut_for
 from heterosis.serving.protocol import Buffer, InferRequest, InferResponse
 from heterosis.serving.protocol.asked import Asked
 from heterosis.serving.protocol.grpc.codec import (
@@ -96,7 +96,7 @@ class Infer:
             asked, raw = read_infer_request(message)
             found = gateway.model(asked.model_name, asked.model_version)
             timeout_ms = _timeout_ms(asked, left_s)
-            shortcut = gateway.shortcut(found, asked, raw, with_tensors)
+            shortcut = shortcut_for(found, asked, raw, with_tensors)
             if shortcut is not None:
                 passed = _Passed(gateway, found, shortcut, shortcut.frames(raw), timeout_ms, began)
                 try:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.gateway.shortcut import Passed
+from heterosis.serving.gateway.shortcut import Passed, shortcut_for
 from heterosis.serving.http import Answer, HttpRequest, HttpResponse, Operation, Pending, Route
 from heterosis.serving.http.compression import unfolded
 from heterosis.serving.http.failures import failure
@@ -47,7 +47,7 @@ class Infer:
             body = unfolded(request.body, request.headers, gateway.max_body_bytes)
             asked, raw = read_request(body, request.headers.get(_HEADER_LENGTH))
             said = request.headers.get(_TIMEOUT)
-            shortcut = gateway.shortcut(found, asked, raw, with_tensors)
+            shortcut = shortcut_for(found, asked, raw, with_tensors)
             if shortcut is not None:
                 timeout_ms = shortcut.timeout_ms if said is None else relative_timeout_ms(asked.parameters, said)
                 return _Passed(gateway, found, shortcut, shortcut.frames(raw, body, request.begin), timeout_ms, began)

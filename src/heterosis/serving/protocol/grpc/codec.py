@@ -63,7 +63,7 @@ def with_tensors(asked: Asked, raw: Raw, shared: SharedMemory = NONE_SHARED) -> 
         for source in asked.inputs:
             if source.written is not None:
                 raise InvalidInputError(f"{source.label} has contents, and its data elsewhere as well")
-            if source.raw:
+            if source.part is None:
                 missing.append(source)
         if len(missing) > len(raw):
             raise InvalidInputError(
