@@ -48,29 +48,27 @@ class DirectRequest:
 
     def cancel(self) -> None:
         """Let nobody wait for it any more."""
-        if self._close():
-            self._model.ended(self._request, "cancelled", self._began)
+        if self._call:
+            self._end("cancelled")
 
     def _done(self, result: Result) -> None:
-        if not self._close():
+        if not self._call:
             return
         outcome = "failed"
         if not isinstance(result, Exception):
             outcome = "answered" if time.monotonic() <= self._request.deadline else "late"
         elif isinstance(result, TimeoutError):
             result = out_of_time(self._began)
-        self._model.ended(self._request, outcome, self._began)
+        self._end(outcome)
         self.told(result)
 
-    def _close(self) -> bool:
-        """Let go of what is held for it; return whether it was still open."""
-        name, self._call = self._call, ""
-        if not name:
-            return False
+    def _end(self, outcome: str) -> None:
+        """Let go of it."""
         if self._expiry is not None:
             self._expiry.cancel()
-        self._model.router.close_call(name)
-        return True
+        self._model.router.close_call(self._call)
+        self._call = ""
+        self._model.ended(self._request, outcome, self._began)
 
 
 def out_of_time(began: float) -> DeadlineError:

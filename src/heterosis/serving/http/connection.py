@@ -263,12 +263,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         try:
             response = await answer
             if isinstance(response.body, AsyncIterator):
-                keep_alive = self._keeps_alive()
+                keep_alive = self._keeps_alive
                 try:
                     await self._stream(response, keep_alive=keep_alive)
                 except ValueError as error:  # a header that is none
                     self._write(failure(error), keep_alive=keep_alive)
-                self._end(keep_alive=keep_alive)
+                self._next(keep_alive=keep_alive)
             else:
                 self._answered(response)
         except asyncio.CancelledError:
@@ -279,24 +279,22 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _answered(self, response: HttpResponse) -> None:
-        keep_alive = self._keeps_alive()
+        keep_alive = self._keeps_alive
         try:
             self._write(response, keep_alive=keep_alive)
         except ValueError as error:  # a header that is none
             self._write(failure(error), keep_alive=keep_alive)
-        self._end(keep_alive=keep_alive)
+        self._next(keep_alive=keep_alive)
 
+    @property
     def _keeps_alive(self) -> bool:
         return self._head is not None and self._head.keep_alive and not self._last and not self._server.closing
 
-    def _end(self, *, keep_alive: bool) -> None:
-        if keep_alive:
-            self._next()
-        else:
-            self._transport.close()
-
-    def _next(self) -> None:
+    def _next(self, *, keep_alive: bool) -> None:
         """Wait for the next request, which may be here already."""
+        if not keep_alive:
+            self._transport.close()
+            return
         self._answering = None
         self._head = None
         self.since = self._loop.time()

@@ -65,7 +65,7 @@ class RouteTable:
     def __call__(self, request: HttpRequest) -> Answer:
         """Answer a request."""
         try:
-            node, arguments = self._find(request.path)
+            node, arguments = self._known.get(request.path) or self._find(request.path)
             route = node.routes.get("GET" if request.method == "HEAD" else request.method)
             if route is None:
                 allowed = ", ".join(sorted(node.routes))
@@ -77,9 +77,6 @@ class RouteTable:
         return answer if isinstance(answer, HttpResponse | Pending) else _guarded(answer)
 
     def _find(self, path: str) -> tuple["_Node", Mapping[str, str]]:
-        known = self._known.get(path)
-        if known is not None:
-            return known
         arguments: dict[str, str] = {}
         found = _descend(self._root, [unquote(segment) for segment in _segments(path)], 0, arguments)
         if found is None:

@@ -69,9 +69,13 @@ def frame(frames: Sequence[Buffer], places: Sequence[Place | None]) -> list[Buff
 class Assembler:
     """Puts messages together from what is read: give it bytes by filling `room`, then say `arrived`."""
 
-    def __init__(self, most_bytes: int) -> None:
-        """Take messages of up to so many bytes; raise it when the other end is known."""
+    def __init__(self, most_bytes: int, *, shares: bool = True) -> None:
+        """Take messages of up to so many bytes; raise it when the other end is known.
+
+        Whether it ``shares`` memory with us: else its frames have no places there.
+        """
         self.most_bytes = most_bytes
+        self._shares = shares
         self._buffer = bytearray(READ_BYTES)
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
@@ -132,6 +136,8 @@ class Assembler:
         entries = bytes(self._view[start + _COUNT.size : start + head])
         self._layout = layout = _remembered(entries) if frames <= REMEMBERED_FRAMES else _layout_of(entries)
         inline = layout.inline_bytes
+        if not (self._shares or layout.all_sent):
+            raise FramingError("a frame in shared memory, of one who shares none")
         if inline > self.most_bytes:
             raise FramingError(f"a message of {inline} bytes")
         if have >= head + inline:
@@ -152,6 +158,7 @@ class _Layout(NamedTuple):
     inline_bytes: int
     frames: Sequence[slice | Place]
     """Of those that were sent: where they lie in what was."""
+    all_sent: bool = True
 
     def cut(self, body: memoryview) -> list[memoryview | Place]:
         return [body[each] if isinstance(each, slice) else each for each in self.frames]
@@ -169,7 +176,7 @@ def _layout_of(entries: bytes) -> _Layout:
         else:
             found.append(slice(position, position + length))
             position += -(-length // ALIGNMENT) * ALIGNMENT
-    return _Layout(position, found)
+    return _Layout(position, found, all(isinstance(each, slice) for each in found))
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_layout_of)

@@ -78,7 +78,7 @@ class Peer(asyncio.BufferedProtocol):
     def __init__(self, hub: Hub) -> None:
         """Belong to a hub."""
         self._hub = hub
-        self._assembler = Assembler(STRANGER_BYTES)
+        self._assembler = Assembler(STRANGER_BYTES, shares=False)
         self._shares = False
         self._held: deque[list[Buffer]] = deque()
 
@@ -103,7 +103,7 @@ class Peer(asyncio.BufferedProtocol):
         """Take what has come."""
         try:
             for message in self._assembler.arrived(nbytes):
-                self._take([part for part in message if isinstance(part, memoryview)])
+                self._take(cast(list[memoryview], message))
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
