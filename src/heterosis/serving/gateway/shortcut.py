@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from heterosis.serving.direct import DirectRequest
-from heterosis.serving.forms import arrays_in
+from heterosis.serving.forms import arrays_in, read_header
 from heterosis.serving.gateway.responses import response_of
 from heterosis.serving.models import Model, State, decoded
 from heterosis.serving.protocol import Buffer, InferRequest, InferResponse
@@ -161,7 +161,7 @@ def _found(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
     header, *buffers = encode((values,))
     names, lengths = [source.name for source in asked.inputs], list(map(len, raw))
     places = [names.index(name) for name in values]
-    if arrays_in(header) is None or list(map(len, buffers)) != [lengths[place] for place in places]:
+    if read_header(header) is None or list(map(len, buffers)) != [lengths[place] for place in places]:
         return None
     return Shortcut(
         asked=asked.request({}),
