@@ -28,7 +28,9 @@ def check_inputs(inputs: Tensors, specs: Sequence[TensorSpec], artifact: Path) -
         array = inputs[spec.name]
         if not isinstance(array, np.ndarray):
             raise EngineError(f"{artifact}: input {spec.name!r} is a {type(array).__name__}, wanted a numpy array")
-        if _name_of(array.dtype) != spec.dtype:
+        if _fits(spec, array.dtype, array.shape):
+            continue
+        if array.dtype.name != spec.dtype:
             raise EngineError(f"{artifact}: input {spec.name!r} has data type {array.dtype.name}, wanted {spec.dtype}")
         if not spec.admits(array.shape):
             raise EngineError(
@@ -40,10 +42,10 @@ def check_inputs(inputs: Tensors, specs: Sequence[TensorSpec], artifact: Path) -
         raise EngineError(f"{artifact}: unknown input {_names(unknown)}; wanted {_names(s.name for s in specs)}")
 
 
-@functools.lru_cache(256)
-def _name_of(dtype: "np.dtype[Any]") -> str:
-    """Numpy puts the name together anew each time."""
-    return dtype.name
+@functools.lru_cache(1024)
+def _fits(spec: TensorSpec, dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> bool:
+    """Remembered, since what comes is mostly alike."""
+    return dtype.name == spec.dtype and spec.admits(shape)
 
 
 def _names(names: Iterable[str]) -> str:

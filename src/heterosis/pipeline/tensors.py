@@ -35,7 +35,9 @@ class TensorRunner(StageRunner):
 
     def run(self, batch: Sequence[Args]) -> list[Any]:
         """Run one batch of calls; see `StageRunner.run`."""
-        if len(batch) == 1 or self.joins is False or not _alike([args[0] for args in batch]):
+        if len(batch) == 1:
+            return [self._guarded(self._engine, *batch[0])]
+        if self.joins is False or not _alike([args[0] for args in batch]):
             return [self._guarded(self._engine, *args) for args in batch]
         joined = self._guarded(self._joined, [args[0] for args in batch])
         if self.joins:

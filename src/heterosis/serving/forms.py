@@ -45,6 +45,8 @@ def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
     keys: tuple[str, ...] = ()
     if kind == _DICT:
         keys = tuple(value)
+        if not set(map(type, keys)) <= {str}:
+            return None
         value = value.values()
     forms = []
     for each in value:
@@ -52,8 +54,6 @@ def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
         if form is None:
             return None
         forms.append(form)
-    if not set(map(type, keys)) <= {str}:
-        return None
     return (kind, keys, tuple(forms))
 
 

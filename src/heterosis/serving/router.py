@@ -284,8 +284,8 @@ class Router(Hosting):
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
         if hosted is not None:
             hosted.statistics.ran(len(calls) - len(done.skipped), done.run_ms / 1e3)
-        skipped = tuple(calls[place] for place in done.skipped)
-        failed = tuple(calls[place] for place in done.errors)
+        skipped = tuple(calls[place] for place in done.skipped) if done.skipped else ()
+        failed = tuple(calls[place] for place in done.errors) if done.errors else ()
         # First of all the instance gets its next batch.
         self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped))
         position = 0

@@ -53,11 +53,11 @@ def encode(value: Any) -> list[bytes | memoryview]:
     are sent. Raise EncodeError where the value holds anything that cannot travel.
     """
     arrays: list[np.ndarray[Any, Any]] = []
-    writer = _Writer()
     try:
         form = form_of(value, arrays)
         if form is not None:
             return [header_of(form), *map(bytes_of, arrays)]
+        writer = _Writer()
         return [msgspec.msgpack.encode(writer.pack(value, "value")), *writer.buffers]
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
         raise EncodeError(f"cannot send the value: {error}") from error

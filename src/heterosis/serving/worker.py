@@ -89,15 +89,15 @@ def run(
 ) -> tuple[Done, list[Buffer]]:
     """Run one batch; the errors of single calls stand beside the results of the others."""
     started = time.perf_counter()
-    calls, position = [], 0
+    calls, left, position = [], [], 0
     for place, size in enumerate(message.sizes):
         if place not in skipped:
             calls.append(tuple(decode(frames[position : position + size])))
+            left.append(place)
         position += size
     sizes = [0] * len(message.sizes)
     buffers: list[Buffer] = []
     errors: dict[int, str] = {}
-    left = [place for place in range(len(sizes)) if place not in skipped]
     for place, result in zip(left, runner.run(calls) if calls else (), strict=True):
         encoded: list[bytes | memoryview] = []
         if isinstance(result, StageError):

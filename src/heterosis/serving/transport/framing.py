@@ -103,7 +103,7 @@ class Assembler:
                 found.append(self._layout.cut(block))
             return found
         self._end += count
-        while (message := self._next()) is not None:
+        while self._start < self._end and (message := self._next()) is not None:
             found.append(message)
         if self._start == self._end:
             self._start = self._end = 0

@@ -82,7 +82,14 @@ class Link:
             self._messages = self._assembler.arrived(count)
         head, *frames = self._messages.pop(0)
         assert isinstance(head, memoryview)  # noqa: S101 - the router says so
-        return self._decode(head), [self._found(part) for part in frames]
+        found: list[Buffer] = []
+        for part in frames:
+            if isinstance(part, memoryview):
+                found.append(part)
+            else:
+                assert self._memory is not None  # noqa: S101 - the router was told
+                found.append(self._memory.frame(*part))
+        return self._decode(head), found
 
     def receive_nowait(self) -> tuple[FromRouter, list[Buffer]] | None:
         """Take the next message, if it is there already."""
@@ -128,9 +135,3 @@ class Link:
         opened = socket.create_connection((str(self._address.hostname), self._address.port or 0))
         tune(opened)
         return opened
-
-    def _found(self, part: memoryview | Place) -> Buffer:
-        if isinstance(part, memoryview):
-            return part
-        assert self._memory is not None  # noqa: S101 - the router was told
-        return self._memory.frame(*part)
