@@ -68,7 +68,7 @@ async def test_statistics(talk: Callable[..., Any]) -> None:
         assert success["ns"] > before["inference_stats"]["success"]["ns"]
         assert after["inference_stats"]["compute_infer"]["ns"] > 0
         for part in ("queue", "compute_input", "compute_infer", "compute_output"):
-            assert after["inference_stats"][part]["count"] >= 3
+            assert after["inference_stats"][part]["count"] == success["count"]  # perf_analyzer insists
         assert after["inference_count"] == sum(
             each["batch_size"] * each["compute_infer"]["count"] for each in after["batch_stats"]
         )

@@ -36,8 +36,13 @@ def config_of(model: Model) -> ModelConfig:
 
 
 def statistics_of(model: Model) -> ModelStatistics:
-    """Say what a model has done so far. Of a pipeline, inferences and executions are those of all its stages."""
+    """Say what a model has done so far. Of a pipeline, inferences and executions are those of all its stages.
+
+    Where the time went is told of as many requests as were answered, as Triton does: its perf_analyzer insists on
+    counts that agree. The times are measured as they pass, so those of what is under way, or failed, are among them.
+    """
     done = model.statistics
+    answered = done.success.count
     return ModelStatistics(
         name=model.name,
         version=model.version,
@@ -47,10 +52,10 @@ def statistics_of(model: Model) -> ModelStatistics:
         inference_stats=InferStatistics(
             success=_duration(done.success),
             fail=_duration(done.fail),
-            queue=_duration(done.queue),
-            compute_input=_duration(done.decode),
-            compute_infer=_duration(done.infer),
-            compute_output=_duration(done.encode),
+            queue=_duration(done.queue, answered),
+            compute_input=_duration(done.decode, answered),
+            compute_infer=_duration(done.infer, answered),
+            compute_output=_duration(done.encode, answered),
         ),
         batch_stats=tuple(
             BatchStatistics(batch_size=size, compute_infer=_duration(spell))
@@ -59,5 +64,5 @@ def statistics_of(model: Model) -> ModelStatistics:
     )
 
 
-def _duration(spell: Spell) -> Duration:
-    return Duration(count=spell.count, ns=round(spell.seconds * 1e9))
+def _duration(spell: Spell, count: int | None = None) -> Duration:
+    return Duration(count=spell.count if count is None else count, ns=round(spell.seconds * 1e9))

@@ -167,7 +167,8 @@ def encode_response(
         if wanted.shared is None:
             tensors.append(_tensor("output", name, array, data if wanted.binary else None))
         else:
-            tensors.append(_bare(name, array, put(shared, wanted.shared, array)))
+            put(shared, wanted.shared, array)
+            tensors.append(_bare(name, array, {}))  # Triton's C++ client takes any parameters for a size of binary data
     wire = WireResponse(
         model_name=response.model_name,
         model_version=response.model_version,
