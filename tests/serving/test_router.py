@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from heterosis.pipeline import FUNCTION
-from heterosis.scheduling import SetTimer, SkipCalls, StartInstance, TimerFired, validate
+from heterosis.scheduling import CallReady, RunBatch, SetTimer, SkipCalls, StartInstance, TimerFired, validate
 from heterosis.scheduling.policies import POLICIES
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
@@ -64,6 +64,16 @@ async def test_every_policy_serves_live(serving: Serve, policy: str) -> None:
         validate(server.router.scheduler)
     assert answers == [[4.0] * 1000] * 20
     assert replay(server.records) is None
+
+
+async def test_calls_of_a_gather_go_in_one_batch(serving: Serve) -> None:
+    """Though each is a task that reaches the router by itself."""
+    async with serving(toy_plan(slots=1)) as server:
+        assert await ask(server) == [4.0] * 1000
+    sizes = [len(each.calls) for record in server.records for each in record.effects if isinstance(each, RunBatch)]
+    assert sizes == [2, 1]
+    more = [record.event.more for record in server.records if isinstance(record.event, CallReady)]
+    assert more == [True, False, False]
 
 
 async def test_a_timer_that_goes_off_early_is_set_again(serving: Serve) -> None:

@@ -6,7 +6,7 @@ from heterosis.scheduling.lister import SAFE_PERCENT
 from heterosis.scheduling.state import CallRecord, InstanceRecord
 from heterosis.scheduling.view import View
 
-SPREAD = 1.1
+SPREAD = 1.05
 """How much longer calls may take in all, spread over idle instances, than in the fullest batches."""
 
 

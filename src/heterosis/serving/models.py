@@ -331,7 +331,7 @@ class _RequestCaller:
         call = Call(id=name, request=self._request, stage=qualified, size=stage.size(args))
         result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
         try:
-            self._router.open_call(call, frames, partial(_settle, result))
+            self._router.open_call(call, frames, partial(_settle, result), alone=False)
             return decoded(await result)
         finally:
             self._router.close_call(name)

@@ -97,6 +97,8 @@ class Router(Hosting):
         self.workers = Workers(launcher, self)
         self._request_ids = itertools.count(1)
         self._calls: dict[str, OpenCall] = {}
+        self._gathered: list[Call] = []
+        """Calls that were opened in this turn of the loop, maybe side by side."""
         self._batches: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, HeterosisError] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -160,18 +162,41 @@ class Router(Hosting):
         """Let go of a request, and of its calls that still wait."""
         self._handle(RequestEnded(request=request.id, outcome=outcome))
 
-    def open_call(self, call: Call, frames: Frames, done: Callable[[Result], object], until: float = inf) -> None:
+    def open_call(
+        self,
+        call: Call,
+        frames: Frames,
+        done: Callable[[Result], object],
+        until: float = inf,
+        *,
+        alone: bool = True,
+    ) -> None:
         """Send one call, its arguments encoded, through the scheduler.
+
+        A call that may not be ``alone`` waits for those that others make in the same turn of the loop, a gather's say:
+        decided on one by one, the first of them would go in a batch of its own.
 
         ``done`` is called once with what came of it, unless the call is closed before; never while this runs. What is
         not there at ``until``, within a second or so, ends with a TimeoutError. In the end the call is to be closed.
         """
         self._calls[call.id] = OpenCall(frames, done, time.monotonic(), until)
-        self._handle(CallReady(call=call))
+        if alone:
+            self._handle(CallReady(call=call))
+            return
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._gathered.append(call)
 
     def close_call(self, call: str) -> None:
         """Let go of a call. Where its result is not there yet, its request must end before anything else is done."""
         self._calls.pop(call, None)
+
+    def _hand_over(self) -> None:
+        """Let the calls of this turn be ready, but for those that are moot already."""
+        calls = [each for each in self._gathered if each.id in self._calls and each.request in self.scheduler.requests]
+        self._gathered.clear()
+        for left, call in zip(reversed(range(len(calls))), calls, strict=True):
+            self._handle(CallReady(call=call, more=left > 0))
 
     # --- effects
 

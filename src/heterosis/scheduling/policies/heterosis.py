@@ -13,9 +13,10 @@
   `prices`), and its joules. With little to do joules decide, under pressure time does.
 - What is listed to start now is started; the rest waits, bound to nothing, and is listed anew at the next event. So a
   slot that only some calls can use is left free for them rather than filled with what others will soon have time for.
-- A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances: a
-  request with a wide fan-out is done sooner on all of them. In a crowd a call must bear a full batch, lest the most
-  urgent shrink every batch; and the more calls are dropped on the way, the more time is left for what follows.
+- A batch is as large as lets its most urgent call meet its deadline, but calls are first spread over idle instances, as
+  far as that costs little (`batching`): a request with a wide fan-out is done sooner on all of them. In a crowd a call
+  must bear a full batch, lest the most urgent shrink every batch; and the more calls are dropped on the way, the more
+  time is left for what follows.
 - While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
   cost of the rest. Nobody is displaced. Calls that would have fitted in fewer places from the start, a wait for a slot
   included, go first, so that one that could have run elsewhere does not get ahead by having waited. A second is dearer
