@@ -97,10 +97,11 @@ def served(workflow: Workflow, load: Load, options: list[str]) -> Served:
     minutes: list[list[Outcome]] = [[] for _ in range(math.ceil(load.duration_s / MINUTE_S))]
     for each in outcomes:
         minutes[int(each.scheduled_s / MINUTE_S)].append(each)
+    truths = [sample.truth for sample in workflow.pipeline.load_samples()]
     found = []
     for minute in minutes:
         answers = [(each.sample, each.outputs) for each in minute if each.outputs is not None]
-        accuracy, _ = accuracy_of(workflow.pipeline, answers)
+        accuracy, _ = accuracy_of(workflow.pipeline, answers, truths)
         found += [] if accuracy is None else [accuracy]
     return Served(report=report, accuracies=tuple(found), told=told)
 

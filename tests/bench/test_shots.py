@@ -1,12 +1,13 @@
 """Samples as requests, and answers as scores."""
 
+import asyncio
 from itertools import islice
 
 import numpy as np
 import pytest
 
 import heterosis as hs
-from heterosis.bench.shots import accuracy_of, in_turn, make_shots
+from heterosis.bench.shots import accuracy_of, in_turn, make_shots, truths_of
 from heterosis.pipeline import Pipeline
 from heterosis.serving.protocol import decode_request
 from heterosis.terms.errors import UsageError
@@ -71,7 +72,13 @@ def test_in_turn_is_fair_and_reproducible() -> None:
 def test_accuracy() -> None:
     """Answers are judged by the pipeline's own score; a sample without truth is left out, a wrong form scores 0."""
     pipeline = make_pipeline(*SAMPLES)
+    truths = [sample.truth for sample in SAMPLES]
     answers = [(0, text("abab")), (0, text("a")), (0, text("a")), (1, text("x"))]
-    assert accuracy_of(pipeline, answers) == (0.5, 3)
-    assert accuracy_of(pipeline, [(0, {"output": np.zeros((2, 2))}), (0, {})]) == (0.0, 2)
-    assert accuracy_of(pipeline, [(1, text("x"))]) == (None, 0)
+    assert accuracy_of(pipeline, answers, truths) == (0.5, 3)
+    assert accuracy_of(pipeline, [(0, {"output": np.zeros((2, 2))}), (0, {})], truths) == (0.0, 2)
+    assert accuracy_of(pipeline, [(1, text("x"))], truths) == (None, 0)
+
+
+def test_a_sample_without_truth_is_judged_by_the_references() -> None:
+    """What the reference variants answer here stands in for a truth that is not given."""
+    assert asyncio.run(truths_of(make_pipeline(*SAMPLES))) == ["abab", "é"]

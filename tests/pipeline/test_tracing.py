@@ -97,6 +97,12 @@ def test_branches_of_a_fan_out_meet_in_the_join() -> None:
     assert graph.paths() == (("count", "double", "double", "join"), ("count", "double", "join"))
 
 
+def test_stages_stand_in_the_order_in_which_requests_reach_them() -> None:
+    """Whatever the order in which the function happens to name them; what no sample reaches comes last."""
+    assert traced(fan, 3).graph.stages == ("count", "double", "join")
+    assert traced(fan, 0).graph.stages == ("count", "join", "double")
+
+
 def test_fan_out_is_a_distribution_over_the_samples() -> None:
     """Each sample gives one count; the mean and quantiles follow."""
     fan_out = traced(fan, 0, 2, 4).graph.fan_out("double")

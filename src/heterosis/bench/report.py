@@ -160,9 +160,7 @@ def _warnings(slo: Slo, requests: int, accuracy: float | None, lag_p99_ms: float
     if busy > BUSY_SHARE:
         found.append(f"the load generator used {busy:.0%} of a core: its own delays are in the figures")
     if slo.min_accuracy is not None and accuracy is None:
-        found.append(
-            "no answer could be judged, so the SLO's min_accuracy is not shown to hold: give samples their truth"
-        )
+        found.append("no answer came that could be judged, so the SLO's min_accuracy is not shown to hold")
     needed = math.ceil(100 / (100 - slo.percentile))
     if requests < needed:
         found.append(f"{requests} requests cannot show the {slo.percentile:g}th percentile; send at least {needed}")

@@ -10,7 +10,7 @@ import msgspec
 from heterosis.bench.load import Outcome, offer, warm_up
 from heterosis.bench.metrics import Readings, parse_readings
 from heterosis.bench.report import Report, make_report
-from heterosis.bench.shots import accuracy_of, in_turn, make_shots
+from heterosis.bench.shots import accuracy_of, in_turn, make_shots, truths_of
 from heterosis.client import Client, GrpcClient
 from heterosis.pipeline import Pipeline
 from heterosis.terms import Slo
@@ -52,7 +52,8 @@ async def run_load(
     """Offer a pipeline's samples to the server at ``url``, and report.
 
     Answers are held against ``slo`` (the pipeline's own by default); joules and CPU time are the server's between the
-    first arrival and the last answer. Every sample is sent once before, uncounted. With ``grpc``, ``host:port``, the
+    first arrival and the last answer. Every sample is sent once before, uncounted. Where the SLO asks for an accuracy,
+    samples without a truth are run here on the reference variants, after the load. With ``grpc``, ``host:port``, the
     samples go there; what the server has spent is still asked at ``url``.
     """
     shots = make_shots(pipeline, grpc=grpc is not None)
@@ -67,10 +68,14 @@ async def run_load(
         gc.unfreeze()
         spent = (await _readings(client)).since(before)
     answers = [(outcome.sample, outcome.outputs) for outcome in outcomes if outcome.outputs is not None]
-    accuracy, judged = accuracy_of(pipeline, answers)
+    slo = slo or pipeline.slo
+    truths = [sample.truth for sample in pipeline.load_samples()]
+    if slo.min_accuracy is not None:
+        truths = await truths_of(pipeline)
+    accuracy, judged = accuracy_of(pipeline, answers, truths)
     return make_report(
         outcomes,
-        slo or pipeline.slo,
+        slo,
         load.duration_s,
         accuracy=accuracy,
         judged=judged,

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from heterosis.pipeline import Pipeline
+from heterosis.pipeline import Pipeline, trace
 from heterosis.serving.protocol import InferRequest, encode_request
 from heterosis.serving.protocol.tensors import to_binary
 from heterosis.terms.errors import InvalidInputError, UsageError
@@ -53,20 +53,37 @@ def in_turn(samples: Sequence[T], seed: int) -> Iterator[T]:
             yield samples[position]
 
 
-def accuracy_of(pipeline: Pipeline, answers: Sequence[tuple[int, Mapping[str, Array]]]) -> tuple[float | None, int]:
-    """Mean accuracy (0..1) of ``(sample, outputs)`` answers, and how many had a truth to judge by; None without any.
+async def truths_of(pipeline: Pipeline) -> list[Any]:
+    """Return the truth of each sample or, where it is not given, what the reference variants answer here.
 
-    An answer that is not what the pipeline's signature promises scores 0.
+    Variants are judged by the same (`heterosis.variants.accuracy`).
     """
     samples = pipeline.load_samples()
+    untold = [position for position, sample in enumerate(samples) if sample.truth is None]
+    truths = [sample.truth for sample in samples]
+    if untold:
+        answered = await trace(pipeline, [samples[position] for position in untold])
+        for position, result in zip(untold, answered.results, strict=True):
+            truths[position] = result
+    return truths
+
+
+def accuracy_of(
+    pipeline: Pipeline, answers: Sequence[tuple[int, Mapping[str, Array]]], truths: Sequence[Any]
+) -> tuple[float | None, int]:
+    """Mean accuracy (0..1) of ``(sample, outputs)`` answers, and how many had a truth to judge by; None without any.
+
+    ``truths`` has each sample's, None where it is not known. An answer that is not what the pipeline's signature
+    promises scores 0.
+    """
     known: dict[tuple[Any, ...], float] = {}
     scores = []
     for position, outputs in answers:
-        if samples[position].truth is None:
+        if truths[position] is None:
             continue
         key = (position, *(part for name in sorted(outputs) for part in (name, bytes(to_binary(outputs[name])))))
         if key not in known:
-            known[key] = _score(pipeline, outputs, samples[position].truth)
+            known[key] = _score(pipeline, outputs, truths[position])
         scores.append(known[key])
     return (float(np.mean(scores)) if scores else None), len(scores)
 

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from math import inf
+from statistics import fmean
 from typing import Any
 
 import msgspec
@@ -52,7 +54,7 @@ async def trace(
     if own:
         caller.close()
     total = sum(seconds.values()) or 1.0
-    stages = tuple(stage.name for stage in pipeline.stages)
+    stages = _in_order(pipeline, requests)
     graph = PipelineGraph(
         pipeline=pipeline.name,
         stages=stages,
@@ -60,3 +62,15 @@ async def trace(
         time_share={stage: seconds[stage] / total for stage in stages},
     )
     return Trace(graph=graph, inputs=dict(inputs), results=results)
+
+
+def _in_order(pipeline: Pipeline, requests: Sequence[TracedRequest]) -> tuple[str, ...]:
+    """Name the stages in the order in which requests reach them, by the mean number of calls on the way there."""
+    depths: dict[str, list[int]] = defaultdict(list)
+    for request in requests:
+        reached: list[int] = []
+        for call in request.calls:
+            reached.append(1 + max((reached[parent] for parent in call.parents), default=-1))
+            depths[call.stage].append(reached[-1])
+    names = [stage.name for stage in pipeline.stages]
+    return tuple(sorted(names, key=lambda name: fmean(depths[name]) if name in depths else inf))
