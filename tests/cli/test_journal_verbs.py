@@ -49,6 +49,17 @@ def write(path: Path, records: list[Record]) -> Path:
     return path
 
 
+def test_story_of_the_plans(records: list[Record], tmp_path: Path, heterosis: Command) -> None:
+    """Without a request: what came, what went, and why."""
+    event = records[0].event
+    assert isinstance(event, PlanChanged)
+    told = [msgspec.structs.replace(records[0], event=msgspec.structs.replace(event, reason="a crowd came"))]
+    done = heterosis("story", "--journal", write(tmp_path / "journal", [*told, *records[1:]]))
+    assert done.returncode == 0
+    (line,) = done.stdout.splitlines()
+    assert line.endswith("2 begin, 0 end at once: a crowd came")
+
+
 def test_story_of_a_request(records: list[Record], tmp_path: Path, heterosis: Command) -> None:
     """Every step of one request, and no other's."""
     journal = write(tmp_path / "journal", records)

@@ -1,13 +1,17 @@
 """`heterosis rehearse` and `heterosis status`: a real server on emulated devices, for some seconds."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from heterosis.cli.status import shown
+from heterosis.client import Client
+from heterosis.serving.protocol import InferRequest, Parameters, encode_request
 from heterosis.serving.status import Status
 from heterosis.workflow.rehearsal.running import Rehearsed
 from heterosis.workflow.subserver import serving
@@ -71,6 +75,34 @@ def test_the_status_of_a_server_that_adapts(heterosis: Command, store: Path, fle
         assert {each.quality.value for each in found.energy.values()} == {"modelled"}
         assert "adapting" in heterosis("status", url).stdout
     assert shown(found)
+
+
+@pytest.mark.timeout(300)
+def test_classes_are_served_at_floors_of_their_own(heterosis: Command, store: Path, fleet: Path) -> None:
+    """Requests of priority 1 by accurate variants, the others by such as take less; the status says so."""
+    options = ["--fleet", str(fleet), "--rate", "6", "--adapt", "--every", "2", "--store", str(store)]
+    options += ["--accuracy", "0.75", "--class-accuracy", "1=0.9"]
+    with serving("traffic", options) as url:
+        asyncio.run(ask(url, 80))
+        done = heterosis("status", url, "--json")
+        (traffic,) = msgspec.json.decode(done.stdout, type=Status).pipelines
+        told = heterosis("status", url).stdout
+    classes = {each.name: each for each in traffic.classes}
+    assert classes.keys() == {"1", "default"}
+    assert (classes["1"].min_accuracy, classes["default"].min_accuracy) == (0.9, 0.75)
+    assert (classes["1"].accuracy or 0.0) >= 0.9 - 0.02
+    assert 0.75 - 0.02 <= (classes["default"].accuracy or 0.0) < (classes["1"].accuracy or 0.0)
+    assert "(floor 0.9)" in told
+
+
+async def ask(url: str, count: int) -> None:
+    """Send requests, every other one of priority 1."""
+    counts = np.array([1, 3], np.int64)
+    async with Client(url) as client:
+        for number in range(count):
+            parameters: Parameters = {"priority": 1} if number % 2 else {}
+            length, body = encode_request(InferRequest(inputs={"counts": counts}, parameters=parameters))
+            await client.send("traffic", b"".join(body), length)
 
 
 def test_no_server_is_said_to_be_none(heterosis: Command) -> None:

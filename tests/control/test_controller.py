@@ -1,22 +1,35 @@
 """The loop in virtual time: it follows the load, slow and failing devices, and steps down before it refuses."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
 from heterosis.arrivals import poisson
-from heterosis.control import Account, Controller, Settings, Steering
+from heterosis.control import Account, Controller, Measure, Settings, Steering
 from heterosis.control.power import Power
 from heterosis.control.questions import Question, respond
+from heterosis.control.remeasuring import SETTLED_S
+from heterosis.control.speeds import profiled, slowed
 from heterosis.control.telemetry import Telemetry
 from heterosis.planning.fleet import Answer, Limits, Task, allot, to_plan
 from heterosis.planning.fleet.joining import with_worker, without_worker
 from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.scheduling import Record
-from heterosis.simulation import Arrival, DeviceFailure, Outcome, Setting, Simulator, Slowdown, workload
-from heterosis.terms import Fleet
+from heterosis.simulation import (
+    Arrival,
+    DeviceFailure,
+    Outcome,
+    RequestClass,
+    Setting,
+    Simulator,
+    Slowdown,
+)
+from heterosis.simulation import workload as workload_of
+from heterosis.terms import Fleet, OperatingPoint, Plan
 from heterosis.testing.tasks import make_task
 
 SLOW = 30.0
@@ -41,7 +54,7 @@ def load(*parts: tuple[float, float]) -> list[Arrival]:
     for number, (rate, seconds) in enumerate(parts):
         moments += [begin + at for at in poisson(rate, seconds, number)]
         begin += seconds
-    return [replace_pipeline(each) for each in workload(moments, small_task().workloads[0].graph, seed=1)]
+    return [replace_pipeline(each) for each in workload_of(moments, small_task().workloads[0].graph, seed=1)]
 
 
 def replace_pipeline(arrival: Arrival) -> Arrival:
@@ -52,13 +65,19 @@ def replace_pipeline(arrival: Arrival) -> Arrival:
 class Run:
     """A run of the loop over a load."""
 
-    def __init__(self, arrivals: list[Arrival], task: Task | None = None, **setting: object) -> None:
+    def __init__(
+        self,
+        arrivals: list[Arrival],
+        task: Task | None = None,
+        remeasure: Callable[[Measure, float], Sequence[OperatingPoint]] | None = None,
+        **setting: object,
+    ) -> None:
         """Plan for the slow rate, and let the loop do the rest."""
         task = task or small_task()
         answer = make(task)
         assert answer is not None
         plan = to_plan(task, answer.allotment)
-        settings = Settings(plan_every_s=10.0, horizon_s=30.0, period_s=1000.0)
+        settings = Settings(plan_every_s=10.0, horizon_s=30.0, period_s=1000.0, remeasure=remeasure is not None)
         self.controller = Controller(task, plan, answer.allotment, settings=settings)
         self.account = Account(Power(fleet=task.fleet), task.workloads[0].profile.points)
         self.devices: list[tuple[float, int]] = []
@@ -71,10 +90,11 @@ class Run:
                 run.devices.append((record.at, len(on)))
 
         power = Power(fleet=task.fleet)
+        steering = Watched(self.controller, make, measure=remeasure)
         simulator = Simulator(
             plan,
             seed=1,
-            setting=Setting(power=power, steering=Watched(self.controller, make), patience_s=30.0, **setting),  # type: ignore[arg-type]
+            setting=Setting(power=power, steering=steering, patience_s=30.0, **setting),  # type: ignore[arg-type]
         )
         self.outcome: Outcome = simulator.run(arrivals)
 
@@ -96,7 +116,7 @@ class Run:
     arrivals: list[Arrival]
 
 
-def run(*parts: tuple[float, float], task: Task | None = None, **setting: object) -> Run:
+def run(*parts: tuple[float, float], task: Task | None = None, **setting: Any) -> Run:
     """Let the loop meet a load."""
     arrivals = load(*parts)
     found = Run(arrivals, task, **setting)
@@ -144,6 +164,40 @@ def test_a_slow_device_is_noticed_and_planned_around() -> None:
     assert found.attainment(60, 120) > 0.99
 
 
+def test_a_slow_device_is_measured_anew_once_it_has_time() -> None:
+    """What was measured is what it is planned with from then on: here one batch size suffers more than the others."""
+    task = small_task()
+    answer = make(task)
+    assert answer is not None
+    first = to_plan(task, answer.allotment).placements[0]
+    unit = (first.node, first.device)
+    asked: list[tuple[Measure, float]] = []
+
+    def measure(act: Measure, now: float) -> list[OperatingPoint]:
+        asked.append((act, now))
+        measured = profiled(act.placements[0].configuration)
+        points = [point for point in task.workloads[0].profile.points if point.configuration == measured]
+        return [slowed(point, 2.4 if point.batch == 1 else 3.0) for point in points]
+
+    found = run((SLOW, 150), remeasure=measure, slowdowns=[Slowdown(*unit, 30.0, 2.5)])
+    noticed = next(each.at for each in found.controller.decisions if each.what == "speed")
+    (act, at), *_ = asked
+    assert (act.node, act.device) == unit
+    configuration = profiled(act.placements[0].configuration)
+    assert at >= noticed + SETTLED_S
+    assert len(asked) == 1
+    assert any("was measured anew" in reason for reason in found.said("measure"))
+    speeds = found.controller.devices.speeds
+    corrected = speeds.corrected(task).workloads[0].profile.points
+    own = {point.batch: point.latency.mean_ms for point in corrected if profiled(point.configuration) == configuration}
+    before = {
+        point.batch: point.latency.mean_ms
+        for point in task.workloads[0].profile.points
+        if point.configuration == configuration
+    }
+    assert {batch: mean_ms / before[batch] for batch, mean_ms in own.items()} == pytest.approx({1: 2.4, 4: 3.0})
+
+
 def test_a_dead_device_is_planned_around_and_nothing_is_lost() -> None:
     """Its instances load nowhere near in time: the plan goes on without it."""
     task = small_task()
@@ -167,7 +221,7 @@ def test_accuracy_steps_down_before_requests_are_refused_and_comes_back() -> Non
 
     def found(rate: float) -> tuple[float, float]:
         workloads = (replace(task.workloads[0], rate_rps=rate),)
-        question = Question(task=replace(task, workloads=workloads), now=now, reason="", aims={"drawn": 0.97})
+        question = Question(task=replace(task, workloads=workloads), now=now, reason="", aim=0.97)
         proposal = respond(question, make)
         return proposal.accuracies["drawn"] or 0.0, proposal.served
 
@@ -177,6 +231,47 @@ def test_accuracy_steps_down_before_requests_are_refused_and_comes_back() -> Non
     assert relaxed[1] == busy[1] == 1.0
     assert overload[0] >= 0.85
     assert 0.3 <= overload[1] < 1.0
+
+
+def test_every_class_is_served_at_its_own_floor_while_the_load_grows() -> None:
+    """Both aim high while there is time; then one steps down further than the other, and comes back up."""
+    floors = {"gold": 0.97, "bronze": 0.88}
+    task = make_task(1, stages=1, devices=3, rate_rps=SLOW, min_accuracy=0.88)
+    (workload,) = task.workloads
+    slo = replace(workload.slo, class_accuracy={"gold": floors["gold"]})
+    task = replace(task, mix=True, workloads=(replace(workload, slo=slo),), horizon_s=30.0)
+    classes = [
+        RequestClass(shapes=workload.graph.requests, name=name, share=share, pipeline="drawn")
+        for name, share in {"gold": 0.3, "bronze": 0.7}.items()
+    ]
+    parts = ((0.0, 60.0, SLOW), (60.0, 40.0, 430.0), (100.0, 100.0, SLOW))
+    moments = [at + begin for begin, seconds, rate in parts for at in poisson(rate, seconds, 1)]
+    answer = make(task)
+    assert answer is not None
+    settings = Settings(plan_every_s=10.0, horizon_s=30.0, period_s=1000.0, aim=0.98)
+    controller = Controller(task, to_plan(task, answer.allotment), answer.allotment, settings=settings)
+    seen: dict[str, list[tuple[float, float]]] = {"gold": [], "bronze": []}
+
+    class Watched(Steering):
+        def tick(self, now: float) -> Sequence[Plan]:
+            for name, moments in seen.items():
+                figures = controller.telemetry.classes.get(("drawn", name))
+                accuracy = None if figures is None else figures.accuracy(now, workload.variants.reference_accuracy or 0)
+                if accuracy is not None:
+                    moments.append((now, accuracy))
+            return super().tick(now)
+
+    setting = Setting(power=Power(fleet=task.fleet), steering=Watched(controller, make), patience_s=30.0)
+    Simulator(controller.plan, seed=1, setting=setting).run(workload_of(moments, classes))
+
+    def mean(name: str, begin: float, end: float) -> float:
+        return float(np.mean([accuracy for at, accuracy in seen[name] if begin <= at < end]))
+
+    for name, floor in floors.items():
+        assert min(accuracy for at, accuracy in seen[name] if at > 30) >= floor - 0.005
+    assert mean("bronze", 90, 100) < mean("bronze", 40, 60) - 0.01
+    assert mean("gold", 90, 100) > mean("bronze", 90, 100) + 0.01
+    assert mean("bronze", 190, 200) > mean("bronze", 90, 100) + 0.01
 
 
 def test_what_joins_is_used_and_what_leaves_is_not() -> None:

@@ -51,3 +51,12 @@ def test_a_device_that_failed_has_nothing_left() -> None:
     rests.present(HERE, (), 10.0, lost=True)
     assert rests.sleeps_until(HERE) < 10.0
     assert not rests.keeps(ON[0], 10.1)
+
+
+def test_it_tells_what_sleeps() -> None:
+    """While it does, and with what it has in memory."""
+    rests = hosting()
+    assert rests.asleep(5.0) == {}
+    rests.present(HERE, (), 10.0)
+    assert rests.asleep(20.0) == {HERE: frozenset(each.configuration for each in ON)}
+    assert rests.asleep(71.0) == {}

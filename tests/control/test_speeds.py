@@ -39,7 +39,7 @@ def run(  # noqa: PLR0913 - one for each thing that differs
         now = begin + number / per_s
         for unit, factor in factors.items():
             run_s = factor * point.latency.p50_ms / 1e3 * float(np.exp(rng.normal(0, noise)))
-            speeds.observe(unit, point.configuration, 1, run_s, now)
+            speeds.observe(unit, point.configuration, 1, run_s, f"r{number}", now)
         for unit in speeds.changed(now):
             noticed.setdefault(unit, now - begin)
     return noticed
@@ -80,6 +80,51 @@ def test_a_profile_that_is_wide_and_skewed_is_no_change() -> None:
     of = replace(of, workloads=(workload,))
     for seed in range(20):
         assert run(Speeds(points), of, dict.fromkeys(units(of), 1.0), 0, 60, per_s=2.0, noise=0.34, seed=seed) == {}
+
+
+def pages(speeds: Speeds, of: Task, factor: float, begin: float, seconds: float, *, seed: int) -> float | None:
+    """Let a device read two pages a second, in ten batches each; return when it was first taken for another.
+
+    How long a page takes to read hangs on what stands on it (by half, mostly), to find its lines hardly does.
+    """
+    find, read = (
+        next(each for each in of.workloads[0].profile.points if each.configuration.stage == stage)
+        for stage in of.stages
+    )
+    unit, rng = units(of)[0], np.random.default_rng(seed)
+    for number in range(round(2 * seconds)):
+        now, text = begin + number / 2, float(np.exp(rng.normal(0, 0.5)))
+        speeds.observe(unit, find.configuration, find.batch, factor * find.latency.p50_ms / 1e3, f"r{number}", now)
+        for _ in range(10):
+            run_s = factor * text * read.latency.p50_ms / 1e3 * float(np.exp(rng.normal(0, 0.05)))
+            speeds.observe(unit, read.configuration, read.batch, run_s, f"r{number}", now)
+        if speeds.changed(now):
+            return now - begin
+    return None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_content_is_not_drift_and_drift_is_seen_in_spite_of_it(seed: int) -> None:
+    """Ten minutes of pages that differ are no change; half the speed is, within ten seconds."""
+    of = make_task(1, stages=2, kinds=1, variants=1, devices=1, rate_rps=2.0)
+    speeds = Speeds(of.workloads[0].profile.points)
+    assert pages(speeds, of, 1.0, 0.0, 600.0, seed=seed) is None
+    noticed = pages(speeds, of, 2.0, 600.0, 20.0, seed=seed)
+    assert noticed is not None
+    assert noticed <= 10.0
+
+
+def test_a_stage_alone_is_not_the_device() -> None:
+    """Where a minute of pages takes twice as long to read, the other stage says that the device is as fast as ever."""
+    of = make_task(1, stages=2, kinds=1, variants=1, devices=1, rate_rps=2.0)
+    speeds = Speeds(of.workloads[0].profile.points)
+    point = {each.configuration.stage: each for each in of.workloads[0].profile.points}
+    for number in range(120):
+        for stage, each in point.items():
+            factor = 2.0 if stage == list(of.stages)[1] and number >= 60 else 1.0
+            run_s = factor * each.latency.p50_ms / 1e3
+            speeds.observe(units(of)[0], each.configuration, each.batch, run_s, f"r{number}", float(number))
+        assert not speeds.changed(float(number))
 
 
 def test_a_slow_device_is_planned_for_as_a_kind_of_its_own() -> None:

@@ -1,7 +1,7 @@
 """`heterosis serve`: a pipeline, or models as they are, behind the Open Inference Protocol."""
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -13,8 +13,11 @@ from heterosis.cli.console import output, progress, remark
 from heterosis.cli.options import (
     DEFAULT_LOOP,
     DEFAULT_STORE,
+    NO_CANARY,
     Accuracy,
     Budget,
+    CanaryOptions,
+    ClassAccuracy,
     Json,
     LoopOptions,
     Naive,
@@ -22,6 +25,7 @@ from heterosis.cli.options import (
     Rate,
     SloMs,
     Store,
+    floors_of,
 )
 from heterosis.cli.workflows import open_workflow
 from heterosis.terms.errors import UsageError
@@ -60,6 +64,7 @@ def serve(  # noqa: PLR0913 - one for each option
     ] = None,
     slo: SloMs = None,
     accuracy: Accuracy = None,
+    class_accuracy: ClassAccuracy = None,
     plan: Annotated[
         Path | None, Parameter(help="Serve this plan, as `heterosis plan --json` wrote it, and do not plan anew.")
     ] = None,
@@ -94,6 +99,7 @@ def serve(  # noqa: PLR0913 - one for each option
     quiet: Annotated[
         bool, Parameter(negative=(), show_default=False, help="Log only what goes wrong, to standard error.")
     ] = False,
+    canary: CanaryOptions = NO_CANARY,
     quick: Annotated[
         bool,
         Parameter(
@@ -115,8 +121,9 @@ def serve(  # noqa: PLR0913 - one for each option
     heterosis serve ocr.py --rate 5 --slo 800 --accuracy 0.95 --port 9000
     heterosis serve ocr.py --rate 2 --adapt
     heterosis serve traffic+documents --fleet edge-rack --rate 10 --adapt
+    heterosis serve traffic --fleet edge-rack --adapt --accuracy 0.7 --class-accuracy 1=0.8 --aim 0.85
     heterosis serve resnet.onnx --slo 50
-    heterosis serve models/
+    heterosis serve models/ --canary 0.1 --canary-agreement 0.95
     heterosis serve ocr.py --plan plan.json --workers-at tcp://127.0.0.1:9000 --token-file token
     ```
     """
@@ -137,10 +144,13 @@ def serve(  # noqa: PLR0913 - one for each option
         workers_at=workers_at or "",
         token=token,
         max_body_bytes=round(max_body * 2**20),
+        trial=canary.trial(),
     )
-    settings = loop.settings()
+    settings, floors = loop.settings(), floors_of(class_accuracy)
     if fleet is not None:
-        _serve_emulated(file, fleet, rate, settings, store, options, adapt=adapt, json=json)
+        _serve_emulated(
+            file, fleet, rate, settings, store, options, adapt=adapt, accuracy=accuracy, floors=floors, json=json
+        )
     elif (
         quick
         and not adapt
@@ -148,6 +158,7 @@ def serve(  # noqa: PLR0913 - one for each option
         and profile is None
         and not naive
         and accuracy is None
+        and class_accuracy is None
         and _holds_models(Path(file))
     ):
         _serve_models(Path(file), rate, slo, policy, store, options, json=json)
@@ -160,7 +171,9 @@ def serve(  # noqa: PLR0913 - one for each option
         if adapt and (naive or plan is not None):
             raise UsageError("--adapt plans by itself: leave out --naive and --plan")
         service: LoopedService | Service
-        with open_workflow(file, store, slo=slo, accuracy=accuracy, budget=budget, profile=profile) as workflow:
+        with open_workflow(
+            file, store, slo=slo, accuracy=accuracy, class_accuracy=floors, budget=budget, profile=profile
+        ) as workflow:
             if adapt:
                 service = LoopedService(workflow, rate, settings, policy=policy)
             else:
@@ -203,6 +216,8 @@ def _serve_emulated(  # noqa: PLR0913 - as its options
     options: "Options",
     *,
     adapt: bool,
+    accuracy: float | None,
+    floors: "Mapping[str, float] | None",
     json: bool,
 ) -> None:
     """Serve pipelines of the catalogue on emulated devices."""
@@ -212,7 +227,7 @@ def _serve_emulated(  # noqa: PLR0913 - as its options
 
     devices = open_fleet_of(fleet)
     with progress(f"Planning {names}"):
-        workloads = published(names, devices, rate)
+        workloads = published(names, devices, rate, accuracy=accuracy, class_accuracy=floors)
         service = EmulatedService(workloads, devices, settings=settings, folder=store / "rehearsal")
     ready = _say_ready([each.graph.pipeline for each in service.workloads], json=json)
     service.run(options, adapt=adapt, on_ready=ready)

@@ -13,7 +13,7 @@ from heterosis.cli.options import Json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from heterosis.serving.status import DeviceStatus, PipelineStatus, Status
+    from heterosis.serving.status import ClassStatus, DeviceStatus, PipelineStatus, Status, TrialStatus
 
 TIMEOUT_S = 10.0
 
@@ -104,6 +104,8 @@ def shown(found: "Status") -> "RenderableType":
     pipelines.add_column("waiting", justify="right")
     for each in found.pipelines:
         pipelines.add_row(*_pipeline(each))
+        for one in each.classes if len(each.classes) > 1 else ():
+            pipelines.add_row(*_class(one))
     devices = Table("device", "mode", "state", "busy", "runs", box=None, pad_edge=False)
     for device in found.devices:
         devices.add_row(*_device(device))
@@ -116,6 +118,7 @@ def shown(found: "Status") -> "RenderableType":
         Text(""),
         Text(_joules(found)),
     ]
+    parts += [Text(_trial(each)) for each in found.trials]
     if found.under_way:
         parts.append(Text(f"changing plans: {found.under_way}"))
     if found.decisions:
@@ -135,10 +138,26 @@ def _headline(found: "Status") -> str:
     return f"up {_ago(found.uptime_s)}; {how}{off}{stall}"
 
 
+def _trial(each: "TrialStatus") -> str:
+    compared = "" if each.differing is None else f", {each.differing} answers differ"
+    return (
+        f"on trial: version {each.version} of {each.name} with {each.share:.0%} of the requests: {each.requests} of "
+        f"{each.wanted} served, {each.wrong} failed or late{compared}; version {each.former}: {each.former_wrong} of "
+        f"{each.former_requests}"
+    )
+
+
+def _class(each: "ClassStatus") -> list[str]:
+    attainment = _share(each.attainment_minute)
+    accuracy = _accuracy(each.accuracy, each.min_accuracy)
+    return [f"  {each.name}", _number(each.arrivals_rps), "", "", attainment, "", "", "", "", accuracy, ""]
+
+
+def _accuracy(value: float | None, floor: float | None) -> str:
+    return _number(value, 3) + ("" if floor is None else f" (floor {floor:g})")
+
+
 def _pipeline(each: "PipelineStatus") -> list[str]:
-    accuracy = _number(each.accuracy, 3)
-    if each.min_accuracy is not None:
-        accuracy += f" (floor {each.min_accuracy:g})"
     return [
         each.name,
         _number(each.arrivals_rps),
@@ -149,7 +168,7 @@ def _pipeline(each: "PipelineStatus") -> list[str]:
         _number(each.p50_ms, 0),
         _number(each.p99_ms, 0),
         f"{each.slo_ms:g}",
-        accuracy,
+        _accuracy(each.accuracy, each.min_accuracy),
         str(each.waiting_calls),
     ]
 

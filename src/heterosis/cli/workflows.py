@@ -1,6 +1,6 @@
 """Opens workflows for the verbs: progress bars, and a word on what is kept when they are interrupted."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_workflow(
+def open_workflow(  # noqa: PLR0913 - one for each option
     file: str,
     store: Path,
     budget: float | None = None,
     *,
     slo: float | None = None,
     accuracy: float | None = None,
+    class_accuracy: Mapping[str, float] | None = None,
     settings: "Settings | None" = None,
     profile: Path | None = None,
 ) -> Iterator["Workflow"]:
@@ -37,7 +38,14 @@ def open_workflow(
             settings = msgspec.structs.replace(settings, budget_s=budget)
         given = None if profile is None else read_json(profile, Profile, "profile", "heterosis profile FILE --json")
         workflow = Workflow(
-            file, store, latency_ms=slo, min_accuracy=accuracy, settings=settings, given=given, report=progress
+            file,
+            store,
+            latency_ms=slo,
+            min_accuracy=accuracy,
+            class_accuracy=class_accuracy,
+            settings=settings,
+            given=given,
+            report=progress,
         )
         yield workflow
         for each in workflow.remarks:

@@ -5,8 +5,11 @@
 """
 
 from heterosis.control.account import Account
-from heterosis.control.controller import Act, Ask, Controller, Noted, PutInForce, Settings
+from heterosis.control.acts import Act, Ask, Measure, PutInForce
+from heterosis.control.controller import Controller
+from heterosis.control.decisions import Decisions, Noted
 from heterosis.control.questions import MakePlan, NoPlanError, Proposal, Question, respond
+from heterosis.control.settings import Settings
 from heterosis.control.steering import Steering
 from heterosis.control.telemetry import Telemetry
 
@@ -15,7 +18,9 @@ __all__ = [
     "Act",
     "Ask",
     "Controller",
+    "Decisions",
     "MakePlan",
+    "Measure",
     "NoPlanError",
     "Noted",
     "Proposal",

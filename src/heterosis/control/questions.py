@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from heterosis.planning.fleet import Allotment, Answer, Task, accuracy, to_plan
+from heterosis.planning.fleet import Allotment, Answer, Task, Workload, accuracy, to_plan
 from heterosis.planning.fleet.assembly import groups_of
 from heterosis.planning.fleet.changes import Decision, Headroom, load_of, settled, worthwhile
 from heterosis.planning.fleet.changes.contents import present
 from heterosis.planning.fleet.task import Combination
 from heterosis.planning.fleet.tuning import Retuning
 from heterosis.planning.fleet.tuning.retuning import at_rates
-from heterosis.terms import Plan
+from heterosis.terms import Plan, Slo
 
 RESERVE = 1.25
 """A plan is kept only if it bears this multiple of the load: what it has in hand is what keeps waits short."""
@@ -45,8 +45,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
     must: str = ""
     """Why the plan in force cannot stay, whatever it bears: that is throughput, and says nothing of how late answers
     are. Empty where it may."""
-    aims: Mapping[str, float] = {}
-    """Accuracy to be had where the fleet can, above the SLO's floor, by pipeline."""
+    aim: float | None = None
+    """Accuracy to be had where the fleet can, above the SLO's floors."""
     reserve: float = RESERVE
     latency: float | None = None
     """Share of the SLO that the first plan was made for."""
@@ -69,6 +69,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True, tag="proposal"):
     """By how much its load could be multiplied until its instances have no time left."""
     accuracies: Mapping[str, float | None]
     """Expected, by pipeline."""
+    slos: Mapping[str, Slo]
+    """What it was made to keep, by pipeline: floors of accuracy lie between the SLO's own and what is aimed at."""
     solve_s: float = 0.0
 
 
@@ -82,10 +84,10 @@ def respond(question: Question, make: MakePlan) -> Proposal:
     if retuning is None:
         task, allotment, served = _planned(question, make)
     elif retuning.rises and not retuning.needed():
-        task, served = at_rates(retuning.task, retuning.sure), 1.0
+        task, served = at_rates(question.task, retuning.sure), 1.0
         allotment = replace(retuning.on, reasons=retuning.reasons)
     else:
-        task, allotment, served = retuning.task, retuning.solve(), 1.0
+        task, allotment, served = question.task, retuning.solve(), 1.0
         must = MORE if retuning.rises else must
     if {host.option.stage for host in allotment.hosted()} != set(task.stages):
         raise NoPlanError("at these rates the plan in force would leave a stage without instances")
@@ -104,12 +106,13 @@ def respond(question: Question, make: MakePlan) -> Proposal:
         served=served,
         bears=Headroom(plan.points, load).of(plan.placements),
         accuracies={each.graph.pipeline: accuracy(each, allotment) for each in task.workloads},
+        slos={each.graph.pipeline: each.slo for each in task.workloads},
     )
 
 
 def _planned(question: Question, make: MakePlan) -> tuple[Task, Allotment, float]:
     task = replace(question.task, now=devices_on(question.task, question.now))
-    floors = _floors(task, question.aims)
+    floors = _floors(task, question.aim)
     for lower in floors:
         found = make(lower)
         if found is not None:
@@ -123,21 +126,21 @@ def _planned(question: Question, make: MakePlan) -> tuple[Task, Allotment, float
     raise NoPlanError(f"no plan for a tenth of the load on the {len(task.fleet.devices)} devices that are left")
 
 
-def _floors(task: Task, aims: Mapping[str, float]) -> Sequence[Task]:
-    """The task at floors of accuracy from what is aimed at down to the SLO's own."""
+def _floors(task: Task, aim: float | None) -> Sequence[Task]:
+    """The task at floors of accuracy from what is aimed at down to the SLO's own, of each class down to its own."""
+    if aim is None:
+        return [task]
 
-    def at(share: float) -> Task:
-        def raised(name: str, floor: float | None) -> float | None:
-            aim = aims.get(name)
-            return floor if aim is None else (floor or 0.0) + share * max(aim - (floor or 0.0), 0.0)
+    def raised(floor: float, share: float) -> float:
+        return floor + share * max(aim - floor, 0.0)
 
-        workloads = tuple(
-            replace(each, slo=replace(each.slo, min_accuracy=raised(each.graph.pipeline, each.slo.min_accuracy)))
-            for each in task.workloads
-        )
-        return replace(task, workloads=workloads)
+    def of(workload: Workload, share: float) -> Workload:
+        slo = workload.slo
+        classes = {name: raised(floor, share) for name, floor in slo.class_accuracy.items()}
+        lowest = slo.min_accuracy if share == 0.0 else raised(slo.min_accuracy or 0.0, share)
+        return replace(workload, slo=replace(slo, min_accuracy=lowest, class_accuracy=classes))
 
-    return [at(share) for share in STEPS_DOWN] if aims else [task]
+    return [replace(task, workloads=tuple(of(each, share) for each in task.workloads)) for share in STEPS_DOWN]
 
 
 def devices_on(task: Task, plan: Plan) -> dict[tuple[str, str], int]:

@@ -50,6 +50,12 @@ class Rests:
         """When a device is switched off that has no instances; a moment that is over where it does not sleep."""
         return self._until.get(unit, -inf)
 
+    def asleep(self, now: float) -> dict[Unit, frozenset[Configuration]]:
+        """What each device that sleeps has in memory."""
+        return {
+            unit: self._kept[unit] for unit, until in self._until.items() if now < until and not self._hosted.get(unit)
+        }
+
     def keeps(self, placement: Placement, now: float) -> bool:
         """Whether a device has that very configuration in memory still: it sleeps, or was woken just now."""
         unit = (placement.node, placement.device)

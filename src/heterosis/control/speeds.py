@@ -1,46 +1,41 @@
 """How fast each device really is: throttling, a noisy neighbour, a quota make batches take longer than profiled.
 
-The measure is the median of the ratios of measured times to the profiled medians on a device over the last seconds:
-one slow input moves it by nothing, and half a window tells of a change. It is compared with what the device is taken
-for at present; a difference is acted upon that is large (`NOTICED`) and, by the spread of the ratios, more than chance
-(`SIGMAS`), so that noise costs no plan.
+The measure is the median of the ratios of measured times to the profiled medians over the last seconds, of each stage
+that runs there, a request counting once (`evidence`): one slow input moves it by nothing, and half a window tells of a
+change. It is compared with what the device is taken for at present; a difference is acted upon that is large and, by
+the spread of the ratios, more than chance, so that noise costs no plan.
 
 Where all devices of a type are slower alike, the scheduler's own drift (`heterosis.scheduling.estimates`) corrects its
 estimates, and the planner is given longer times. A device that is slower than others of its type is taken for another
-type, ``orin-nx x1.95``: to planner and scheduler alike it is a kind of its own from then on, with figures of its own.
+type, ``orin-nx x1.95``: to planner and scheduler alike it is a kind of its own from then on, with figures of its own:
+the profile's, times that factor, until it has been measured anew.
 """
 
 import math
 import statistics
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec.structs import replace
 
+from heterosis.control.evidence import NOTICED, WINDOW_S, Evidence, verdict
 from heterosis.planning.fleet import Task, Workload
 from heterosis.scheduling.estimates import Estimates
 from heterosis.scheduling.state import Unit
 from heterosis.terms import Configuration, Device, Fleet, Latency, OperatingPoint, Placement, Plan
 
-WINDOW_S = 8.0
-"""What a device is judged by."""
-MOST, FEWEST = 64, 8
-"""Batches in that time, at the most and at the least."""
-NOTICED = 1.25
-"""Ratio of what is measured to what is assumed, either way, that is acted upon."""
-SIGMAS = 4.0
-"""Standard errors of the median, of the logarithms of ratios, that a difference must be larger than."""
 NORMAL = 1.12
 """A device no further from its profile than this is taken for what it was profiled as."""
 FORGOTTEN_S = 300.0
 """A device that nothing was measured on for so long is taken for normal again: how else would that be found out?"""
-USUAL, OF_A_BATCH = 0.15, 0.02
-"""How far logarithms of ratios are off at first, on average, and how much one batch counts in that."""
 P95_SIGMAS = 1.645
 """Standard deviations from the median to the 95th percentile, where logarithms are normal."""
 SHORT_S = 1e-3
 """Added to both times: that a batch of microseconds takes twice as long says nothing of its device."""
 _MARK = " x"
+
+Place = tuple[Configuration, int]
+"""A configuration at a batch size."""
+Measurements = Mapping[Place, OperatingPoint]
 
 
 class Speeds:
@@ -49,51 +44,74 @@ class Speeds:
     def __init__(self, points: Iterable[OperatingPoint]) -> None:
         """Take the profile."""
         self.expect(points)
-        self._ratios: dict[Unit, deque[tuple[float, float, float]]] = {}
-        """Moments, logarithms of ratios, and the standard deviation that these have by the profile."""
-        self._usual: dict[Unit, float] = {}
-        """How far these usually are off, on average."""
+        self._evidence: dict[Unit, dict[str, Evidence]] = {}
+        """By stage."""
         self.factors: dict[Unit, float] = {}
         """What each device is taken for; those taken for normal are left out."""
+        self._measured: dict[Unit, dict[Place, OperatingPoint]] = {}
+        """What was measured anew of devices that are taken for slower or faster."""
+        self._own: dict[Unit, Estimates] = {}
+        """The same, to tell how long batches should take there."""
 
     def expect(self, points: Iterable[OperatingPoint]) -> None:
         """Take another profile, such as one of more devices."""
         self._expected = Estimates(points)
 
-    def observe(self, unit: Unit, configuration: Configuration, items: int, run_s: float, now: float) -> None:
-        """Take a batch."""
-        on = profiled(configuration)
-        expected_s, p95_s = (self._expected.quantile(on, items, percent) for percent in (50, 95))
+    def observe(
+        self, unit: Unit, configuration: Configuration, items: int, run_s: float, request: str, now: float
+    ) -> None:
+        """Take a batch, of a request's calls (of several, one stands for all)."""
+        on, assumed = profiled(configuration), self.factors.get(unit, 1.0)
+        own = self._own.get(unit)
+        measured = own is not None and own.mean(on, items) > 0
+        expected = own if own is not None and measured else self._expected
+        expected_s, p95_s = (expected.quantile(on, items, percent) for percent in (50, 95))
         if expected_s > 0:
-            ratio = math.log((run_s + SHORT_S) / (expected_s + SHORT_S))
+            ratio = math.log((run_s + SHORT_S) / (expected_s + SHORT_S)) + (math.log(assumed) if measured else 0.0)
             spread = math.log(p95_s / expected_s) / P95_SIGMAS
-            self._ratios.setdefault(unit, deque(maxlen=MOST)).append((now, ratio, spread))
-            usual = self._usual.get(unit, USUAL)
-            off = abs(ratio - math.log(self.factors.get(unit, 1.0)))
-            self._usual[unit] = usual + OF_A_BATCH * (off - usual)
+            evidence = self._evidence.setdefault(unit, {}).setdefault(configuration.stage, Evidence())
+            evidence.add(request, ratio, spread, math.log(assumed), now)
 
     def changed(self, now: float) -> dict[Unit, tuple[float, float]]:
         """Return, and assume from now on, what differs by now: what a device was taken for, and what it is."""
         found: dict[Unit, tuple[float, float]] = {}
-        for unit, ratios in self._ratios.items():
+        for unit, of in self._evidence.items():
             before = self.factors.get(unit, 1.0)
-            while len(ratios) > 1 and ratios[0][0] < now - WINDOW_S:
-                ratios.popleft()
-            if unit in self.factors and ratios[-1][0] < now - FORGOTTEN_S:
+            for evidence in of.values():
+                evidence.forget(now - WINDOW_S)
+            if unit in self.factors and max(each.latest_at for each in of.values()) < now - FORGOTTEN_S:
                 found[unit] = (before, 1.0)
-            elif len(ratios) >= FEWEST:
-                logarithms = [ratio for _, ratio, _ in ratios]
-                middle, spread = statistics.median(logarithms), statistics.fmean(each for _, _, each in ratios)
-                error = self._error(unit, logarithms, spread)
-                if abs(middle - math.log(before)) >= max(math.log(NOTICED), SIGMAS * error):
-                    factor = math.exp(statistics.median(logarithms[-FEWEST:]))
-                    found[unit] = (before, 1.0 if 1 / NORMAL <= factor <= NORMAL else factor)
+                continue
+            shifts = [shift for each in of.values() if (shift := each.shift()) is not None]
+            found_log = verdict(shifts, math.log(before))
+            if found_log is not None:
+                factor = math.exp(found_log)
+                found[unit] = (before, 1.0 if 1 / NORMAL <= factor <= NORMAL else factor)
         for unit, (_, factor) in found.items():
-            self._ratios[unit] = deque(list(self._ratios[unit])[-1:], maxlen=MOST)
-            self.factors[unit] = factor
-            if factor == 1.0:
-                del self.factors[unit]
+            self._take_for(unit, factor)
         return found
+
+    def measured(self, unit: Unit, points: Collection[OperatingPoint]) -> float:
+        """Take what was measured anew on a device, by the names of the profile; return what it is taken for now."""
+        ratios = [
+            math.log(point.latency.p50_ms / 1e3 / expected_s)
+            for point in points
+            if (expected_s := self._expected.quantile(point.configuration, point.batch, 50)) > 0
+        ]
+        factor = math.exp(statistics.median(ratios)) if ratios else self.factors.get(unit, 1.0)
+        self._take_for(unit, 1.0 if 1 / NORMAL <= factor <= NORMAL else factor)
+        if unit in self.factors:
+            self._measured[unit] = {(point.configuration, point.batch): point for point in points}
+            self._own[unit] = Estimates(points)
+        return self.factors.get(unit, 1.0)
+
+    def _take_for(self, unit: Unit, factor: float) -> None:
+        for evidence in self._evidence.get(unit, {}).values():
+            evidence.begin_anew()
+        for known in (self.factors, self._measured, self._own):
+            known.pop(unit, None)
+        if factor != 1.0:
+            self.factors[unit] = factor
 
     def corrected(self, task: Task) -> Task:
         """Return a task with devices as fast as they are."""
@@ -111,25 +129,37 @@ class Speeds:
             replace(node, devices=tuple(taken_for(node.name, device) for device in node.devices))
             for node in task.fleet.nodes
         )
-        slow = {
-            (device.type.name, factor)
-            for node in task.fleet.nodes
-            for device in node.devices
-            if (factor := own.get((node.name, device.name))) is not None
-        }
+        slow, alike = self._kinds(task.fleet, of_types, own)
 
         def points(workload: Workload) -> Iterable[OperatingPoint]:
             for point in workload.profile.points:
                 kind = point.configuration.device_type
-                yield slowed(point, of_types.get(kind, 1.0))
-                for name, factor in slow:
+                place = (point.configuration, point.batch)
+                yield alike.get(kind, {}).get(place) or slowed(point, of_types.get(kind, 1.0))
+                for (name, factor), measured in slow.items():
                     if name == kind:
-                        yield _as_slow(point, factor)
+                        yield _as_slow(point, factor, measured)
 
         workloads = tuple(
             replace(each, profile=replace(each.profile, points=tuple(points(each)))) for each in task.workloads
         )
         return replace(task, fleet=Fleet(nodes=nodes), workloads=workloads)
+
+    def _kinds(
+        self, fleet: Fleet, of_types: Mapping[str, float], own: Mapping[Unit, float]
+    ) -> tuple[dict[tuple[str, float], Measurements], dict[str, Measurements]]:
+        """What was measured anew: of types that slow devices are taken for, and of types that are slower as a whole."""
+        slow: dict[tuple[str, float], Measurements] = {}
+        alike: dict[str, Measurements] = {}
+        for node in fleet.nodes:
+            for device in node.devices:
+                unit, kind = (node.name, device.name), device.type.name
+                measured = self._measured.get(unit, {})
+                if unit in own:
+                    slow[kind, own[unit]] = measured or slow.get((kind, own[unit]), {})
+                elif kind in of_types:
+                    alike[kind] = measured or alike.get(kind, {})
+        return slow, alike
 
     def relabelled(self, plan: Plan, fleet: Fleet) -> Plan:
         """Return a plan whose instances are those of the types that their devices are taken for, with their figures.
@@ -154,15 +184,10 @@ class Speeds:
             factor = own.get((placement.node, placement.device))
             if factor is not None:
                 for point in known[profiled(placement.configuration)]:
-                    slow = _as_slow(point, factor)
+                    unit = (placement.node, placement.device)
+                    slow = _as_slow(point, factor, self._measured.get(unit, {}))
                     points[slow.configuration, slow.batch] = slow
         return replace(plan, placements=placements, points=tuple(points.values()))
-
-    def _error(self, unit: Unit, values: Sequence[float], spread: float) -> float:
-        """Standard error of the median, as if values were normal: by their own spread, the usual or the profile's."""
-        middle = statistics.median(values)
-        own = 1.4826 * statistics.median(abs(value - middle) for value in values)
-        return 1.2533 * max(own, 1.2533 * self._usual[unit], spread) / math.sqrt(len(values))
 
     def _split(self, fleet: Fleet) -> tuple[dict[str, float], dict[Unit, float]]:
         """Factors of whole types, and of devices that differ from their type."""
@@ -172,7 +197,7 @@ class Speeds:
         for node in fleet.nodes:
             for device in node.devices:
                 unit = (node.name, device.name)
-                if unit in self._ratios:
+                if unit in self._evidence:
                     by_type.setdefault(device.type.name, {})[unit] = self.factors.get(unit, 1.0)
         of_types, own = {}, {}
         for name, factors in by_type.items():
@@ -204,6 +229,9 @@ def slowed(point: OperatingPoint, factor: float) -> OperatingPoint:
     return replace(point, latency=latency, dynamic_energy=point.dynamic_energy * factor)
 
 
-def _as_slow(point: OperatingPoint, factor: float) -> OperatingPoint:
-    kind = name_of(point.configuration.device_type, factor)
-    return slowed(replace(point, configuration=replace(point.configuration, device_type=kind)), factor)
+def _as_slow(point: OperatingPoint, factor: float, measured: Measurements) -> OperatingPoint:
+    """Return an operating point of a device that is taken for a type of its own: as measured there, if it was."""
+    configuration = point.configuration
+    kind = name_of(configuration.device_type, factor)
+    found = measured.get((configuration, point.batch)) or slowed(point, factor)
+    return replace(found, configuration=replace(configuration, device_type=kind))

@@ -1,12 +1,15 @@
 """The loop in virtual time: its planner answers at once, and is heard so much later as planning takes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from heterosis.control.controller import Ask, Controller
+from heterosis.control.acts import Ask, Measure, PutInForce
+from heterosis.control.controller import Controller
 from heterosis.control.questions import MakePlan, NoPlanError, Proposal, Question, respond
 from heterosis.scheduling import Record
 from heterosis.terms import OperatingPoint, Plan
 
+MeasureAnew = Callable[[Measure, float], Sequence[OperatingPoint]]
+"""Gives what a device takes at a moment, by the names of the profile."""
 TICK_S = 0.25
 PLANNING_S = 1.0
 
@@ -15,11 +18,20 @@ class Steering:
     """Drives a controller for a simulator (its `heterosis.simulation.Setting`)."""
 
     def __init__(
-        self, controller: Controller, make: MakePlan, *, tick_s: float = TICK_S, planning_s: float = PLANNING_S
+        self,
+        controller: Controller,
+        make: MakePlan,
+        *,
+        tick_s: float = TICK_S,
+        planning_s: float = PLANNING_S,
+        measure: MeasureAnew | None = None,
     ) -> None:
-        """Let plans be made by ``make``, and be there ``planning_s`` after they were asked for."""
+        """Let plans be made by ``make``, and be there ``planning_s`` after they were asked for.
+
+        ``measure`` tells at once what devices are measured as, where the controller asks for that.
+        """
         self.controller, self.tick_s = controller, tick_s
-        self._make, self._planning_s = make, planning_s
+        self._make, self._planning_s, self._measure = make, planning_s, measure
         self._waiting: list[tuple[float, Question, Proposal | str]] = []
 
     @property
@@ -49,6 +61,8 @@ class Steering:
                 late_s = self._planning_s if act.question.retuning is None else 0.0
                 self._waiting.append((now + late_s, act.question, answer))
                 self._waiting.sort(key=lambda each: each[0])
-            else:
+            elif isinstance(act, PutInForce):
                 plans.append(act.plan)
+            elif self._measure is not None:
+                self.controller.measured(act, self._measure(act, now), now)
         return plans

@@ -4,6 +4,7 @@ Memory is bounded: by what is in progress, and by how many stages, operating poi
 classes there are, not by how many requests come.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,6 +57,15 @@ class ClassFigures:
     """Arrived, ended and in time, over the last minute."""
     day: Recent = field(default_factory=lambda: Recent(15 * MINUTE_S, round(DAY_S / 15 / MINUTE_S), 3))
 
+    accuracies: dict[str, Recent] = field(default_factory=dict)
+    """By stage: calls that were sent to an instance over the last minute, and the sum of its variant's accuracies."""
+
+    def accuracy(self, now: float, reference: float) -> float | None:
+        """End-to-end accuracy of late by what served, as if losses were independent; None where that is unknown."""
+        sums = [each.sums(now) for each in self.accuracies.values()]
+        means = [accuracy / calls for calls, accuracy in sums if calls]
+        return reference * math.prod(mean / reference for mean in means) if means and reference else None
+
     def rates(self, now: float) -> Rates:
         """The highest rates of late, in windows of `SHORTEST_S` and doubled from there."""
         return self.envelope.rates(now)
@@ -94,6 +104,8 @@ class Ran(NamedTuple):
     placement: Placement
     items: int
     run_s: float
+    request: str
+    """That its first call is of."""
 
 
 class Change(NamedTuple):
@@ -157,6 +169,12 @@ class Telemetry:
         if isinstance(record.event, PlanChanged):
             self._relabel(record.event)
         return found
+
+    def busy_share(self, unit: Unit, now: float) -> float:
+        """How busy the instances of a device were over the last minute, as a share of its slots' time."""
+        busy = self.busy.get(unit)
+        slots = {slot for each in self.instances.values() for slot in each.placement.slots if _is_on(each, unit)}
+        return 0.0 if busy is None else min(busy.sums(now)[0] / 60 / max(len(slots), 1), 1.0)
 
     # --- requests
 
@@ -230,12 +248,17 @@ class Telemetry:
 
     def _run(self, effect: RunBatch, at: float) -> None:
         items = 0
+        instance = self.instances.get(effect.instance)
+        accuracy = None if instance is None else instance.placement.accuracy
         for call in effect.calls:
             stage, size, since = self._calls.get(call, ("", 1, at))
             items += size
             if stage:
                 self._stage(stage).waits_s.add(at - since)
-        instance = self.instances.get(effect.instance)
+                open_ = self._requests.get(call.partition("/")[0])
+                if accuracy is not None and open_ is not None:
+                    of = open_.figures.accuracies
+                    (of.get(stage) or of.setdefault(stage, Recent(SECOND_S, 60, 2))).add(at, 1.0, accuracy)
         if instance is not None:
             self._batches[effect.batch] = (instance.placement, items, effect.calls, at)
 
@@ -243,7 +266,7 @@ class Telemetry:
         held = self._batches.pop(event.batch, None)
         if held is None:
             return None
-        placement, items, _, since = held
+        placement, items, calls, since = held
         run_s = event.run_ms / 1e3
         figures = self._stage(placement.configuration.stage)
         figures.items.add(items)
@@ -254,7 +277,7 @@ class Telemetry:
         if busy is None:
             busy = self.busy.setdefault(unit, Recent(SECOND_S, 60, 1))
         busy.add(at, run_s * max(len(placement.slots), 1))
-        return Ran(placement, items, run_s)
+        return Ran(placement, items, run_s, calls[0].partition("/")[0])
 
     # --- instances
 
@@ -293,3 +316,7 @@ class Telemetry:
             instance = self.instances.get(placement.instance)
             if instance is not None:
                 instance.placement = placement
+
+
+def _is_on(instance: InstanceFigures, unit: Unit) -> bool:
+    return (instance.placement.node, instance.placement.device) == unit

@@ -80,8 +80,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return next((each for each in self.measurements if each.batch == batch), None)
 
     def plus(self, measurement: Measurement) -> "Record":
-        """Add a measurement made now."""
-        measurements = sorted((*self.measurements, measurement), key=lambda each: each.batch)
+        """Add a measurement made now, in place of an earlier one of its batch size."""
+        others = (each for each in self.measurements if each.batch != measurement.batch)
+        measurements = sorted((*others, measurement), key=lambda each: each.batch)
         return msgspec.structs.replace(self, measurements=tuple(measurements), measured_at=now())
 
     def begun(self, start: Start) -> "Record":

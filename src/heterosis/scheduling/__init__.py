@@ -24,7 +24,7 @@ from heterosis.scheduling.events import (
     RequestEnded,
     TimerFired,
 )
-from heterosis.scheduling.story import Record, story
+from heterosis.scheduling.story import Record, changes, story
 from heterosis.scheduling.validation import validate
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "StartInstance",
     "StopInstance",
     "TimerFired",
+    "changes",
     "story",
     "validate",
 ]

@@ -69,6 +69,10 @@ class Capacity:
         """Whether any may."""
         self.least_accuracy = {stage.stage: stage.accuracy for stage in plan.stages if stage.accuracy is not None}
         """What the variants of a stage must come to on average, for stages that mix them."""
+        self.class_accuracy = {
+            (stage.stage, name): least for stage in plan.stages for name, least in stage.class_accuracy.items()
+        }
+        """Likewise, for classes of requests that have a floor of their own."""
         self.accuracy = {placement.configuration: placement.accuracy for placement in plan.placements}
         """Of the variant that each configuration runs; None where unknown."""
         demand = {stage.stage: stage.demand_per_s for stage in plan.stages}

@@ -57,6 +57,8 @@ class PlanChanged(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """From now on this plan holds."""
 
     plan: Plan
+    reason: str = ""
+    """Why it is another than before."""
 
 
 class TimerFired(msgspec.Struct, frozen=True, kw_only=True, tag=True):

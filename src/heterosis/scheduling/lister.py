@@ -45,7 +45,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
     places: set[int] = set()
     slacks: dict[int, float] = {}
     fastest, possible, chance = left, False, outlook.chances
-    for configuration in outlook.mixing.allowed(view, record.call.stage):
+    for configuration in outlook.mixing.allowed(view, record):
         group = capacity.group[configuration]
         of = slots.get(group)
         if of is None:

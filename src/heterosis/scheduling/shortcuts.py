@@ -22,7 +22,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     stage, size = record.call.stage, record.call.size
     left = record.request.deadline - outlook.caution * view.capacity.tails.get(stage, 0.0) - view.now
     offers = []
-    for configuration in outlook.mixing.allowed(view, stage):
+    for configuration in outlook.mixing.allowed(view, record):
         if view.capacity.width[configuration] > 1:
             return None
         group, start = view.capacity.group[configuration], 0.0
@@ -41,7 +41,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     if instance is None or (best.start_s and size < instance.placement.max_batch):
         return ()
     outlook.started(view, record, view.now + best.start_s + best.mean_s)
-    outlook.mixing.note(view, best.configuration, 1)
+    outlook.mixing.note(view, best.configuration, (record,))
     return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
 
@@ -53,7 +53,7 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     head = queue.head()
     assert head is not None  # noqa: S101
     stage, size = head.call.stage, head.call.size
-    allowed = outlook.mixing.allowed(view, stage)
+    allowed = outlook.mixing.allowed(view, head)
     if len(queue.kinds) != 1 or outlook.at_risk or outlook.without is not None or len(allowed) != 1:
         return None
     configuration = allowed[0]
@@ -78,5 +78,5 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
         return ()  # nothing is gained by binding it now, and others may come to go along
     for record in calls:
         outlook.started(view, record, view.now + start + mean)
-    outlook.mixing.note(view, configuration, len(calls))
+    outlook.mixing.note(view, configuration, calls)
     return (Dispatch(instance, calls, f"{left * 1e3:.0f} ms left, fits in 1 groups of slots"),)

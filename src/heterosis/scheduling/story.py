@@ -1,11 +1,11 @@
-"""The journal of a scheduler, and the story of one request in it."""
+"""The journal of a scheduler: the story of one request in it, and that of its plans."""
 
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from heterosis.scheduling.effects import Effect
-from heterosis.scheduling.events import Event
+from heterosis.scheduling.effects import Effect, StartInstance, StopInstance
+from heterosis.scheduling.events import Event, PlanChanged
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,19 @@ def story(records: Iterable[Record], request: str) -> Iterator[str]:
             fields = {key: value for key, value in msgspec.structs.asdict(thing).items() if key != "request"}
             details = ", ".join(f"{key}={value}" for key, value in fields.items())
             yield f"{(record.at - start) * 1e3:9.2f} ms  {type(thing).__name__}: {details}"
+
+
+def changes(records: Iterable[Record]) -> Iterator[str]:
+    """Tell how the plan changed, and why, a line for each change, times in seconds after the first."""
+    start: float | None = None
+    for record in records:
+        if isinstance(record.event, PlanChanged):
+            start = record.at if start is None else start
+            began = sum(isinstance(effect, StartInstance) for effect in record.effects)
+            ended = sum(isinstance(effect, StopInstance) for effect in record.effects)
+            why = record.event.reason or "no reason given"
+            instances = len(record.event.plan.placements)
+            yield f"{record.at - start:9.2f} s  {instances} instances, {began} begin, {ended} end at once: {why}"
 
 
 def _concerns(thing: Event | Effect, request: str, batches: set[int]) -> bool:

@@ -6,18 +6,18 @@ waits for neither, and how long it was ever held up is measured.
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol
 
 import structlog
 
-from heterosis.control import Account, Ask, Controller, NoPlanError, Proposal, PutInForce, Question, respond
+from heterosis.control import Account, Ask, Controller, Measure, NoPlanError, Proposal, PutInForce, Question, respond
 from heterosis.launch.control import Offer
 from heterosis.launch.gate import OUTSIDE
 from heterosis.planning.fleet.joining import with_worker, without_worker
 from heterosis.scheduling import Record
 from heterosis.serving.router import Router
-from heterosis.terms import Plan
+from heterosis.terms import OperatingPoint, Plan
 from heterosis.terms.errors import HeterosisError
 from heterosis.terms.joining import joined, with_pipelines, without
 
@@ -35,15 +35,33 @@ class Planner(Protocol):
         ...
 
 
+class Measurer(Protocol):
+    """Measures devices anew while they serve."""
+
+    async def measure(self, act: Measure) -> Sequence[OperatingPoint]:
+        """Measure the configurations of a device; give points by the names of the profile.
+
+        Raise HeterosisError where that fails.
+        """
+        ...
+
+
 class Adaptation:
     """Keeps a router's plan fit for what comes."""
 
     def __init__(
-        self, controller: Controller, planner: Planner, account: Account | None = None, *, decides: bool = True
+        self,
+        controller: Controller,
+        planner: Planner,
+        account: Account | None = None,
+        *,
+        measurer: Measurer | None = None,
+        decides: bool = True,
     ) -> None:
         """Let a controller decide, and a planner plan; ``account`` counts joules where no meter can.
 
-        Where it does not decide, it only watches: the plan stays as it is.
+        ``measurer`` measures devices anew, where the controller asks for that. Where the controller does not decide, it
+        only watches: the plan stays as it is.
         """
         self.controller, self.account, self.decides = controller, account, decides
         self.longest_stall_s = 0.0
@@ -52,7 +70,7 @@ class Adaptation:
         """Likewise, but no longer than this process computed meanwhile: the rest is others that had the cores."""
         self.joules = None if account is None else account.joules(0.0)
         """What was counted up to the last tick."""
-        self._planner = planner
+        self._planner, self._measurer = planner, measurer
         self._tasks: set[asyncio.Task[None]] = set()
 
     def observe(self, record: Record) -> None:
@@ -87,6 +105,8 @@ class Adaptation:
                 for act in self.controller.tick(time.monotonic()) if self.decides else ():
                     if isinstance(act, Ask):
                         self._spawn(self._ask(act.question))
+                    elif isinstance(act, Measure):
+                        self._spawn(self._measure(act))
                     else:
                         await self._put(router, act)
                 if self.account is not None:
@@ -117,11 +137,25 @@ class Adaptation:
         else:
             self.controller.answered(question, proposal, time.monotonic())
 
+    async def _measure(self, act: Measure) -> None:
+        try:
+            if self._measurer is None:
+                raise HeterosisError("nothing here can measure it")  # noqa: TRY301 - one way to say why
+            points = await self._measurer.measure(act)
+        except HeterosisError as error:
+            log.info("device not measured", device=f"{act.node}/{act.device}", reason=str(error))
+            self.controller.not_measured(act, str(error), time.monotonic())
+        except Exception as error:  # what measures may fail; who serves goes on
+            log.exception("measuring failed", device=f"{act.node}/{act.device}")
+            self.controller.not_measured(act, f"it failed: {error}", time.monotonic())
+        else:
+            self.controller.measured(act, points, time.monotonic())
+
     async def _put(self, router: Router, act: PutInForce) -> None:
         before = router.plan
         log.info("plan changed", reason=act.reason, instances=len(act.plan.placements))
         try:
-            await router.change_plan(_beside_others(act.plan, before), since=before, wait=False)
+            await router.change_plan(_beside_others(act.plan, before), since=before, wait=False, reason=act.reason)
         except HeterosisError as error:
             log.warning("plan not changed", reason=str(error))
             self.controller.refused(router.plan, str(error), time.monotonic())

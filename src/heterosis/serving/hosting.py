@@ -87,11 +87,13 @@ class Hosting:
         since: Plan | None = None,
         hosted: Mapping[str, Hosted] | None = None,
         wait: bool = True,
+        reason: str = "",
     ) -> None:
         """Put a plan in force, make before break: what it adds is ready before what it leaves out is drained.
 
         Return once everything added is ready; without ``wait``, put it in force at once, and leave it to the caller to
-        wait (`wait_ready`). Changes wait for each other. ``hosted`` is what is hosted from then on, where that changes.
+        wait (`wait_ready`). Changes wait for each other. ``hosted`` is what is hosted from then on, where that changes;
+        ``reason`` is for the journal.
 
         Raise StalePlanError where the plan in force is no longer ``since``, which this one was made from; UsageError
         where it does not fit what is hosted or what runs; UnavailableError where an instance cannot load, and then the
@@ -109,15 +111,15 @@ class Hosting:
             added = [placement for placement in plan.placements if placement.instance not in known]
             if wait and added:
                 points = tuple(dict.fromkeys((*before.points, *plan.points)))
-                self._put_in_force(between(before, plan, (*before.placements, *added), points))
+                self._put_in_force(between(before, plan, (*before.placements, *added), points), reason)
                 try:
                     await self.wait_ready(placement.instance for placement in added)
                 except BaseException:
                     self._host(hosted_before)
-                    self._put_in_force(before)
+                    self._put_in_force(before, "what was added cannot load")
                     raise
             self._host(hosted)
-            self._put_in_force(plan)
+            self._put_in_force(plan, reason)
 
     async def wait_ready(self, instances: Iterable[str] | None = None) -> None:
         """Wait until instances, by default all that are planned, are loaded and warm; raise where one cannot be."""
@@ -161,7 +163,7 @@ class Hosting:
         states = (self.scheduler.instances.get(placement.instance) for placement in plan.placements)
         return any(record is not None and record.state is InstanceState.STOPPING for record in states)
 
-    def _put_in_force(self, plan: Plan) -> None:
+    def _put_in_force(self, plan: Plan, reason: str = "") -> None:
         emulated = frozenset(
             each.configuration.stage
             for each in plan.placements
@@ -170,7 +172,7 @@ class Hosting:
         if emulated - self.emulated:
             log.warning("some instances are emulated: their answers are worth nothing but their times")
         self.emulated = emulated
-        self._handle(PlanChanged(plan=plan))
+        self._handle(PlanChanged(plan=plan, reason=reason))
 
     def brief(self, placement: Placement) -> Brief:
         """What the worker of a placement is to be told."""

@@ -75,6 +75,8 @@ class Model:
         """How long a request has that does not say: its SLO."""
         self.only_stage = ""
         """Of a model without code: the name that its stage has in the router's plan."""
+        self.on_trial = False
+        """Whether it has but a share of its model's requests."""
         self.statistics = Statistics()
         self.router = router
         """What runs it."""

@@ -110,7 +110,7 @@ class Router(Hosting):
     async def start(self, address: str, memory: SharedMemory | None = None) -> None:
         """Listen for workers at an address; those on this host share memory, where there is some."""
         await self.workers.listen(address, memory)
-        self._put_in_force(NOTHING)
+        self._put_in_force(NOTHING, "nothing is served yet")
         self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
@@ -120,7 +120,7 @@ class Router(Hosting):
         for call in list(self._calls):
             self._tell(call, UnavailableError("the server is stopping"))
         await asyncio.sleep(0)
-        self._put_in_force(msgspec.structs.replace(self.plan, placements=()))
+        self._put_in_force(msgspec.structs.replace(self.plan, placements=()), "the server stops")
         await self.workers.close()
         await self._switches.close()
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import structlog
 
+from heterosis.control.canary import Trial
 from heterosis.launch import Launcher
 from heterosis.launch.gate import Gate
 from heterosis.launch.local import LocalLauncher
@@ -57,6 +58,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Where workers from outside may join, ``tcp://host:port``; nowhere by default."""
     token: str = ""
     """What they prove with that they may."""
+    trial: Trial | None = None
+    """How a version that replaces one that is served is tried first."""
 
 
 class Listening(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,7 +97,8 @@ async def serve(
             records.append(adaptation.observe)
         gate = Gate(launcher or LocalLauncher(), options.token) if options.workers_at else None
         router = Router(gate or launcher or LocalLauncher(), record=_each(records), power_modes=power_modes)
-        repository = Repository(router, source)
+        repository = Repository(router, source, options.trial)
+        stack.callback(repository.close)
         metrics = Metrics(repository, meter)
         folder = tempfile.mkdtemp(prefix="heterosis-")  # readable by this user alone
         stack.callback(shutil.rmtree, folder, ignore_errors=True)

@@ -14,11 +14,25 @@ from heterosis.serving.adaptation import Adaptation
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Model
 from heterosis.serving.repository import Repository
+from heterosis.serving.rollout import Rollout
 from heterosis.terms import Energy
 from heterosis.terms.joining import with_pipelines
 
 LAST = 10
 """Decisions that are told."""
+
+
+class ClassStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The requests of one class of a pipeline."""
+
+    name: str
+    arrivals_rps: float
+    """Over the last minute."""
+    attainment_minute: float | None
+    min_accuracy: float | None
+    """Its own floor, or else its pipeline's."""
+    accuracy: float | None
+    """Of the variants that served it over the last minute; None where unknown, or nothing came."""
 
 
 class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +60,28 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     in_time: int = 0
     refused: int = 0
     waiting_calls: int = 0
+    classes: tuple[ClassStatus, ...] = ()
+
+
+class TrialStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a model that serves a share of its requests until it is known whether it may serve all."""
+
+    name: str
+    version: str
+    former: str
+    """The version that it is to replace."""
+    share: float
+    """Of the requests, 0..1."""
+    requests: int
+    """That it has served so far."""
+    wanted: int
+    """That it must have served before it is promoted."""
+    wrong: int
+    """That failed or were late."""
+    former_requests: int
+    former_wrong: int
+    differing: int | None
+    """Answers that were not the former version's; None where they are not compared."""
 
 
 class InstanceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +136,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How often the loop changed to another plan."""
     under_way: str = ""
     """Why plans are being changed right now."""
+    trials: tuple[TrialStatus, ...] = ()
+    """Versions of models on trial."""
     decisions: tuple[Decision, ...] = ()
     """The latest first."""
     longest_stall_ms: float | None = None
@@ -130,8 +168,14 @@ class StatusBoard:
             devices=tuple(devices),
             devices_off=None if fleet is None else len(fleet.devices) - on,
             energy=self._metrics.energy,
+            trials=tuple(map(_trial, self._repository.rollouts.values())),
         )
-        return status if adaptation is None else _with_loop(status, adaptation, now)
+        status = status if adaptation is None else _with_loop(status, adaptation)
+        noted = sorted(
+            (*self._repository.decisions, *(() if adaptation is None else adaptation.controller.decisions)),
+            key=lambda each: each.at,
+        )
+        return replace(status, decisions=tuple(_told(each, now) for each in noted[: -LAST - 1 : -1]))
 
     def _pipeline(self, model: Model, now: float) -> PipelineStatus:
         key = model.key
@@ -169,11 +213,27 @@ class StatusBoard:
             requests=sum(each.arrived for each in of),
             in_time=sum(each.in_time for each in of),
             refused=sum(each.refused.total() for each in of),
+            classes=tuple(self._classes(key, adaptation, now)),
         )
+
+    def _classes(self, key: str, adaptation: Adaptation, now: float) -> Iterable[ClassStatus]:
+        workload = next((each for each in adaptation.controller.task.workloads if each.graph.pipeline == key), None)
+        if workload is None:
+            return
+        for (pipeline, name), figures in sorted(adaptation.controller.telemetry.classes.items()):
+            if pipeline == key:
+                arrived, ended, in_time = figures.minute.sums(now)
+                yield ClassStatus(
+                    name=name,
+                    arrivals_rps=arrived / max(min(now - self._begun_at, 60.0), 1.0),
+                    attainment_minute=in_time / ended if ended else None,
+                    min_accuracy=workload.slo.class_accuracy.get(name, workload.slo.min_accuracy),
+                    accuracy=figures.accuracy(now, workload.variants.reference_accuracy or 0.0),
+                )
 
     def _devices(self, now: float) -> list[DeviceStatus]:
         scheduler, adaptation = self._repository.router.scheduler, self._adaptation
-        held = set[Unit]() if adaptation is None else adaptation.controller.health.held_out(now)
+        held = set[Unit]() if adaptation is None else adaptation.controller.devices.health.held_out(now)
         on: dict[Unit, list[tuple[str, str, str]]] = {unit: [] for unit in held}
         types, modes, running, starting = {}, {}, set[Unit](), set[Unit]()
         slots: dict[Unit, set[int]] = {}
@@ -198,7 +258,7 @@ class StatusBoard:
                     mode=modes.get(unit, ""),
                     state="held out" if unit in held else state,
                     busy=self._busy(unit, max(len(slots.get(unit, ())), 1), now),
-                    slowness=1.0 if adaptation is None else adaptation.controller.speeds.factors.get(unit, 1.0),
+                    slowness=1.0 if adaptation is None else adaptation.controller.devices.speeds.factors.get(unit, 1.0),
                     instances=tuple(
                         InstanceStatus(stage=stage, variant=variant, state=state, count=count)
                         for (stage, variant, state), count in counts.items()
@@ -215,13 +275,28 @@ class StatusBoard:
         return 0.0 if busy is None else min(busy.sums(now)[0] / seconds / slots, 1.0)
 
 
-def _with_loop(status: Status, adaptation: Adaptation, now: float) -> Status:
+def _trial(rollout: Rollout) -> TrialStatus:
+    own, former, canary = rollout.since(rollout.model), rollout.since(rollout.former), rollout.canary
+    return TrialStatus(
+        name=rollout.model.name,
+        version=rollout.model.version,
+        former=rollout.former.version,
+        share=canary.trial.share,
+        requests=own.asked,
+        wanted=canary.trial.requests,
+        wrong=own.wrong,
+        former_requests=former.asked,
+        former_wrong=former.wrong,
+        differing=None if canary.trial.agreement is None else canary.differing.wrong,
+    )
+
+
+def _with_loop(status: Status, adaptation: Adaptation) -> Status:
     controller = adaptation.controller
     return replace(
         status,
         changes=controller.changes,
         under_way=controller.under_way,
-        decisions=tuple(_told(each, now) for each in list(controller.decisions)[: -LAST - 1 : -1]),
         longest_stall_ms=1e3 * adaptation.longest_stall_s,
         longest_own_stall_ms=1e3 * adaptation.longest_own_stall_s,
     )

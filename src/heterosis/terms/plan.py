@@ -1,5 +1,7 @@
 """Plans: which instances, where, and why."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from heterosis.terms.energy import UNKNOWN, Energy
@@ -49,6 +51,8 @@ class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """Every variant that its instances run, ``variant`` first; empty where that is the only one."""
     accuracy: float | None = None
     """What the variants that its calls run on must come to on average, where they are of several accuracies."""
+    class_accuracy: Mapping[str, float] = {}
+    """Likewise for the calls of classes of requests that have a floor of their own."""
 
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):

@@ -71,18 +71,19 @@ def silent(_what: str, _total: float | None) -> AbstractContextManager[Step]:
 class Workflow:
     """One pipeline on this machine, under one SLO. What is asked for is made, or read from the store, once.
 
-    ``target`` is ``FILE`` or ``FILE:NAME``; ``latency_ms`` and ``min_accuracy`` stand in for those of the pipeline's
-    own SLO; ``settings`` say how to profile. With a profile that is ``given``, nothing is measured. Not for use inside
-    a running event loop.
+    ``target`` is ``FILE`` or ``FILE:NAME``; ``latency_ms``, ``min_accuracy`` and ``class_accuracy`` stand in for those
+    of the pipeline's own SLO; ``settings`` say how to profile. With a profile that is ``given``, nothing is measured.
+    Not for use inside a running event loop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each thing that can be asked for
         self,
         target: str,
         store: Path,
         *,
         latency_ms: float | None = None,
         min_accuracy: float | None = None,
+        class_accuracy: Mapping[str, float] | None = None,
         settings: Settings | None = None,
         given: Profile | None = None,
         report: Report = silent,
@@ -91,7 +92,8 @@ class Workflow:
         self.target = target
         self.store = store
         self.pipeline = load(target)
-        self.slo = goal(self.pipeline.slo, latency_ms=latency_ms, min_accuracy=min_accuracy)
+        slo = goal(self.pipeline.slo, latency_ms=latency_ms, min_accuracy=min_accuracy, class_accuracy=class_accuracy)
+        self.slo = slo.alike  # a stage runs one variant at a time here
         self._settings = settings or Settings()
         self.remarks: list[str] = []
         """What whoever plans and serves should know of the profile."""

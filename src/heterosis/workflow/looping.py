@@ -1,17 +1,20 @@
 """A pipeline served on this machine by a plan that follows the load."""
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from heterosis.control import Controller, Settings
+from heterosis.control import Controller, Measure, Settings
+from heterosis.control.speeds import profiled
 from heterosis.planning.fleet import Task, to_plan
 from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.task import Combination
-from heterosis.terms import Device, Fleet, PowerMode
-from heterosis.terms.joining import part_of, qualified_name, with_pipelines
+from heterosis.profiling.remeasuring import remeasure
+from heterosis.terms import Device, Fleet, OperatingPoint, PowerMode
+from heterosis.terms.joining import bare_name, part_of, qualified_name, with_pipelines
 from heterosis.workflow.chain import Workflow
 from heterosis.workflow.fleets import plan_fleet
 from heterosis.workflow.hardware import held
@@ -65,7 +68,8 @@ class LoopedService:
         part = part_of(with_pipelines(self.plan), pipeline.name)
         service = self.workflow.service(part)
         servable = Servable(pipeline=pipeline, target=self.workflow.target, plan=part, warm_up=service.warm_up)
-        settings = replace(self.settings, accuracies=self.accuracies, latency=self.answer.latency)
+        settings = replace(self.settings, accuracies=self.accuracies, latency=self.answer.latency, remeasure=True)
+        measurer = MachineMeasurer(self.workflow, self.task.workloads[0].profile.points)
         controller = Controller(self.task, self.plan, self.answer.allotment, settings=settings, begin=time.monotonic())
         with held(self.workflow.fleet.devices) as (meter, modes):
             async with PlannerProcess() as planner:
@@ -74,9 +78,43 @@ class LoopedService:
                     meter,
                     options=options,
                     power_modes=modes,
-                    adaptation=Adaptation(controller, planner),
+                    adaptation=Adaptation(controller, planner, measurer=measurer),
                     on_ready=on_ready,
                 )
+
+
+class MachineMeasurer:
+    """Measures this machine anew, beside what it serves, and puts that into the store."""
+
+    def __init__(self, workflow: Workflow, points: Sequence[OperatingPoint]) -> None:
+        """Take the profile, by the names that the router has for stages."""
+        self._workflow, self._points = workflow, points
+
+    async def measure(self, act: Measure) -> Sequence[OperatingPoint]:
+        """See `heterosis.serving.adaptation.Measurer`."""
+        wanted = {profiled(each.configuration): each.max_batch for each in act.placements}
+        places = [
+            (replace(each.configuration, stage=bare_name(each.configuration.stage)), each.batch)
+            for each in self._points
+            if each.batch <= wanted.get(each.configuration, 0)
+        ]
+        workflow = self._workflow
+        found = await asyncio.to_thread(
+            remeasure,
+            workflow.target,
+            workflow.variants,
+            workflow.trace.inputs,
+            workflow.fleet.devices[0],
+            places,
+            store=workflow.store,
+        )
+        key = workflow.pipeline.name
+        return [
+            replace(
+                each, configuration=replace(each.configuration, stage=qualified_name(key, each.configuration.stage))
+            )
+            for each in found
+        ]
 
 
 def on_anyway(fleet: Fleet) -> Fleet:

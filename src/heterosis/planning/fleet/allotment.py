@@ -31,12 +31,22 @@ class Share(msgspec.Struct, frozen=True, kw_only=True):
         return sum(host.per_s * host.option.slot_s for host in self.hosts) / (self.count * slots)
 
 
+class ClassAccuracy(msgspec.Struct, frozen=True, kw_only=True):
+    """What a stage's calls of a class of requests come to on average."""
+
+    stage: str
+    request_class: str
+    accuracy: float
+
+
 class Allotment(msgspec.Struct, frozen=True, kw_only=True):
     """An answer of a planner for a whole fleet."""
 
     planner: str
     shares: tuple[Share, ...]
     reasons: tuple[str, ...] = ()
+    class_accuracies: tuple[ClassAccuracy, ...] = ()
+    """Of pipelines that have floors by class, `OTHERS` among these."""
 
     def hosted(self, stage: str | None = None) -> Iterator[Hosted]:
         """Every option in use, or those of one stage."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, dynamic_w, latency_s, power_w
 from heterosis.planning.fleet.options import Group, Option
-from heterosis.planning.fleet.task import Task, Unit, Workload
+from heterosis.planning.fleet.task import OTHERS, Task, Unit, Workload
 from heterosis.terms import (
     UNKNOWN,
     Configuration,
@@ -128,11 +128,13 @@ def _stage(task: Task, allotment: Allotment, stage: str) -> StagePlan:
     workload = task.stages[stage]
     hosts = sorted(allotment.hosted(stage), key=lambda host: -host.per_s)
     variants = tuple(dict.fromkeys(host.option.variant for host in hosts))
+    by_class = {each.request_class: each.accuracy for each in allotment.class_accuracies if each.stage == stage}
     return StagePlan(
         stage=stage,
         variant=variants[0],
         variants=variants if len(variants) > 1 else (),
-        accuracy=_mean_accuracy(hosts) if len(variants) > 1 else None,
+        accuracy=by_class.pop(OTHERS, _mean_accuracy(hosts)) if len(variants) > 1 else None,
+        class_accuracy=by_class if len(variants) > 1 else {},
         budget_ms=1e3 * max(host.option.latency_s for host in hosts),
         tail_ms=1e3 * _tail_s(workload, allotment, stage),
         batch=max(host.option.batch for host in hosts),

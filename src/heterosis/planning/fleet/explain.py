@@ -143,8 +143,7 @@ def _floor_price(program: FleetProgram, relaxed: Relaxation, number: int, floor:
     row = program.accuracy_rows.get(number)
     if row is None:
         return 0.0
-    kept_as_it_is = program.choices[number].floor == floor
-    step = STEP_ACCURACY if kept_as_it_is else math.log(floor / (floor - STEP_ACCURACY))
+    step = math.log(floor / (floor - STEP_ACCURACY)) if program.choices[number].logarithms else STEP_ACCURACY
     return float(relaxed.row_prices[row]) * step
 
 

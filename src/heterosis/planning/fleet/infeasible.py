@@ -10,7 +10,7 @@ import msgspec
 from heterosis.planning.fleet.allotment import accuracy, latency_s
 from heterosis.planning.fleet.planner import Answer, allot, maximum_rate
 from heterosis.planning.fleet.program import Limits
-from heterosis.planning.fleet.task import Objective, Task
+from heterosis.planning.fleet.task import Objective, Task, Workload
 from heterosis.planning.infeasible import InfeasibleError, Nearest, advice
 from heterosis.planning.snapshot import Verdict
 from heterosis.terms import Device, Fleet, Node
@@ -105,9 +105,8 @@ def _possible(task: Task, *, lifted: Iterable[str] = (), latency: float = 1.0) -
 
 def _without_floor(task: Task) -> Task:
     replace = msgspec.structs.replace
-    return replace(
-        task, workloads=tuple(replace(each, slo=replace(each.slo, min_accuracy=None)) for each in task.workloads)
-    )
+    without = [replace(each, slo=replace(each.slo, min_accuracy=None, class_accuracy={})) for each in task.workloads]
+    return replace(task, workloads=tuple(without))
 
 
 def _without_memory(task: Task) -> Task:
@@ -135,7 +134,7 @@ def _nearest(task: Task) -> Nearest:
     factor = tightest(task)
     replace = msgspec.structs.replace
     slowed = tuple(replace(each, rate_rps=LEAST_RATE * each.rate_rps) for each in task.workloads)
-    best = allot(replace(_without_floor(task), objectives=(Objective.ACCURACY,))) if first.slo.min_accuracy else None
+    best = allot(replace(_without_floor(task), objectives=(Objective.ACCURACY,))) if _floors(first) else None
     return Nearest(
         latency_ms=None if factor is None else factor * first.slo.latency_ms,
         rate_rps=maximum_rate(task) * first.rate_rps if _possible(replace(task, workloads=slowed)) else None,
@@ -190,10 +189,16 @@ _BINDS = {
 }
 
 
+def _floors(workload: Workload) -> list[str]:
+    """What accuracy is asked for, in words."""
+    slo = workload.slo
+    found = [] if not slo.min_accuracy else [f"accuracy at least {slo.min_accuracy:.4g}"]
+    return [*found, *(f"of {name} at least {floor:.4g}" for name, floor in slo.class_accuracy.items())]
+
+
 def _asked(task: Task, number: int) -> str:
     workload = task.workloads[number]
-    floor = workload.slo.min_accuracy
-    kept = "" if floor is None else f", accuracy at least {floor:.4g}"
+    kept = "".join(f", {floor}" for floor in _floors(workload))
     return (
         f"{workload.graph.pipeline!r} at {workload.rate_rps:.4g} requests/s with p{workload.slo.percentile:g} within "
         f"{workload.slo.latency_ms:.4g} ms{kept}"

@@ -12,7 +12,7 @@ calls per second of each option; ``s``, devices that must be started. For kinds,
     sum of x bits <= most bits per second of the links of u    for every group behind a link of limited bandwidth
     sum of b = 1, sum of x slower than level j <= demand (b of the levels above j)     for every stage and level
     sum of budgets along a path <= SLO less the server's own   for every path of every pipeline
-    accuracy(c) >= floor                                       for every pipeline that has one
+    accuracy(c) >= floor                                       for every pipeline, or class of it, that has one
     memory of the options in use <= memory                     where not all fit (with binaries ``z >= x / demand``)
     s >= u - devices on now
 
@@ -28,10 +28,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, on_power_w
+from heterosis.planning.fleet.allotment import Allotment, ClassAccuracy, Hosted, Share, on_power_w
 from heterosis.planning.fleet.choices import Choices, choices
 from heterosis.planning.fleet.options import Group, Option
-from heterosis.planning.fleet.task import Objective, Task
+from heterosis.planning.fleet.task import OTHERS, Objective, Task
 from heterosis.planning.solver import Program, Relaxation, Row
 from heterosis.terms.errors import UsageError
 
@@ -108,9 +108,7 @@ class FleetProgram:
         """The most calls per second that a stage can be asked for."""
         found = dict.fromkeys(self.task.stages, 0.0)
         for of in self.choices.values():
-            for each in of.columns:
-                for (stage, _), per_s in each.calls_per_s.items():
-                    found[stage] = max(found[stage], per_s)
+            found |= of.most_calls_per_s()
         return found
 
     def _levels(self, stage: str) -> list[float]:
@@ -178,15 +176,16 @@ class FleetProgram:
 
     def _choose(self) -> None:
         self.accuracy_rows: dict[int, int] = {}
+        """By pipeline: of the requests that are of no class with a floor of its own."""
         for number, of in self.choices.items():
             at = self.chosen[number].start
             for columns in of.sums:
                 self.program.add({at + column: 1.0 for column in columns}, 1, 1)
-            if self.limits.accuracy and of.floor is not None:
-                self.accuracy_rows[number] = len(self.program.rows)
-                self.program.add(
-                    {at + column: each.accuracy for column, each in enumerate(of.columns)}, of.floor - 1e-9
-                )
+            for name, columns, floor in of.floors:
+                if self.limits.accuracy and floor is not None:
+                    if name == OTHERS:
+                        self.accuracy_rows[number] = len(self.program.rows)
+                    self.program.add({at + column: of.columns[column].accuracy for column in columns}, floor - 1e-9)
 
     def _serve(self) -> None:
         flows: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
@@ -272,7 +271,7 @@ class FleetProgram:
             total = sum(workload.rate_rps for workload in self.task.workloads)
             for number, of in self.choices.items():
                 for column, each in zip(self.chosen[number], of.columns, strict=True):
-                    cost[column] = -each.accuracy * self.task.workloads[number].rate_rps / total
+                    cost[column] = -each.accuracy * each.share * self.task.workloads[number].rate_rps / total
             return cost
         for part, column in self.on.items():
             cost[column] = self._of_device(objective, part[0])
@@ -355,7 +354,26 @@ class FleetProgram:
                     hosts[key] = Hosted(option=slower, per_s=per_s)
             if count and hosts:
                 shares.append(Share(group=part[0], count=count, hosts=tuple(hosts.values())))
-        return Allotment(planner="heterosis", shares=tuple(shares))
+        return Allotment(planner="heterosis", shares=tuple(shares), class_accuracies=tuple(self._by_class(values)))
+
+    def _by_class(self, values: Row) -> Iterable[ClassAccuracy]:
+        """What each stage's calls come to, by class, where there are classes with floors of their own."""
+        for number, of in self.choices.items():
+            if len(of.floors) == 1:
+                continue
+            workload = self.task.workloads[number]
+            for name, columns, _ in of.floors:
+                sums: dict[str, list[tuple[float, float]]] = defaultdict(list)
+                for column in columns:
+                    chosen = float(values[self.chosen[number][column]])
+                    for (stage, variant), per_s in of.columns[column].calls_per_s.items():
+                        accuracy = workload.variant(stage, variant).accuracy
+                        if accuracy is not None:
+                            sums[stage].append((chosen * per_s, accuracy))
+                for stage, parts in sums.items():
+                    total = sum(per_s for per_s, _ in parts)
+                    mean = sum(per_s * accuracy for per_s, accuracy in parts) / total
+                    yield ClassAccuracy(stage=stage, request_class=name, accuracy=mean)
 
 
 def _unknown(what: str) -> UsageError:

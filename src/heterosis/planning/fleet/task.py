@@ -1,16 +1,18 @@
 """What is asked of a whole fleet: pipelines, how much of each, and what to have least of."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from functools import cached_property
 from itertools import product
+from typing import NamedTuple
 
 import msgspec
 
 from heterosis.planning.demand import Demand, demand
 from heterosis.terms import (
     NO_OVERHEAD,
+    Configuration,
     Device,
     DeviceType,
     Fleet,
@@ -29,6 +31,11 @@ Unit = tuple[str, str]
 Combination = tuple[tuple[str, str], ...]
 """A variant for every stage of a pipeline, as pairs of names, in the order of its stages."""
 
+OTHERS = ""
+"""Stands for the classes of requests that have no accuracy floor of their own."""
+LEAST_SHARE = 0.05
+"""Of the requests, what a class with a floor of its own is planned for at least: one may come at any time."""
+
 MOST_COMBINATIONS = 512
 """Beyond so many, accuracy is kept by a bound that needs no list of them."""
 
@@ -43,6 +50,16 @@ class Objective(StrEnum):
     ACCURACY = "accuracy"
 
 
+class Floor(NamedTuple):
+    """What accuracy a part of a pipeline's requests must have on average."""
+
+    request_class: str
+    """`OTHERS` for all that have no floor of their own."""
+    share: float
+    """Of the requests, 0..1."""
+    least: float | None
+
+
 class Workload(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A pipeline to be served, and how much of it."""
 
@@ -54,8 +71,25 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     fan_out: Mapping[tuple[str, str, str], float] = {}
     """For a stage, one of its variants and a stage that follows: how many calls of that follow one call of the variant,
     as a multiple of those that were traced. 1 where nothing is said."""
+    classes: Mapping[str, float] = {}
+    """Share of the requests (0..1) that are of each class with a floor of its own; of others, `LEAST_SHARE`."""
     judge: Callable[[Mapping[str, Variant]], float] | None = None
     """End-to-end accuracy (0..1) of a variant for each stage; without it, losses count as if they were independent."""
+
+    def floors(self, *, mix: bool) -> list[Floor]:
+        """Floors of accuracy of all parts of its requests; all must have the highest where variants are not mixed."""
+        of = self.slo.class_accuracy
+        if not of:
+            return [Floor(OTHERS, 1.0, self.slo.min_accuracy)]
+        if not mix:
+            return [Floor(OTHERS, 1.0, self.slo.alike.min_accuracy)]
+        shares = {name: max(self.classes.get(name, 0.0), LEAST_SHARE) for name in of}
+        known, others = sum(shares.values()), max(1 - sum(self.classes.get(name, 0.0) for name in of), LEAST_SHARE)
+        total = known + others
+        return [
+            Floor(OTHERS, others / total, self.slo.min_accuracy),
+            *(Floor(name, share / total, of[name]) for name, share in shares.items()),
+        ]
 
     def demand(self, stage: str) -> Demand:
         """Calls of a stage by a request."""
@@ -175,6 +209,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     carbon_g_per_kwh: float | None = None
     now: Mapping[tuple[str, str], int] = {}
     """Devices that are on already, by type and power mode; others must be started."""
+    kept: Mapping[Unit, Collection[Configuration]] = {}
+    """What devices that sleep still have in memory: it need not be loaded when they are woken now."""
     horizon_s: float = 3600.0
     """For how long the plan is meant to hold: what starting devices costs is spread over it."""
     overhead: Overhead = NO_OVERHEAD

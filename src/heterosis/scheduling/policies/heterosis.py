@@ -31,7 +31,8 @@
 - An instance that runs a batch is handed the next one in advance, to hide the hop, only where that one is full: until
   the first has ended, more calls may come to go along.
 - Where the plan keeps batches open, calls wait for a full one for as long as it says, their deadlines permitting. Where
-  a stage mixes variants, a less accurate one runs only as often as more accurate ones have earned it (`mixing`).
+  a stage mixes variants, a less accurate one runs only as often as more accurate ones have earned it (`mixing`), and
+  classes of requests that have a floor of their own earn for themselves.
 
 ``heterosis:without_PART`` leaves out one of the parts that `PARTS` names, to see what it is worth.
 
@@ -166,13 +167,13 @@ class Heterosis:
             instance = _instance(view, entry)
             if instance is None:
                 continue
-            others = _others(view, entry, tickets, starting) if instance.placement.max_batch > 1 else []
+            others = _others(self._outlook, view, entry, tickets, starting) if instance.placement.max_batch > 1 else []
             calls = together(view, instance, (ticket.record, ticket.left_s), others)
             if entry.start_s and sum(each.call.size for each in calls) < instance.placement.max_batch:
                 continue  # nothing is gained by binding it now, and others may come to go along
             for record in calls:
                 self._outlook.started(view, record, view.now + entry.start_s + choice.mean_s)
-            self._outlook.mixing.note(view, choice.configuration, len(calls))
+            self._outlook.mixing.note(view, choice.configuration, calls)
             places = "may be late" if ticket.rank in {0, NO_HURRY} else f"fits in {ticket.rank} groups of slots"
             yield Dispatch(instance, calls, f"{ticket.left_s * 1e3:.0f} ms left, {places}")
         if vacated:  # there is more room than the list knew of
@@ -194,7 +195,7 @@ def _run_s(view: View, request: Request, ahead: float) -> float:
 
 
 def _others(
-    view: View, entry: Entry, tickets: Sequence[Ticket], starting: Mapping[int, Configuration]
+    outlook: Outlook, view: View, entry: Entry, tickets: Sequence[Ticket], starting: Mapping[int, Configuration]
 ) -> list[tuple[CallRecord, float]]:
     """The waiting calls that may go along with one, each with the time until its deadline, in the order to ask them.
 
@@ -210,6 +211,8 @@ def _others(
     if not view.capacity.fill_s.get(here.stage):
         found = [each for each in found if starting.get(each.number, here) == here]
         found.sort(key=lambda each: each.number in starting)
+    if view.capacity.class_accuracy:
+        found = [each for each in found if outlook.mixing.may_run(view, each.record, here)]
     return [(each.record, each.left_s) for each in found]
 
 

@@ -8,7 +8,10 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
 from heterosis import __version__
+from heterosis.control.canary import Trial
 from heterosis.serving.gateway.description import config_of, metadata_of, statistics_of
 from heterosis.serving.gateway.responses import response_of
 from heterosis.serving.metrics import Metrics
@@ -16,12 +19,12 @@ from heterosis.serving.models import Model, State
 from heterosis.serving.protocol import InferRequest, InferResponse, ModelMetadata, Parameters, ServerMetadata
 from heterosis.serving.protocol.configuration import ModelConfig
 from heterosis.serving.protocol.parameters import class_of
-from heterosis.serving.protocol.repository import IndexEntry, max_batch_of
+from heterosis.serving.protocol.repository import IndexEntry, canary_of, max_batch_of
 from heterosis.serving.protocol.shared_memory import SharedMemory
 from heterosis.serving.protocol.statistics import ModelStatistics
 from heterosis.serving.repository import Repository
 from heterosis.serving.status import StatusBoard
-from heterosis.terms.errors import HeterosisError, InvalidInputError, NotFoundError, UnavailableError
+from heterosis.terms.errors import HeterosisError, InvalidInputError, NotFoundError, StageError, UnavailableError
 
 EXTENSIONS = (
     "binary_tensor_data",
@@ -112,10 +115,11 @@ class Gateway:
 
     async def load(self, name: str, parameters: Parameters) -> None:
         """Load a model, or load it anew; return when it is ready."""
-        max_batch = max_batch_of(name, parameters)
+        max_batch, share = max_batch_of(name, parameters), canary_of(name, parameters)
+        trial = None if share is None else msgspec.structs.replace(self.repository.trial or Trial(), share=share)
         self._check_not_draining()
         try:
-            await self.repository.load(name, max_batch=max_batch)
+            await self.repository.load(name, max_batch=max_batch, trial=trial)
         except NotFoundError as error:
             raise NotFoundError(f"failed to load {name!r}: {error}") from error
         except HeterosisError as error:
@@ -132,7 +136,7 @@ class Gateway:
         """Find the model that a request is for, before it is read any further."""
         if self.draining:
             self._check_not_draining()
-        return self.repository.get(name, version)
+        return self.repository.turn(name, version)
 
     async def infer(self, model: Model, asked: InferRequest, timeout_ms: float | None = None) -> InferResponse:
         """Run a model on a client's tensors. Past the timeout it ends with a DeadlineError."""
@@ -142,7 +146,18 @@ class Gateway:
                 f"model {model.name!r} has any number of results for a request; ask for them by ModelStreamInfer over "
                 "gRPC, or generate_stream over HTTP"
             )
-        return response_of(model, asked, await model.infer(values, timeout_ms=left_ms, request_class=request_class))
+        rollout = self.repository.rollout_of(model) if model.on_trial else None
+        try:
+            result = await model.infer(values, timeout_ms=left_ms, request_class=request_class)
+        except (StageError, UnavailableError):
+            if rollout is None:
+                raise
+            model = rollout.former  # that a version is on trial is no client's trouble
+            result = await model.infer(values, timeout_ms=left_ms, request_class=request_class)
+        else:
+            if rollout is not None:
+                rollout.served(values, result, request_class)
+        return response_of(model, asked, result)
 
     async def stream(
         self,

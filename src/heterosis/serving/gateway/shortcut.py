@@ -131,7 +131,7 @@ class Passed(DirectRequest):
 
 def shortcut_for(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
     """Return the short cut for a request, as far as there is one. Raise what says that the request is malformed."""
-    if model.state is not State.READY or model.router.emulated:
+    if model.state is not State.READY or model.router.emulated or model.on_trial:
         return None
     known: Shortcut | None
     try:

@@ -42,7 +42,7 @@ def max_batch_of(model: str, parameters: Parameters) -> int | None:
     Raise InvalidInputError for a configuration that cannot be read, or a parameter that is not understood.
     """
     for name in parameters:
-        if name != "config":
+        if name not in {"config", "canary"}:
             raise InvalidInputError(
                 f"failed to load {model!r}: parameter {name!r} is not taken; models are loaded from the server's files"
             )
@@ -56,6 +56,19 @@ def max_batch_of(model: str, parameters: Parameters) -> int | None:
         raise InvalidInputError(
             f"failed to load {model!r}: its config, {reprlib.repr(text)}, cannot be read as JSON: {error}"
         ) from None
+
+
+def canary_of(model: str, parameters: Parameters) -> float | None:
+    """Read what share of the requests a version is to have at first; None where nothing is said.
+
+    Ours, not Triton's: ``{"parameters": {"canary": 0.1}}``. Raise InvalidInputError where it is no share.
+    """
+    if "canary" not in parameters:
+        return None
+    share = parameters["canary"]
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise InvalidInputError(f"failed to load {model!r}: canary is a share from 0 to 1, got {reprlib.repr(share)}")
+    return float(share)
 
 
 def _whole(value: object) -> int:

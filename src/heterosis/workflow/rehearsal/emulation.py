@@ -70,6 +70,10 @@ class Artifacts:
 
     def variant_for(self, placement: Placement, variant: Variant) -> Variant:
         """Return the variant with the artifact of a placement's configuration and device."""
+        return replace(variant, artifact=str(self.write(placement)))
+
+    def write(self, placement: Placement) -> Path:
+        """Write that artifact, unless it is there."""
         configuration = profiled(placement.configuration)
         kept = self._kept(placement.instance)
         words = (placement.instance, configuration.device_type, *(("kept",) if kept else ()))
@@ -85,7 +89,7 @@ class Artifacts:
                 unit=f"{placement.node}/{placement.device}",
                 faults=str(self.faults),
             ).write(path)
-        return replace(variant, artifact=str(path))
+        return path
 
 
 def of_every_size(points: Sequence[OperatingPoint]) -> list[OperatingPoint]:

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from heterosis.control import Settings
 from heterosis.pipeline import load_pipeline
 from heterosis.planning.fleet import Task, Workload
@@ -12,6 +14,7 @@ from heterosis.terms import UNKNOWN, Energy, Fleet, Plan
 from heterosis.terms.joining import part_of, with_pipelines
 from heterosis.workflow.rehearsal.emulation import Artifacts, write_pipeline
 from heterosis.workflow.rehearsal.launching import FleetLauncher
+from heterosis.workflow.rehearsal.measuring import EmulatedMeasurer
 from heterosis.workflow.rehearsal.setting import account_of, controller_of, first_plan, joint_task, power_of
 from heterosis.workflow.replanning import PlannerProcess
 
@@ -82,9 +85,11 @@ class EmulatedService:
                     variant_for=artifacts.variant_for,
                 )
             )
-        controller = controller_of(self.task, self.answer, self.plan, self.settings, time.monotonic())
+        settings = replace(self.settings, remeasure=True)
+        controller = controller_of(self.task, self.answer, self.plan, settings, time.monotonic())
         async with PlannerProcess() as planner:
-            adaptation = Adaptation(controller, planner, account, decides=adapt)
+            measurer = EmulatedMeasurer(artifacts, points)
+            adaptation = Adaptation(controller, planner, account, measurer=measurer, decides=adapt)
             await serve(
                 FixedSource(*servables),
                 AccountMeter(adaptation),

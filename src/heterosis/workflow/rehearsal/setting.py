@@ -13,16 +13,28 @@ from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.tuning.resting import sleeping_s
 from heterosis.terms import Fleet, OperatingPoint, Plan
 from heterosis.workflow.fleets import plan_fleet
+from heterosis.workflow.goals import goal
 from heterosis.workflow.rehearsal.emulation import emulated
 
 SEPARATOR = "+"
 
 
-def published(names: str, fleet: Fleet, rate_rps: float) -> list[Workload]:
+def published(
+    names: str,
+    fleet: Fleet,
+    rate_rps: float,
+    *,
+    accuracy: float | None = None,
+    class_accuracy: Mapping[str, float] | None = None,
+) -> list[Workload]:
     """Open the catalogue's pipelines that ``A+B`` names, each at this rate. Raise UsageError where there is none."""
     return [
         Workload(
-            graph=known.graph, slo=known.slo, rate_rps=rate_rps, variants=known.variants, profile=known.profile(fleet)
+            graph=known.graph,
+            slo=goal(known.slo, min_accuracy=accuracy, class_accuracy=class_accuracy),
+            rate_rps=rate_rps,
+            variants=known.variants,
+            profile=known.profile(fleet),
         )
         for known in map(open_pipeline, names.split(SEPARATOR))
     ]

@@ -58,3 +58,19 @@ def test_the_same_shares_on_other_devices_change_nothing_once_settled(seed: int)
     assert set(back.placements) == set(plan.placements)
     way = transition(task, plan, back)
     assert (way.starting_j, way.takes_s, len(way.steps)) == (0.0, 0.0, 1)
+
+
+@given(seeds)
+@settings(max_examples=30, deadline=None)
+def test_what_sleeps_with_it_in_memory_is_woken_first(seed: int) -> None:
+    """And nothing is loaded on it: it costs what the device draws until it is awake."""
+    task, _, new = draw(seed)
+    nothing = msgspec.structs.replace(new, placements=())
+    on = contents(new.placements)
+    asleep = {unit: kind.units[::-1][at] for kind in task.kinds for at, unit in enumerate(kind.units)}
+    kept = {asleep[unit]: tuple(each.configuration for each in of) for unit, of in on.items()}
+    resting = msgspec.structs.replace(task, kept=kept)
+    woken = settled(resting, nothing, new)
+    assert {(each.node, each.device) for each in woken.placements} == set(kept)
+    assert transition(resting, nothing, woken).starting_j == 0.0
+    assert transition(task, nothing, woken).starting_j > 0.0

@@ -25,7 +25,8 @@ def settled(task: Task, old: Plan, new: Plan) -> Plan:
     """Return the new plan (of `to_plan`) on the devices of each kind on which least changes.
 
     Instances that both plans have keep their names. A device that would have to stop serving in between, to change its
-    power mode or for want of memory, is taken only where no other is left.
+    power mode or for want of memory, is taken only where no other is left; of devices that host nothing, those that
+    sleep with what they are to host in memory come first.
     """
     before, after = contents(old.placements), contents(new.placements)
     starts = Starts(task, (*old.points, *new.points))
@@ -48,12 +49,12 @@ def _assigned(
     """The device for each seat."""
     from scipy.optimize import linear_sum_assignment
 
-    had = [anonymous(before.get(unit, ())) for unit in units]
+    had = [(anonymous(before.get(unit, ())), frozenset(starts.kept(unit))) for unit in units]
     wanted = [anonymous(after[seat]) for seat in seats]
-    kinds_had, kinds_wanted = list(dict.fromkeys(had)), list(dict.fromkeys(wanted))
-    cost = np.array([[_cost(starts, units[0], old, new) for old in kinds_had] for new in kinds_wanted])
+    kinds_had, kinds_wanted = dict(zip(had, units, strict=True)), list(dict.fromkeys(wanted))
+    cost = np.array([[_cost(starts, unit, old, new) for (old, _), unit in kinds_had.items()] for new in kinds_wanted])
     rows = [kinds_wanted.index(each) for each in wanted]
-    columns = [kinds_had.index(each) for each in had]
+    columns = [list(kinds_had).index(each) for each in had]
     _, chosen = linear_sum_assignment(cost[np.ix_(rows, columns)])
     return [units[number] for number in chosen]
 

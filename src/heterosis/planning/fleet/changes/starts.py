@@ -28,15 +28,25 @@ class Starts:
         """What a device that is on in a power mode adds to the power of the fleet; None where unknown."""
         return on_power_w(self._task, (self._kinds[unit], mode))
 
-    def load_s(self, placement: Placement) -> float:
-        """Time to load an instance and warm it up, for the largest batches that it gets."""
+    def load_s(self, placement: Placement, on: Unit | None = None) -> float:
+        """Time to load an instance and warm it up, for the largest batches that it gets.
+
+        On its own device, unless another is named; one that sleeps need not load what it has kept.
+        """
+        unit = (placement.node, placement.device) if on is None else on
+        if placement.configuration in self.kept(unit):
+            return 0.0
         took = (point.load_ms + point.warm_up_ms for point in self._usable(placement))
         return max(took, default=0.0) / 1e3
+
+    def kept(self, unit: Unit) -> Collection[Configuration]:
+        """What a device that sleeps has in memory."""
+        return self._task.kept.get(unit, ())
 
     def load_j(self, unit: Unit, placement: Placement) -> float:
         """Energy of that, above idle: each of its slots draws its active power."""
         watts = self.kind(unit).device.dynamic_power_w(placement.configuration.power_mode) or 0.0
-        return watts * max(len(placement.slots), 1) * self.load_s(placement)
+        return watts * max(len(placement.slots), 1) * self.load_s(placement, unit)
 
     def drain_s(self, placement: Placement) -> float:
         """Time in which an instance surely ends the batches that it holds."""

@@ -155,7 +155,7 @@ class _Program:
             for stage, per_s in short.items()
             if per_s > NOTHING
         )
-        return Allotment(planner=self.planned.planner, shares=tuple(found), reasons=reasons)
+        return msgspec.structs.replace(self.planned, shares=tuple(found), reasons=reasons)
 
 
 def pooled(utilisation: float, count: int, factor: float) -> float:
