@@ -124,7 +124,7 @@ async def test_a_worker_without_the_token_is_turned_away(serving: Serve) -> None
         path = urlsplit(server.router.workers.hub.address).path
         reader, writer = await asyncio.open_unix_connection(path)
         hello = msgspec.msgpack.encode(Hello(instance="toy/scale-0", token="guess", pid=1))  # noqa: S106
-        writer.writelines(frame([hello], [None]))
+        writer.writelines(frame([hello]))
         await server.model.available()
         answers = await asyncio.gather(*(ask(server) for _ in range(5)))
         assert answers == [[4.0] * 1000] * 5

@@ -11,9 +11,9 @@ class Spell(msgspec.Struct):
     count: int = 0
     seconds: float = 0.0
 
-    def add(self, seconds: float, count: int = 1) -> None:
-        """Take place once more, or so many times that took so long together."""
-        self.count += count
+    def add(self, seconds: float) -> None:
+        """Take place once more."""
+        self.count += 1
         self.seconds += seconds
 
 
@@ -49,11 +49,17 @@ class Statistics(msgspec.Struct):
 
     def dispatched(self, calls: int, waited_s: float) -> None:
         """A batch of so many calls is sent to an instance; together they waited so long for it."""
-        self.queue.add(waited_s, calls)
+        self.queue.count += calls
+        self.queue.seconds += waited_s
 
     def ran(self, calls: int, run_s: float) -> None:
         """A batch of so many calls was run; of none, where all were left out."""
         if not calls:
             return
-        self.infer.add(run_s * calls, calls)
-        self.batches.setdefault(calls, Spell()).add(run_s)
+        self.infer.count += calls
+        self.infer.seconds += run_s * calls
+        spell = self.batches.get(calls)
+        if spell is None:
+            spell = self.batches[calls] = Spell()
+        spell.count += 1
+        spell.seconds += run_s

@@ -30,8 +30,7 @@ FRAMES = st.lists(
 
 def written(message: list[bytes | Place]) -> bytes:
     """A message as it is sent."""
-    frames = [part if isinstance(part, bytes) else bytes(part[1]) for part in message]
-    return b"".join(frame(frames, [part if isinstance(part, tuple) else None for part in message]))
+    return b"".join(frame(message))
 
 
 def read(assembler: Assembler, stream: bytes, cuts: list[int]) -> list[list[memoryview | Place]]:

@@ -48,21 +48,20 @@ class FramingError(Exception):
     """Bytes that are no message."""
 
 
-def frame(frames: Sequence[Buffer], places: Sequence[Place | None]) -> list[Buffer]:
-    """Return what to send for frames, in parts; those that have a place are not sent, but where they are."""
-    count = len(frames)
+def frame(frames: Sequence[Buffer | Place]) -> list[Buffer]:
+    """Return what to send for frames, in parts; of those that are in shared memory, where they are."""
     entries: list[int] = []
     parts: list[Buffer] = [b""]
-    for buffer, place in zip(frames, places, strict=True):
-        if place is not None:
-            entries += (place[1], place[0])
+    for each in frames:
+        if isinstance(each, tuple):
+            entries += (each[1], each[0])
         else:
-            length = len(buffer)
+            length = len(each)
             entries += (length, INLINE)
-            parts.append(buffer)
+            parts.append(each)
             if surplus := length % ALIGNMENT:
                 parts.append(_PADDING[surplus:])
-    parts[0] = struct.pack(f"<I{2 * count}Q", count, *entries)
+    parts[0] = struct.pack(f"<I{len(entries)}Q", len(frames), *entries)
     return parts
 
 

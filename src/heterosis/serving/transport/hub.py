@@ -116,22 +116,23 @@ class Peer(asyncio.BufferedProtocol):
         """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
         if self._transport.is_closing():
             return
-        places: list[Place | None] = [None]
-        sent: list[Buffer] = [_encode(message)]
+        sent: list[Buffer | Place] = [_encode(message)]
         held: list[Buffer] = []
+        inline = 0
         for each in frames:
             buffer, block, at = each if isinstance(each, Part) else (each, None, -1)
-            shared = self._shared(buffer, block, at) if self._shares and len(buffer) >= SHARED_BYTES else None
+            length = len(buffer)
+            shared = self._shared(buffer, block, at) if length >= SHARED_BYTES and self._shares else None
             if shared is not None:
-                places.append((shared[1], len(buffer)))
+                sent.append((shared[1], length))
                 held.append(shared[0])
             else:
-                places.append(None)
-            sent.append(buffer)
+                sent.append(buffer)
+                inline += length
         if not isinstance(message, Skip):
             self._held.append(held)
-        parts = frame(sent, places)
-        if sum(map(len, parts)) <= JOINED_BYTES:
+        parts = frame(sent)
+        if inline <= JOINED_BYTES:
             self._transport.write(b"".join(parts))
         else:
             self._transport.writelines(parts)

@@ -63,7 +63,7 @@ class Link:
 
     def send(self, message: FromWorker, frames: Sequence[Buffer] = ()) -> None:
         """Send to the router."""
-        parts = frame([_encode(message), *frames], [None] * (1 + len(frames)))
+        parts = frame([_encode(message), *frames])
         data = b"".join(parts) if len(parts) > 1 else parts[0]
         try:
             self._connected.sendall(data)

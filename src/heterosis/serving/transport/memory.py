@@ -5,6 +5,7 @@ they would keep memory of their own. Blocks are used again, the latest first, si
 no name in the file system, and is gone with the last process that has it; pages that were never used cost nothing.
 """
 
+import functools
 import mmap
 import os
 import weakref
@@ -116,6 +117,7 @@ class SharedView:
         return self._view[place : place + length]
 
 
+@functools.lru_cache(1024)
 def _rounded(length: int) -> int:
     """Round up to a size that blocks have: whole pages, and only so many sizes that most blocks can be used again."""
     step = max(GRAIN, 1 << max(0, length.bit_length() - 3))
