@@ -12,7 +12,7 @@ import pytest
 from heterosis.launch.local import LocalLauncher
 from heterosis.pipeline import FUNCTION, load_pipeline
 from heterosis.scheduling import Record
-from heterosis.serving.bodies import body_memory
+from heterosis.serving.bodies import BodyMemory
 from heterosis.serving.metrics import Metrics
 from heterosis.serving.models import Servable
 from heterosis.serving.power import PowerModes
@@ -94,7 +94,7 @@ async def serve_source(
     asked = Options(port=0, **{"grpc_port": None, **options})
     gateway = gateway_of(repository, Metrics(repository, NoMeter()), asked)
     memory = SharedMemory()
-    http = Http(gateway, asked, body_memory(memory))
+    http = Http(gateway, asked, BodyMemory(memory))
     await router.start(f"unix://{folder}/router", memory)
     task = asyncio.create_task(http.serve())
     while not http.started:  # noqa: ASYNC110 - it is soon

@@ -1,29 +1,58 @@
 """Where the bodies of requests lie: in the memory shared with workers, so that their tensors need not be copied."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 
-from heterosis.serving.http.connection import Allocate
-from heterosis.serving.http.server import allocate
+from heterosis.serving.http.rooms import Heap
 from heterosis.serving.protocol import HEADER_LENGTH
 from heterosis.serving.transport import SharedMemory
 from heterosis.serving.transport.hub import SHARED_BYTES
 
 _HEADER_LENGTH = HEADER_LENGTH.lower()
+MOST_KEPT_BYTES = 32 << 20
+"""Of rooms that were taken back; what is more goes the way of all memory."""
+
+_Kind = tuple[int, int, str]
 
 
-def body_memory(memory: SharedMemory) -> Allocate:
-    """Give shared memory to large bodies, and any other to small ones, and where there is no room.
+class BodyMemory:
+    """Gives shared memory to large bodies, and any other to small ones, and where there is no room.
 
     The first tensor that follows the JSON of a request begins where engines like arrays to begin.
     """
 
-    def body(length: int, headers: Mapping[str, str], before: int) -> memoryview:
+    def __init__(self, memory: SharedMemory) -> None:
+        """Give of this memory."""
+        self._memory = memory
+        self._heap = Heap()
+        self._kept: dict[_Kind, list[memoryview]] = defaultdict(list)
+        self._kept_bytes = 0
+
+    def give(self, length: int, headers: Mapping[str, str], before: int) -> memoryview:
+        """See `Rooms.give`."""
         if length >= SHARED_BYTES:
             announced = headers.get(_HEADER_LENGTH, "")
+            if kept := self._kept.get((length, before, announced)):
+                self._kept_bytes -= before + length
+                return kept.pop()
             json_bytes = int(announced) if announced.isdecimal() and len(announced) < len(str(length)) + 1 else 0
-            block = memory.allocate(before + length, before + json_bytes)
+            block = self._memory.allocate(before + length, before + json_bytes)
+            if block is None and self._kept_bytes:
+                self._forget()
+                block = self._memory.allocate(before + length, before + json_bytes)
             if block is not None:
                 return block
-        return allocate(length, headers, before)
+        return self._heap.give(length, headers, before)
 
-    return body
+    def take_back(self, room: memoryview, length: int, headers: Mapping[str, str], before: int) -> None:
+        """See `Rooms.take_back`."""
+        if length < SHARED_BYTES or self._memory.begin_of(room) is None:
+            return
+        if self._kept_bytes + before + length > MOST_KEPT_BYTES:
+            self._forget()  # most of it is of kinds that come no more
+        self._kept[length, before, headers.get(_HEADER_LENGTH, "")].append(room)
+        self._kept_bytes += before + length
+
+    def _forget(self) -> None:
+        self._kept.clear()
+        self._kept_bytes = 0

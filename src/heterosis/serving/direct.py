@@ -66,9 +66,8 @@ class DirectRequest:
         """Let go of it."""
         if self._expiry is not None:
             self._expiry.cancel()
-        self._model.router.close_call(self._call)
-        self._call = ""
-        self._model.ended(self._request, outcome, self._began)
+        name, self._call = self._call, ""
+        self._model.ended(self._request, outcome, self._began, name)
 
 
 def out_of_time(began: float) -> DeadlineError:

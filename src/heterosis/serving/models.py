@@ -258,13 +258,13 @@ class Model:
         self._idle.clear()
         return request
 
-    def ended(self, request: Request, outcome: str, began: float) -> None:
-        """Let go of a request that was admitted."""
+    def ended(self, request: Request, outcome: str, began: float, call: str = "") -> None:
+        """Let go of a request that was admitted, and of its only call."""
         self._active -= 1
         if not self._active:
             self._idle.set()
         self._count(outcome, began)
-        self.router.end(request, outcome)
+        self.router.end(request, outcome, call)
 
     def _count(self, outcome: str, began: float) -> None:
         took_s = time.monotonic() - began

@@ -158,8 +158,9 @@ class Router(Hosting):
             raise refused
         return request
 
-    def end(self, request: Request, outcome: str) -> None:
-        """Let go of a request, and of its calls that still wait."""
+    def end(self, request: Request, outcome: str, call: str = "") -> None:
+        """Let go of a request, and of its calls that still wait; ``call`` is one to close before."""
+        self._calls.pop(call, None)
         self._handle(RequestEnded(request=request.id, outcome=outcome))
 
     def open_call(

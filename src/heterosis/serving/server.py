@@ -21,12 +21,11 @@ from heterosis.launch.local import LocalLauncher
 from heterosis.scheduling import Record
 from heterosis.serving import garbage
 from heterosis.serving.adaptation import Adaptation
-from heterosis.serving.bodies import body_memory
+from heterosis.serving.bodies import BodyMemory
 from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
 from heterosis.serving.guests import welcoming
 from heterosis.serving.http import HttpServer
-from heterosis.serving.http.connection import Allocate
-from heterosis.serving.http.server import allocate
+from heterosis.serving.http.rooms import Rooms
 from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.power import PowerModes
@@ -106,7 +105,7 @@ async def serve(
         stack.callback(gateway.close)
         memory = SharedMemory()
         stack.callback(memory.close)
-        http = Http(gateway, options, body_memory(memory))
+        http = Http(gateway, options, BodyMemory(memory))
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
@@ -228,9 +227,9 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 class Http(HttpServer):
     """The gateway over HTTP, told to refuse new requests while it answers those in progress."""
 
-    def __init__(self, gateway: Gateway, options: Options, memory: Allocate = allocate) -> None:
-        """Set up; `url` is known once it has `started`. ``memory`` is where bodies lie."""
-        super().__init__(http_handler(gateway), options.max_body_bytes, memory)
+    def __init__(self, gateway: Gateway, options: Options, rooms: Rooms | None = None) -> None:
+        """Set up; `url` is known once it has `started`. ``rooms`` are where bodies lie."""
+        super().__init__(http_handler(gateway), options.max_body_bytes, rooms)
         self.started = False
         self._gateway = gateway
         self._options = options

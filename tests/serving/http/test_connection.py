@@ -1,7 +1,7 @@
 """The HTTP connection, without a socket: bytes in, requests to the handler, bytes out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from unittest import mock
 
@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer, connection
+from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer, Pending, connection
 from heterosis.serving.http.connection import EXPECTED_BYTES, FIRST_READ_BYTES, MAX_HEAD_BYTES, HttpConnection
+from heterosis.serving.http.rooms import Heap
 
 MAX_BODY_BYTES = 1 << 16
 
@@ -153,6 +154,35 @@ def test_a_request_like_the_last_one_is_read_at_once() -> None:
         return rooms
 
     assert asyncio.run(read()) == [FIRST_READ_BYTES, len(stream) + 1]
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_the_room_of_a_body_is_taken_back_once_nobody_looks_at_it(*, done: bool) -> None:
+    """Only where the answer says so."""
+    taken: list[int] = []
+
+    class Kept(Heap):
+        def take_back(self, room: memoryview, length: int, headers: Mapping[str, str], before: int) -> None:  # noqa: ARG002
+            assert len(room) == before + length
+            taken.append(room[before])
+
+    class Later(Pending):
+        def cancel(self) -> None:
+            """Never."""
+
+    asked: list[Later] = []
+
+    def handler(_: HttpRequest) -> Later:
+        asked.append(Later())
+        return asked[-1]
+
+    open_ = HttpConnection(HttpServer(handler, MAX_BODY_BYTES, Kept()))
+    wire = Wire(open_)
+    for mark in b"abc":
+        wire.arrive(post(bytes([mark]) * EXPECTED_BYTES))
+        asked[-1].answered(HttpResponse(), body_is_done=done)
+    assert taken == ([*b"bc"] if done else [])
+    assert len(asked) == wire.written.count(b"200 OK") == 3
 
 
 @given(body=st.binary(max_size=9000), chunks=st.lists(st.integers(1, 9000), min_size=1, max_size=4), cut=st.integers(1))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from heterosis.serving.http import HttpRequest, HttpResponse, HttpServer
+from heterosis.serving.http.rooms import Heap
 
 MAX_BODY_BYTES = 1 << 20
 
@@ -46,16 +47,17 @@ async def test_a_client_that_goes_leaves_nothing_to_the_collector() -> None:
     """It comes seldom, and bodies are large: what was under way goes at once, and its body with it."""
     bodies: list[weakref.ref[Any]] = []
 
-    def allocate(length: int, _: object, before: int) -> memoryview:
-        block = np.zeros(before + length, np.uint8)
-        bodies.append(weakref.ref(block))
-        return block.data
+    class Rooms(Heap):
+        def give(self, length: int, _: object, before: int) -> memoryview:
+            block = np.zeros(before + length, np.uint8)
+            bodies.append(weakref.ref(block))
+            return block.data
 
     async def forever(_: HttpRequest) -> HttpResponse:
         await asyncio.sleep(60)
         return HttpResponse()
 
-    server = HttpServer(forever, MAX_BODY_BYTES, allocate)
+    server = HttpServer(forever, MAX_BODY_BYTES, Rooms())
     await server.start("127.0.0.1", 0)
     gc.disable()
     try:

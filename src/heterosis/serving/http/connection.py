@@ -10,16 +10,14 @@ answered with 400, a head or body past its limit with 431 or 413, and the connec
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Protocol, cast
 
 from heterosis.serving.http.answers import CONTINUE, LAST_CHUNK, chunk, head_of
 from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
 from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse, Pending
-
-Allocate = Callable[[int, Mapping[str, str], int], memoryview]
-"""Gives the memory for a body of so many bytes under these headers, behind so many other bytes."""
+from heterosis.serving.http.rooms import Rooms
 
 FIRST_READ_BYTES = 4096
 MAX_HEAD_BYTES = 64 << 10
@@ -36,7 +34,7 @@ class Server(Protocol):
 
     handler: Handler
     max_body_bytes: int
-    allocate: Allocate
+    rooms: Rooms
     closing: bool
     connections: set["HttpConnection"]
 
@@ -57,6 +55,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._body: memoryview | None = None
         """Where the body goes; where one like the last is expected, behind its head, and with a byte to spare."""
         self._body_filled = self._body_begin = self._body_end = 0
+        self._room: memoryview | None = None
+        """What was read at once with the head, until it is answered."""
         self._chunks: BodyParser | None = None
         self._chunks_bytes = 0
         self._answering: asyncio.Task[None] | asyncio.Handle | Pending | None = None
@@ -82,7 +82,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._answering is not None:
             self._answering.cancel()
             self._answering = None  # it knows us: the two of us would wait for the collector, with the body
-        self._body = None
+        self._body = self._room = None
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -96,7 +96,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Where the next bytes go."""
         if self._answering is None:
             if self._body is None and self._raw_head and not self._filled and self._chunks is None:
-                self._expect()
+                return self._expect()
             if self._body is not None:
                 return self._body[self._body_filled :]
         if self._filled == len(self._buffer):
@@ -127,15 +127,16 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     # --- reading
 
-    def _expect(self) -> None:
+    def _expect(self) -> memoryview:
         """Make room for a request like the last one; with a byte to spare, the kernel is asked but once for it."""
         head = self._parsed_head
         assert head is not None  # noqa: S101
         assert head.length is not None  # noqa: S101
         self._body_begin = len(self._raw_head)
         self._body_end = self._body_begin + head.length
-        self._body = self._server.allocate(head.length + 1, head.headers, self._body_begin)
+        self._body = room = self._server.rooms.give(head.length + 1, head.headers, self._body_begin)
         self._body_filled = 0
+        return room
 
     def _compare(self, room: memoryview) -> None:
         """Go on where what comes is like the last request, as far as it is there; else read it as any other."""
@@ -189,7 +190,7 @@ class HttpConnection(asyncio.BufferedProtocol):
                 self._raw_head, self._parsed_head = raw, head
             else:
                 self._raw_head = b""
-            self._body = self._server.allocate(head.length, head.headers, 0)
+            self._body = self._server.rooms.give(head.length, head.headers, 0)
             self._body_begin, self._body_end = 0, head.length
             here = min(head.length, self._filled - end)
             self._body[:here] = memoryview(self._buffer)[end : end + here]
@@ -239,6 +240,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             if self._body_filled > self._body_end:  # the first byte of what follows
                 self._buffer[0], self._filled = body[self._body_end], 1
             begin = self._body_begin
+            self._room = body if begin else None
             body = body[begin : self._body_end]
         self._body, self._last = None, last
         answer = self._server.handler(
@@ -255,7 +257,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._answering = self._loop.call_soon(self._answered, answer)
         elif isinstance(answer, Pending):
             self._answering = answer
-            answer.answered = self._answered
+            answer.answered = self._answered  # type: ignore[misc] # its subclasses have the slot
         else:
             self._answering = self._loop.create_task(self._run(answer))
 
@@ -278,7 +280,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             failure(error)
             self._transport.abort()
 
-    def _answered(self, response: HttpResponse) -> None:
+    def _answered(self, response: HttpResponse, *, body_is_done: bool = False) -> None:
+        head, room = self._head, self._room
+        if room is not None:
+            self._room = None
+            if body_is_done and head is not None and head.length is not None:
+                self._server.rooms.take_back(room, head.length + 1, head.headers, self._body_begin)
         keep_alive = self._keeps_alive
         try:
             self._write(response, keep_alive=keep_alive)

@@ -1,7 +1,7 @@
 """A request and its answer, whatever server carries them."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -52,12 +52,20 @@ class Pending:
 
     __slots__ = ()
 
-    answered: Callable[[HttpResponse], object]
+    answered: "Answered"
     """What it is handed to, once, unless it is cancelled before; whoever is given this sets it at once."""
 
     def cancel(self) -> object:
         """Let nobody wait for it any more."""
         raise NotImplementedError
+
+
+class Answered(Protocol):
+    """Takes an answer."""
+
+    def __call__(self, response: HttpResponse, *, body_is_done: bool = False) -> object:
+        """Take it; ``body_is_done`` where surely nobody looks at the body of the request any more."""
+        ...
 
 
 Answer = HttpResponse | Pending | Coroutine[Any, Any, HttpResponse]

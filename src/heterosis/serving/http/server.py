@@ -2,10 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
 
-from heterosis.serving.http.connection import Allocate, HttpConnection
+from heterosis.serving.http.connection import HttpConnection
 from heterosis.serving.http.messages import Handler
+from heterosis.serving.http.rooms import Heap, Rooms
 
 IDLE_S = 75.0
 """How long a connection may be open without a whole request."""
@@ -13,19 +13,14 @@ SWEEP_S = 5.0
 BACKLOG = 2048
 
 
-def allocate(length: int, headers: Mapping[str, str], before: int) -> memoryview:  # noqa: ARG001 - others look at them
-    """Memory like any other."""
-    return memoryview(bytearray(before + length))
-
-
 class HttpServer:
     """Listens, and closes in order: what is under way is answered."""
 
-    def __init__(self, handler: Handler, max_body_bytes: int, allocate: Allocate = allocate) -> None:
+    def __init__(self, handler: Handler, max_body_bytes: int, rooms: Rooms | None = None) -> None:
         """Serve nothing yet."""
         self.handler = handler
         self.max_body_bytes = max_body_bytes
-        self.allocate = allocate
+        self.rooms = Heap() if rooms is None else rooms
         self.closing = False
         self.connections: set[HttpConnection] = set()
         self._server: asyncio.Server | None = None

@@ -8,7 +8,7 @@ frames begin at multiples of `ALIGNMENT` from the start of the first, so that ar
 import functools
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -160,6 +160,8 @@ class _Layout(NamedTuple):
     all_sent: bool = True
 
     def cut(self, body: memoryview) -> list[memoryview | Place]:
+        if self.all_sent:
+            return list(map(body.__getitem__, cast(Sequence[slice], self.frames)))
         return [body[each] if isinstance(each, slice) else each for each in self.frames]
 
 

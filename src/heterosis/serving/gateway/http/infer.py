@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
@@ -10,6 +10,7 @@ from heterosis.serving.gateway.shortcut import Passed, shortcut_for
 from heterosis.serving.http import Answer, HttpRequest, HttpResponse, Operation, Pending, Route
 from heterosis.serving.http.compression import unfolded
 from heterosis.serving.http.failures import failure
+from heterosis.serving.http.messages import Answered
 from heterosis.serving.models import Model
 from heterosis.serving.protocol import HEADER_LENGTH, Buffer, InferRequest, InferResponse, encode_response
 from heterosis.serving.protocol.asked import Asked, Raw
@@ -74,7 +75,7 @@ class _Passed(Passed, Pending):
 
     __slots__ = ("answered",)
 
-    answered: Callable[[HttpResponse], object]
+    answered: Answered
 
     def write(self, response: InferResponse, request: InferRequest) -> Sequence[Buffer]:
         """Write an answer in parts."""
@@ -86,7 +87,8 @@ class _Passed(Passed, Pending):
         if isinstance(answer, Exception):
             self.answered(failure(answer))
         else:
-            self.answered(HttpResponse(headers=_headers(len(answer[0])), body=answer))
+            # The worker has answered, and there are no arrays of the body here.
+            self.answered(HttpResponse(headers=_headers(len(answer[0])), body=answer), body_is_done=True)
 
 
 @functools.lru_cache(256)
