@@ -25,21 +25,29 @@ def test_a_room_that_was_taken_back_is_given_again_to_its_like() -> None:
     assert memory.begin_of(rooms.give(BODY, headers, 200)) == begin
 
 
-def test_what_is_kept_is_bounded_and_makes_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In bytes; and where the memory is full, what is kept goes first."""
+def take_all_back(rooms: BodyMemory, given: list[memoryview], length: int) -> None:
+    """Give back all that was given."""
+    while given:
+        rooms.take_back(given.pop(), length, {}, 0)
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes."""
     monkeypatch.setattr(bodies, "MOST_KEPT_BYTES", 3 * BODY)
     memory = SharedMemory(SIZE)
     rooms = BodyMemory(memory)
-    given = [rooms.give(BODY - number, {}, 0) for number in range(8)]
-    while given:
-        room = given.pop()
-        rooms.take_back(room, BODY - len(given), {}, 0)
-        del room
+    take_all_back(rooms, [rooms.give(BODY, {}, 0) for _ in range(8)], BODY)
     assert 0 < memory.given <= 3
-    large = rooms.give(9 * BODY, {}, 0)
-    assert memory.begin_of(large) is not None
-    assert memory.given == 1
-    assert memory.begin_of(rooms.give(9 * BODY, {}, 0)) is None  # of the heap
+
+
+def test_where_the_memory_is_full_what_is_kept_goes_first() -> None:
+    """Other kinds of requests get as much of it as those before; then there is none."""
+    memory = SharedMemory(SIZE)
+    rooms = BodyMemory(memory)
+    for length in (BODY, BODY - 1):
+        given = [rooms.give(length, {}, 0) for _ in range(10)]
+        assert [memory.begin_of(room) is not None for room in given] == [True] * 9 + [False]
+        take_all_back(rooms, given, length)
 
 
 def test_small_bodies_lie_elsewhere() -> None:
