@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from heterosis.scheduling.lister import SAFE_PERCENT
+from heterosis.scheduling.estimates import SAFE_PERCENT
+from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import CallRecord, InstanceRecord
 from heterosis.scheduling.view import View
 
@@ -51,3 +52,12 @@ def _share(view: View, instance: InstanceRecord, calls: int, size: int) -> int:
         if share >= fullest or mean(instance.configuration, share * size) / share <= enough:
             return share
     return calls
+
+
+def fills_until(view: View, stage: str, queue: Queue) -> float:
+    """Until when the calls of a stage wait for a fuller batch: the plan allows them a time for it."""
+    head, fill_s = queue.head(), view.capacity.fill_s.get(stage, 0.0)
+    if head is None or not fill_s or len(queue) >= view.capacity.full[stage]:
+        return 0.0
+    latest = head.priority[0] - fill_s  # past that, what was set aside for other waits is used up
+    return min(head.since + fill_s, latest)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from heterosis.terms import Configuration, OperatingPoint
 
 PERCENTS = (50, 95, 99)
+SAFE_PERCENT = 95
+"""The percentile of a run time that has to fit before a deadline."""
 SMOOTHING = 0.05
 """Weight of one batch in the drift; small, since real inputs differ by more than devices drift."""
 

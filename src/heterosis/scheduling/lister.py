@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from math import inf
 from operator import attrgetter
 
+from heterosis.scheduling.estimates import SAFE_PERCENT
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import CallRecord
 from heterosis.scheduling.view import View
-
-SAFE_PERCENT = 95
-"""The percentile of a run time that has to fit before a deadline."""
 
 BRAKE = 40.0
 """Weight of time against joules when half of the slots are busy."""

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from heterosis.scheduling.batching import together
-from heterosis.scheduling.lister import SAFE_PERCENT, cheapest
+from heterosis.scheduling.estimates import SAFE_PERCENT
+from heterosis.scheduling.lister import cheapest
 from heterosis.scheduling.listing import LOOK, Offer
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Dispatch

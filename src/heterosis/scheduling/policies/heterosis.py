@@ -45,9 +45,10 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from heterosis.scheduling.batching import together
+from heterosis.scheduling.admission import too_late
+from heterosis.scheduling.batching import fills_until, together
 from heterosis.scheduling.effects import Refusal
-from heterosis.scheduling.lister import SAFE_PERCENT, list_calls
+from heterosis.scheduling.lister import list_calls
 from heterosis.scheduling.listing import NO_HURRY, Entry, Ticket
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
@@ -86,30 +87,10 @@ class Heterosis:
 
     def admit(self, view: View, request: Request) -> Refuse | None:
         """Refuse what the work already admitted leaves no time for."""
-        backlog = view.backlog(request.pipeline)
-        ahead = backlog.before(request.deadline - view.now)
-        own = view.capacity.work_of_request(request.size, request.pipeline)
-        if ahead <= 0 or own <= 0:
-            return None
-        domain = view.capacity.domain(request.pipeline)
-        if domain.alike:  # what is ahead is served first, wherever that is, and then this
-            wait_s = ahead * backlog.pressed_strain / domain.slots
-            run_s = _run_s(view, request, ahead / own / domain.slots)
-            ends = max(wait_s - run_s / 2, 0.0) + run_s  # batches that run are, on average, half done
-        else:
-            work = ahead + own
-            if not view.capacity.longest_tail:
-                work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
-            ends = work * backlog.strain / domain.slots
-        late = view.now + ends - request.deadline
-        if late <= 0:
-            return None
-        self._outlook.fairness.note(request.request_class, missed=True)
-        return Refuse(
-            Refusal.OVERLOAD,
-            f"{ahead:.3f} s of admitted work leave no time before the deadline",
-            retry_after_s=late,
-        )
+        refuse = too_late(view, request)
+        if refuse is not None:
+            self._outlook.fairness.note(request.request_class, missed=True)
+        return refuse
 
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the latest time at which the fastest configuration could start it."""
@@ -127,7 +108,7 @@ class Heterosis:
             if queue.waiting:
                 waiting.append((stage, queue))
         if view.capacity.fills:
-            filling = {stage: at for stage, queue in waiting if (at := _fills_until(view, stage, queue)) > view.now}
+            filling = {stage: at for stage, queue in waiting if (at := fills_until(view, stage, queue)) > view.now}
             if filling:
                 yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
                 waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
@@ -182,18 +163,6 @@ class Heterosis:
                 yield from self._start(view, left)
 
 
-def _run_s(view: View, request: Request, ahead: float) -> float:
-    """How long a request takes once its turn has come, in batches with as many like it as are ahead of it on a slot."""
-    stages = view.capacity.stages(request.pipeline)
-    if len(stages) > 1:
-        return view.capacity.path_s(request.pipeline, request.size)
-    configuration = view.capacity.fastest(stages[0], request.size)
-    if configuration is None:
-        return 0.0
-    most = max(view.capacity.max_batch[configuration], request.size)
-    return view.estimates.quantile(configuration, min(round(request.size * (1 + ahead)), most), SAFE_PERCENT)
-
-
 def _others(
     outlook: Outlook, view: View, entry: Entry, tickets: Sequence[Ticket], starting: Mapping[int, Configuration]
 ) -> list[tuple[CallRecord, float]]:
@@ -223,15 +192,6 @@ def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
             if view.open(each):
                 return True
     return False
-
-
-def _fills_until(view: View, stage: str, queue: Queue) -> float:
-    """Until when the calls of a stage wait for a fuller batch: the plan allows them a time for it."""
-    head, fill_s = queue.head(), view.capacity.fill_s.get(stage, 0.0)
-    if head is None or not fill_s or len(queue) >= view.capacity.full[stage]:
-        return 0.0
-    latest = head.priority[0] - fill_s  # past that, what was set aside for other waits is used up
-    return min(head.since + fill_s, latest)
 
 
 def _fastest(view: View, record: CallRecord) -> float:

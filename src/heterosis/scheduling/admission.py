@@ -1,0 +1,46 @@
+"""Whether a request that arrives can still be in time, behind the work that was admitted before it."""
+
+from heterosis.scheduling.effects import Refusal
+from heterosis.scheduling.estimates import SAFE_PERCENT
+from heterosis.scheduling.policy import Refuse
+from heterosis.scheduling.view import View
+from heterosis.terms import Request
+
+
+def too_late(view: View, request: Request) -> Refuse | None:
+    """Refuse a request that the work already admitted leaves no time; None where it has enough.
+
+    That work is due before it, of the pipelines that it shares slots with, and spread over these.
+    """
+    backlog = view.backlog(request.pipeline)
+    ahead = backlog.before(request.deadline - view.now)
+    own = view.capacity.work_of_request(request.size, request.pipeline)
+    if ahead <= 0 or own <= 0:
+        return None
+    domain = view.capacity.domain(request.pipeline)
+    if domain.alike:  # what is ahead is served first, wherever that is, and then this
+        wait_s = ahead * backlog.pressed_strain / domain.slots
+        run_s = _run_s(view, request, ahead / own / domain.slots)
+        ends = max(wait_s - run_s / 2, 0.0) + run_s  # batches that run are, on average, half done
+    else:
+        work = ahead + own
+        if not view.capacity.longest_tail:
+            work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
+        ends = work * backlog.strain / domain.slots
+    late = view.now + ends - request.deadline
+    if late <= 0:
+        return None
+    reason = f"{ahead:.3f} s of admitted work leave no time before the deadline"
+    return Refuse(Refusal.OVERLOAD, reason, retry_after_s=late)
+
+
+def _run_s(view: View, request: Request, ahead: float) -> float:
+    """How long a request takes once its turn has come, in batches with as many like it as are ahead of it on a slot."""
+    stages = view.capacity.stages(request.pipeline)
+    if len(stages) > 1:
+        return view.capacity.path_s(request.pipeline, request.size)
+    configuration = view.capacity.fastest(stages[0], request.size)
+    if configuration is None:
+        return 0.0
+    most = max(view.capacity.max_batch[configuration], request.size)
+    return view.estimates.quantile(configuration, min(round(request.size * (1 + ahead)), most), SAFE_PERCENT)
