@@ -1,7 +1,7 @@
 """What is decided for a fleet: how many devices of each kind, in which power mode, and what runs on them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
@@ -92,10 +92,12 @@ def power_w(task: Task, allotment: Allotment) -> float | None:
     return total
 
 
-def dynamic_w(allotment: Allotment) -> float | None:
-    """Mean power that the calls add, in watts; None where the energy of one is unknown."""
+def dynamic_w(allotment: Allotment, stages: Collection[str] | None = None) -> float | None:
+    """Mean power that the calls (of these stages) add, in watts; None where the energy of one is unknown."""
     total = 0.0
     for host in allotment.hosted():
+        if stages is not None and host.option.stage not in stages:
+            continue
         if host.option.energy_j is None:
             return None
         total += host.per_s * host.option.energy_j

@@ -74,6 +74,7 @@ def _pipeline(task: Task, workload: Workload, allotment: Allotment) -> PipelineP
         predicted=Prediction(
             latency_ms=task.overhead.wall_ms + 1e3 * latency_s(workload, allotment),
             accuracy=accuracy(workload, allotment),
+            dynamic_energy_per_request=_energy(task, dynamic_w(allotment, workload.graph.stages), workload.rate_rps),
         ),
     )
 

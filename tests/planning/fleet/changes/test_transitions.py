@@ -189,13 +189,13 @@ def test_the_joules_that_a_change_costs_are_those_of_the_simulator() -> None:
     for before, after in ((two, four), (four, two), (two, others), (others, four)):
         way = transition(task, before, after)
         outcome = simulate(task, before, moments(way, 0.0), 0.5, 100.0)
-        idle, starting, dynamic = outcome.joules.idle.joules, outcome.joules.starting.joules, calls_w(before, 20.0)
+        idle, starting, dynamic = outcome.joules.idle.joules, outcome.joules.starting.joules, calls_w(before, after)
         assert idle is not None
         assert starting is not None
         assert dynamic is not None
         assert way.cost_j is not None
         assert before.predicted.power.joules is not None
         assert after.predicted.power.joules is not None
-        calls_j = way.takes_s * (dynamic - (calls_w(after, 20.0) or 0.0))
-        new_idle_j = outcome.duration_s * (after.predicted.power.joules - (calls_w(after, 20.0) or 0.0))
+        calls_j = way.takes_s * (dynamic - (calls_w(after, after) or 0.0))
+        new_idle_j = outcome.duration_s * (after.predicted.power.joules - (calls_w(after, after) or 0.0))
         assert idle + starting == pytest.approx(new_idle_j + way.cost_j - calls_j)

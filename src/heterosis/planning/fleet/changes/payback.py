@@ -70,13 +70,13 @@ def _paid_back(way: Transition, saves_w: float | None, horizon_s: float) -> tupl
 
 
 def _saves_w(task: Task, old: Plan, new: Plan) -> float | None:
-    before, after = (_power_w(task, plan, new.rate_rps) for plan in (old, new))
+    before, after = (_power_w(task, plan, new) for plan in (old, new))
     return None if before is None or after is None else before - after
 
 
-def _power_w(task: Task, plan: Plan, rate_rps: float) -> float | None:
-    """What a plan adds to the power of the fleet at a rate."""
-    total = calls_w(plan, rate_rps)
+def _power_w(task: Task, plan: Plan, load: Plan) -> float | None:
+    """What a plan adds to the power of the fleet under the load of another."""
+    total = calls_w(plan, load)
     for group, count in groups_of(task, plan).items():
         watts = on_power_w(task, group)
         if total is None or watts is None:

@@ -193,7 +193,7 @@ class _Way:
 
     def _overlap_j(self) -> float | None:
         new_w = self._on_w({unit: power_mode(of) for unit, of in self.after.items()})
-        before_w, after_w = (calls_w(plan, self.new.rate_rps) for plan in (self.old, self.new))
+        before_w, after_w = (calls_w(plan, self.new) for plan in (self.old, self.new))
         joules = 0.0
         for wait_s, on_w in self.waited:
             if wait_s:
@@ -208,7 +208,20 @@ class _Way:
         return sum(known) if len(known) == len(watts) else None
 
 
-def calls_w(plan: Plan, rate_rps: float) -> float | None:
-    """Power that a plan expects the calls of so many requests per second to add, in watts; None where unknown."""
-    joules = plan.predicted.dynamic_energy_per_request.joules
-    return None if joules is None else rate_rps * joules
+def calls_w(plan: Plan, load: Plan) -> float | None:
+    """Power that a plan expects the calls of another plan's load to add, in watts; None where unknown.
+
+    Pipeline by pipeline where there are several: a request of one may take many times as much as one of another.
+    """
+    predicted = {each.pipeline: each.predicted for each in plan.pipelines}
+    if len(load.pipelines) > 1 and predicted.keys() >= {each.pipeline for each in load.pipelines}:
+        parts = [(each.rate_rps, predicted[each.pipeline]) for each in load.pipelines]
+    else:
+        parts = [(load.rate_rps, plan.predicted)]
+    total = 0.0
+    for rate_rps, each in parts:
+        joules = each.dynamic_energy_per_request.joules
+        if joules is None:
+            return None
+        total += rate_rps * joules
+    return total

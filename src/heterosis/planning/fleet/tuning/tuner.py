@@ -5,9 +5,11 @@ rate that is allotted for, down no sooner than a hold-off after the last change,
 power modes than the plan's. Where InferLine counts replicas of each model, shares are filled so that the fleet draws
 least (`retuned`). The rate differs, too: InferLine takes the highest of any window, which in a short one is mostly
 chance; here it is the highest of windows of `STEADY_S`, up and down, or, where more is sure already, the least rate
-that explains what was seen.
+that explains what was seen. A load that grows will have grown on by the time that devices are there: as much as what is
+sure has grown in the last `LEAD_S` is allotted for besides.
 """
 
+from collections import deque
 from collections.abc import Mapping
 
 import msgspec
@@ -26,6 +28,8 @@ MEMORY_S = 30.0
 HOLD_S = 15.0
 AHEAD = 1.3
 """Of what surely comes, what there must be devices for: it lags behind a load that grows, and to wake takes time."""
+LEAD_S = 5.0
+"""About how long a device takes from when it is wanted until it serves: to wake, and to load."""
 RETRY_S = 5.0
 """How soon it is looked at again whether fewer devices are enough, where they were not."""
 LEAST = 0.5
@@ -90,6 +94,8 @@ class Tuner:
             workload.graph.pipeline: Envelope(min(latency_s(workload, planned), STEADY_S), MEMORY_S, MEMORY_S)
             for workload in task.workloads
         }
+        self._sure: dict[str, deque[tuple[float, float]]] = {name: deque() for name in self._envelopes}
+        """What was sure at each moment of the last `LEAD_S`."""
         self._whole_at = begin + MEMORY_S
         """When the envelopes have seen as much as they remember."""
         self._changed_at = begin
@@ -114,8 +120,8 @@ class Tuner:
         """Return which rates to allot for, where those have to be others."""
         rates, sure, reasons = dict(self.rates), dict(self.rates), list[str]()
         may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
-        for name, envelope in self._envelopes.items():
-            rate, surely, why = self._rate(envelope, self.rates[name], now)
+        for name in self._envelopes:
+            rate, surely, why = self._rate(name, self.rates[name], now)
             sure[name] = max(min(AHEAD * surely, rate), self.rates[name])
             least = LEAST * self._pipelines[name].rate_rps
             if rate > self.rates[name] or (may_fall and max(rate, least) < self.rates[name]):
@@ -157,15 +163,25 @@ class Tuner:
         self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
         self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
 
-    def _rate(self, envelope: Envelope, allotted: float, now: float) -> tuple[float, float, str]:
+    def _growth(self, name: str, sure: float, now: float) -> float:
+        """By how much what is sure has grown of late, in requests per second."""
+        history = self._sure[name]
+        history.append((now, sure))
+        while history[0][0] < now - LEAD_S:
+            history.popleft()
+        return max(sure - history[0][1], 0.0)
+
+    def _rate(self, name: str, allotted: float, now: float) -> tuple[float, float, str]:
         """The rate to allot for by what one pipeline's envelope says, what surely comes, and why."""
+        envelope = self._envelopes[name]
         rates = envelope.rates(now)
         sure = self._least(envelope, rates)
         window_s, steady = next(
             pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
         )
+        growth = self._growth(name, sure, now)
         if sure > allotted:
-            return max(sure, steady), sure, f"at least {sure:.4g}/s come, more than by chance"
+            return max(sure, steady) + growth, sure + growth, f"at least {sure:.4g}/s come, more than by chance"
         return min(max(sure, steady), allotted), sure, f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
 
     def _least(self, envelope: Envelope, rates: Rates) -> float:
