@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from heterosis.control.speeds import FORGOTTEN_S, Speeds, profiled
 from heterosis.planning.fleet import Task, allot, to_plan
 from heterosis.scheduling.state import Unit
+from heterosis.terms.profile import QUANTILES_AT, quantiles
 from heterosis.testing.tasks import make_task
 
 
@@ -80,6 +81,21 @@ def test_a_profile_that_is_wide_and_skewed_is_no_change() -> None:
     of = replace(of, workloads=(workload,))
     for seed in range(20):
         assert run(Speeds(points), of, dict.fromkeys(units(of), 1.0), 0, 60, per_s=2.0, noise=0.34, seed=seed) == {}
+
+
+def test_what_profiles_say_of_their_spread_is_no_change() -> None:
+    """Ten minutes of a dozen devices whose times are those of their profile, from half the median to twice of it."""
+    of = task()
+    point = of.workloads[0].profile.points[0]
+    times_ms = quantiles(40.0, 70.0, 75.0)
+    latency = replace(point.latency, p50_ms=40.0, p95_ms=70.0, p99_ms=75.0)
+    speeds, rng = Speeds([replace(point, batch=1, latency=latency)]), np.random.default_rng(1)
+    for number in range(6000):
+        now = number / 10
+        for device in range(12):
+            run_s = float(np.interp(rng.random(), QUANTILES_AT, times_ms)) / 1e3
+            speeds.observe(("rack", f"{device}"), point.configuration, 1, run_s, f"r{number}", now)
+        assert number % 3 or not speeds.changed(now)
 
 
 def pages(speeds: Speeds, of: Task, factor: float, begin: float, seconds: float, *, seed: int) -> float | None:

@@ -23,6 +23,9 @@ AGREED = 1.12
 """Ratio by which every other stage has to differ as well, in the same direction."""
 SIGMAS = 4.0
 """Standard errors of the median, of the logarithms of ratios, that a difference must be larger than."""
+OF_THE_MEDIAN = 1.75
+"""Standard error of a median, in standard deviations of what it is of, over the root of how many there are: of values
+that are spread evenly, which profiles' nearly are, the square root of 3. Of normal ones it would be 1.25."""
 USUAL, OF_A_BATCH = 0.15, 0.02
 """How far logarithms of ratios are off at first, on average, and how much one batch counts in that."""
 
@@ -45,6 +48,8 @@ class _Asked:
     request: str
     at: float
     ratios: list[float]
+    ratio: float
+    """Their median."""
     spread: float
 
 
@@ -55,15 +60,19 @@ class Evidence:
     usual: float = USUAL
     """How far these are off usually, on average."""
     _asked: deque[_Asked] = field(default_factory=lambda: deque(maxlen=MOST))
+    _middle: float | None = None
+    """The median of late."""
 
     def add(self, request: str, ratio: float, spread: float, assumed: float, now: float) -> None:
         """Take a batch of a request; ``spread`` is its standard deviation by the profile."""
         known = next((each for each in reversed(self._asked) if each.request == request), None)
         if known is None:
-            self._asked.append(_Asked(request, now, [ratio], spread))
+            self._asked.append(_Asked(request, now, [ratio], ratio, spread))
         else:
             known.at, known.ratios = now, [*known.ratios[1 - MOST :], ratio]
-        self.usual += OF_A_BATCH * (abs(ratio - assumed) - self.usual)
+            known.ratio = statistics.median(known.ratios)
+        about = assumed if self._middle is None else self._middle  # that a device has changed is no spread
+        self.usual += OF_A_BATCH * (abs(ratio - about) - self.usual)
 
     @property
     def latest_at(self) -> float:
@@ -83,12 +92,12 @@ class Evidence:
         """What there is to say; None where that is too little."""
         if len(self._asked) < FEWEST:
             return None
-        medians = [statistics.median(each.ratios) for each in self._asked]
-        middle = statistics.median(medians)
+        medians = [each.ratio for each in self._asked]
+        middle = self._middle = statistics.median(medians)
         own = 1.4826 * statistics.median(abs(each - middle) for each in medians)
         spread = statistics.fmean(each.spread for each in self._asked)
-        # As if values were normal: by their own spread, the usual one or the profile's.
-        error = 1.2533 * max(own, 1.2533 * self.usual, spread) / math.sqrt(len(medians))
+        # By their own spread, the usual one (which is a mean of deviations), or the profile's.
+        error = OF_THE_MEDIAN * max(own, 1.2533 * self.usual, spread) / math.sqrt(len(medians))
         return Shift(middle, error, statistics.median(medians[-FEWEST:]))
 
 
