@@ -169,6 +169,8 @@ class Tuner:
         history.append((now, sure))
         while history[0][0] < now - LEAD_S:
             history.popleft()
+        if now < self._whole_at - MEMORY_S + 2 * LEAD_S:
+            return 0.0  # what grows is what is known
         return max(sure - history[0][1], 0.0)
 
     def _rate(self, name: str, allotted: float, now: float) -> tuple[float, float, str]:
@@ -180,7 +182,7 @@ class Tuner:
             pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
         )
         growth = self._growth(name, sure, now)
-        if sure > allotted:
+        if sure + growth > allotted:
             return max(sure, steady) + growth, sure + growth, f"at least {sure:.4g}/s come, more than by chance"
         return min(max(sure, steady), allotted), sure, f"at most {steady:.4g}/s came in any {window_s:.3g} s of late"
 
