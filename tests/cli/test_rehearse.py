@@ -11,8 +11,12 @@ import pytest
 
 from heterosis.cli.status import shown
 from heterosis.client import Client
+from heterosis.control import Measure, Settings
+from heterosis.profiling import Settings as ProfilingSettings
 from heterosis.serving.protocol import InferRequest, Parameters, encode_request
 from heterosis.serving.status import Status
+from heterosis.workflow.chain import Workflow
+from heterosis.workflow.looping import LoopedService, MachineMeasurer
 from heterosis.workflow.rehearsal.running import Rehearsed
 from heterosis.workflow.subserver import serving
 
@@ -126,3 +130,22 @@ def test_a_pipeline_of_ones_own_follows_its_load(heterosis: Command, pipeline_fi
     assert letters.in_time >= 0.5 * letters.requests  # more than half, however busy the machine
     assert letters.planned_rps > 2.0
     assert found.decisions
+
+
+@pytest.mark.timeout(300)
+def test_this_machine_is_measured_anew_as_the_loop_asks(pipeline_file: Path, store: Path) -> None:
+    """What the plan has instances of, by the names that the router has; who looks next finds it in the store."""
+    workflow = Workflow(str(pipeline_file), store, settings=ProfilingSettings(budget_s=5.0))
+    service = LoopedService(workflow, 2.0, Settings())
+    profile = service.task.workloads[0].profile.points
+    first = service.plan.placements[0]
+    act = Measure(node=first.node, device=first.device, placements=service.plan.placements)
+    points = asyncio.run(MachineMeasurer(workflow, profile).measure(act))
+    planned = {each.configuration for each in service.plan.placements}
+    assert {point.configuration for point in points} == planned
+    before = {(each.configuration, each.batch): each for each in profile}
+    assert all(before[point.configuration, point.batch] != point for point in points)
+    again = LoopedService(
+        Workflow(str(pipeline_file), store, settings=ProfilingSettings(budget_s=5.0)), 2.0, Settings()
+    )
+    assert set(points) <= set(again.task.workloads[0].profile.points)
