@@ -16,7 +16,9 @@ from tritonclient import grpc as triton_grpc
 from heterosis.devices import local_fleet
 from heterosis.scheduling import RunBatch
 from heterosis.serving.folder import ModelFolder
-from heterosis.serving.gateway.shortcut import Passed
+from heterosis.serving.gateway.shortcut import Passed, Shortcut, _learn
+from heterosis.serving.protocol import InferRequest, InferResponse
+from heterosis.serving.values import encode
 from heterosis.testing.onnx_models import write_model, write_simple
 from tests.serving.conftest import Server, serve_source
 
@@ -139,6 +141,26 @@ async def test_what_is_wrong_is_refused_each_time(server: Server, passed: list[b
     assert passed == [False, True]
     runs = [effect for record in server.records for effect in record.effects if isinstance(effect, RunBatch)]
     assert len(runs) == 2
+
+
+def test_a_result_whose_frames_are_not_what_it_says_is_read_as_any_other() -> None:
+    """That tells what is wrong with it; the short way would pass it on to the client."""
+    array = np.arange(4, dtype=np.int32)
+    frames = [memoryview(frame) for frame in encode({"y": array})]
+    shortcut = Shortcut(
+        asked=InferRequest(inputs={}, binary_output=True),
+        header=b"",
+        inputs=[],
+        lengths=[],
+        size=1,
+        request_class="default",
+        timeout_ms=None,
+    )
+    assert shortcut.answer(frames) is None
+    _learn(shortcut, frames, InferResponse(model_name="m", outputs={"y": array}), [b"head", array.data.cast("B")])
+    assert shortcut.answer(frames) == [b"head", frames[1]]
+    assert shortcut.answer([*frames[:1], frames[1][:8]]) is None
+    assert shortcut.answer(frames[:1]) is None
 
 
 async def test_bytes_that_have_to_be_looked_at_are(server: Server, passed: list[bool]) -> None:

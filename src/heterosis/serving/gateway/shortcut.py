@@ -7,7 +7,7 @@ tensors are passed to a worker, and the results back, as the bytes that they are
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -36,8 +36,13 @@ Read = Callable[[Asked, Raw], InferRequest]
 """Puts a request together with its tensors."""
 
 
-Template = Sequence[tuple[bytes, int]]
-"""An answer but for its tensors: what stands before each, and in which frame of the result that is."""
+class Template(NamedTuple):
+    """An answer but for its tensors."""
+
+    lengths: list[int]
+    """Of the frames of a result like it, in bytes, the header's included."""
+    pieces: Sequence[tuple[bytes, int]]
+    """What stands before each tensor, and in which frame that is."""
 
 
 class Shortcut(msgspec.Struct):
@@ -66,12 +71,12 @@ class Shortcut(msgspec.Struct):
         return [self.header, *(Part(raw[place], body, first + offset) for place, offset in self.inputs)]
 
     def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
-        """Write the answer of a result; None where none was like it before."""
+        """Write the answer of a result; None where none was like it before, or its frames are not what it says."""
         known = self.answers.get(bytes(frames[0]))
-        if known is None:
+        if known is None or list(map(len, frames)) != known.lengths:
             return None
         parts: list[Buffer] = []
-        for before, place in known:
+        for before, place in known.pieces:
             parts += (before, frames[place])
         return parts
 
@@ -192,4 +197,4 @@ def _learn(shortcut: Shortcut, frames: Sequence[Buffer], response: InferResponse
         pieces.append((before, 1 + arrays[name][0]))
         before = b""
     if len(pieces) == len(names) and not before:
-        shortcut.answers[bytes(frames[0])] = pieces
+        shortcut.answers[bytes(frames[0])] = Template(list(map(len, frames)), pieces)
