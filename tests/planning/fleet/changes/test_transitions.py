@@ -17,7 +17,7 @@ from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.scheduling import InstanceDown, InstanceReady, PlanChanged, Scheduler, StartInstance, StopInstance
 from heterosis.scheduling.states import InstanceState
 from heterosis.simulation import Outcome, Power, Setting, Simulator, workload
-from heterosis.terms import Fleet, Placement, Plan
+from heterosis.terms import Energy, Fleet, PipelinePlan, Placement, Plan, Prediction, Quality
 from heterosis.terms.errors import UsageError
 from heterosis.testing.two_kinds import DEVICES, draw, one_mode, tasks, turning
 
@@ -199,3 +199,29 @@ def test_the_joules_that_a_change_costs_are_those_of_the_simulator() -> None:
         calls_j = way.takes_s * (dynamic - (calls_w(after, after) or 0.0))
         new_idle_j = outcome.duration_s * (after.predicted.power.joules - (calls_w(after, after) or 0.0))
         assert idle + starting == pytest.approx(new_idle_j + way.cost_j - calls_j)
+
+
+def test_what_calls_draw_is_added_up_pipeline_by_pipeline() -> None:
+    """Where requests of one take ten times as much as those of another, their mean says nothing of other mixes."""
+    task, options = tasks()
+    plan = one_mode(task, options, "mode0", 2, 20.0)
+
+    def mixed(cheap_rps: float, dear_rps: float) -> Plan:
+        parts = [("cheap", cheap_rps, 1.0), ("dear", dear_rps, 10.0)]
+        pipelines = tuple(
+            PipelinePlan(
+                pipeline=name,
+                slo=plan.slo,
+                rate_rps=rate_rps,
+                stages=(name,),
+                predicted=Prediction(latency_ms=1.0, dynamic_energy_per_request=Energy(joules, Quality.MODELLED)),
+            )
+            for name, rate_rps, joules in parts
+        )
+        total = cheap_rps + dear_rps
+        mean = Energy((cheap_rps + 10 * dear_rps) / total, Quality.MODELLED)
+        predicted = msgspec.structs.replace(plan.predicted, dynamic_energy_per_request=mean)
+        return msgspec.structs.replace(plan, rate_rps=total, pipelines=pipelines, predicted=predicted)
+
+    crowd, after = mixed(90.0, 10.0), mixed(10.0, 10.0)
+    assert calls_w(crowd, after) == calls_w(after, after) == pytest.approx(110.0)
