@@ -10,13 +10,13 @@ answered with 400, a head or body past its limit with 431 or 413, and the connec
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any, Protocol, cast
 
 from heterosis.serving.http.answers import CONTINUE, LAST_CHUNK, chunk, head_of
 from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
-from heterosis.serving.http.messages import Handler, HttpRequest, HttpResponse, Pending
+from heterosis.serving.http.messages import Buffer, Handler, HttpRequest, HttpResponse, Pending
 from heterosis.serving.http.rooms import Rooms
 
 FIRST_READ_BYTES = 4096
@@ -312,8 +312,8 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._buffer = bytearray(FIRST_READ_BYTES)
 
     def _write(self, response: HttpResponse, *, keep_alive: bool) -> None:
-        body = response.body
-        assert not isinstance(body, AsyncIterator)  # noqa: S101
+        """Write an answer whose body is no stream."""
+        body = cast(Sequence[Buffer], response.body)
         length = sum(map(len, body))
         head = head_of(response.status, response.headers, length=length, keep_alive=keep_alive)
         if self._head is not None and self._head.method == "HEAD":
