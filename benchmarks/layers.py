@@ -16,6 +16,8 @@ REQUESTS = 20_000
 REPEATS = 3
 LAYERS = {
     "scheduling/policies": "policy",
+    "scheduling/admission": "policy",
+    "scheduling/mixing": "policy",
     "scheduling/outlook": "policy",
     "scheduling/prices": "policy",
     "scheduling/fairness": "policy",
