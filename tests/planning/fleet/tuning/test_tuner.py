@@ -4,6 +4,7 @@ import math
 from functools import cache
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,8 +21,9 @@ from heterosis.planning.fleet import (
     power_w,
     to_plan,
 )
+from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.tuning.retuning import at_rates, pooled, retuned
-from heterosis.planning.fleet.tuning.tuner import HOLD_S, LEAST, MEMORY_S, Tuner
+from heterosis.planning.fleet.tuning.tuner import HOLD_S, LEAST, MEMORY_S, STEADY_S, Tuner
 from heterosis.planning.wait import HIGHEST
 from heterosis.testing.tasks import make_task
 
@@ -224,3 +226,21 @@ def test_rates_are_changed_by_pipeline() -> None:
     task = small_task()
     assert at_rates(task, {"other": 7.0}).workloads == task.workloads
     assert at_rates(task, {"drawn": 7.0}).workloads[0].rate_rps == 7.0
+
+
+def test_one_that_grows_keeps_no_other_from_falling() -> None:
+    """Each pipeline has a hold-off of its own: what another is allotted changes every few seconds here."""
+    (workload,) = small_task(devices=40).workloads
+    task = msgspec.structs.replace(small_task(devices=40), workloads=tuple(hosted(workload, name) for name in "ab"))
+    tuner = Tuner(task, planned(task))
+    fell_at: list[float] = []
+    for quarter in range(4 * 120):
+        now = quarter / 4
+        tuner.note("a", now, 100 if now < 60 else 20)
+        tuner.note("b", now, round(50 * 1.02 ** max(now - 60, 0)))
+        before = tuner.rates["a"]
+        tuner.tune(now)
+        if now > 60 and tuner.rates["a"] < before:
+            fell_at.append(now)
+    assert fell_at
+    assert fell_at[0] < 60 + MEMORY_S + STEADY_S

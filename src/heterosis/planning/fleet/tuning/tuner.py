@@ -98,8 +98,10 @@ class Tuner:
         """What was sure at each moment of the last `LEAD_S`."""
         self._whole_at = begin + MEMORY_S
         """When the envelopes have seen as much as they remember."""
-        self._changed_at = begin
+        self._changed_at = dict.fromkeys(self._envelopes, begin)
+        """When what is allotted for each pipeline changed last: one that grows keeps no other from falling."""
         self._tried_at = begin
+        self.rates = {workload.graph.pipeline: workload.rate_rps for workload in task.workloads}
         self._adopt(task, planned)
 
     def note(self, pipeline: str, at: float, arrivals: int = 1) -> None:
@@ -108,8 +110,9 @@ class Tuner:
 
     def replanned(self, task: Task, planned: Allotment, now: float) -> None:
         """Go on from another plan, with what was seen of the arrivals."""
-        self._changed_at = now
+        before = self.rates
         self._adopt(task, planned)
+        self._note_changes(before, now)
 
     def tune(self, now: float) -> Allotment | None:
         """Return what to change to, with the reason, or None where nothing changes."""
@@ -119,8 +122,9 @@ class Tuner:
     def wanted(self, now: float) -> Retuning | None:
         """Return which rates to allot for, where those have to be others."""
         rates, sure, reasons = dict(self.rates), dict(self.rates), list[str]()
-        may_fall = now >= max(self._changed_at + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
         for name in self._envelopes:
+            held_until = max(self._changed_at[name] + self._hold_s, self._whole_at, self._tried_at + RETRY_S)
+            may_fall = now >= held_until
             rate, surely, why = self._rate(name, self.rates[name], now)
             sure[name] = max(min(AHEAD * surely, rate), self.rates[name])
             least = LEAST * self._pipelines[name].rate_rps
@@ -147,11 +151,12 @@ class Tuner:
         if same and not wanted.rises:
             self._tried_at = now
             return None
+        before = self.rates
         self.task, self.allotment = at_rates(wanted.task, rates or {}), found
         self.rates = {workload.graph.pipeline: workload.rate_rps for workload in self.task.workloads}
         if same:
             return None
-        self._changed_at = now
+        self._note_changes(before, now)
         return found
 
     def least(self, now: float) -> dict[str, float]:
@@ -162,6 +167,11 @@ class Tuner:
         self._planned, self.allotment, self.task = planned, planned, task
         self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
         self.rates = {name: workload.rate_rps for name, workload in self._pipelines.items()}
+
+    def _note_changes(self, before: Mapping[str, float], now: float) -> None:
+        for name, rate in self.rates.items():
+            if rate != before[name]:
+                self._changed_at[name] = now
 
     def _growth(self, name: str, sure: float, now: float) -> float:
         """By how much what is sure has grown of late, in requests per second."""
