@@ -119,6 +119,7 @@ def read(url: str) -> "Reading":
     status = fetch(url)
     return Reading(
         joules=sum(each.joules or 0.0 for each in status.energy.values()),
+        uptime_s=status.uptime_s,
         changes=status.changes,
         longest_stall_ms=status.longest_stall_ms,
         longest_own_stall_ms=status.longest_own_stall_ms,

@@ -62,6 +62,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     longest_own_stall_ms: float | None
     decisions: tuple[tuple[float, str], ...]
     """How long ago, and what."""
+    uptime_s: float
 
 
 Read = Callable[[str], Reading]
@@ -160,7 +161,7 @@ def rehearse(
     static = simulate_static(task, load, overhead)
     tell("simulating the loop")
     plan = msgspec.structs.replace(plan, overhead=overhead)
-    simulated, noted = simulate(task, answer, plan, load, settings, planning_s)
+    simulated, noted = simulate(task, answer, plan, load, settings, planning_s, before.uptime_s)
     every = [each for of in outcomes.values() for each in of]
     return Rehearsed(
         requests=sum(map(len, load.moments.values())),
@@ -181,10 +182,13 @@ def rehearse(
 
 
 def simulate(
-    task: Task, answer: Answer, plan: Plan, load: Load, settings: Settings, planning_s: float
+    task: Task, answer: Answer, plan: Plan, load: Load, settings: Settings, planning_s: float, before_s: float = 0.0
 ) -> tuple[Figures, Sequence[Noted]]:
-    """Let the loop meet the load in virtual time, beginning with this plan; the next ones take so long to be made."""
-    controller = controller_of(task, answer, plan, settings, 0.0)
+    """Let the loop meet the load in virtual time, beginning with this plan; the next ones take so long to be made.
+
+    The loop began ``before_s`` before the load: that decides when in the load it plans.
+    """
+    controller = controller_of(task, answer, plan, settings, -before_s)
     failures, slowdowns = simulated_faults(load.faults)
     setting = Setting(
         power=power_of(task),
