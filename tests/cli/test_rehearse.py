@@ -140,7 +140,7 @@ def test_this_machine_is_measured_anew_as_the_loop_asks(pipeline_file: Path, sto
     profile = service.task.workloads[0].profile.points
     first = service.plan.placements[0]
     act = Measure(node=first.node, device=first.device, placements=service.plan.placements)
-    points = asyncio.run(MachineMeasurer(workflow, profile).measure(act))
+    points = asyncio.run(MachineMeasurer(service).measure(act))
     planned = {each.configuration for each in service.plan.placements}
     assert {point.configuration for point in points} == planned
     before = {(each.configuration, each.batch): each for each in profile}

@@ -1,6 +1,7 @@
 """A new version of a model gets a share of the requests first: promoted, or backed out, and no client suffers."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -114,7 +115,7 @@ async def test_one_that_fails_is_backed_out_and_no_client_notices(tmp_path: Path
         versions, answers = await ask(server)
         state, reason = listed(server)["2"]
         assert state is State.UNAVAILABLE
-        assert reason.startswith("backed out: 2 of 2 requests failed")
+        assert re.match(r"backed out: (\d+) of \1 requests failed", reason)  # it may be a few before anybody looks
         assert server.repository.get("plus").version == "1"
     assert versions.keys() == {"1"}
     assert set(answers) == {10.0}

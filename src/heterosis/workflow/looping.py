@@ -20,6 +20,7 @@ from heterosis.workflow.fleets import plan_fleet
 from heterosis.workflow.hardware import held
 from heterosis.workflow.replanning import PlannerProcess
 from heterosis.workflow.replanning.answering import judged
+from heterosis.workflow.served import stretched
 from heterosis.workflow.service import with_policy
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class LoopedService:
         service = self.workflow.service(part)
         servable = Servable(pipeline=pipeline, target=self.workflow.target, plan=part, warm_up=service.warm_up)
         settings = replace(self.settings, accuracies=self.accuracies, latency=self.answer.latency, remeasure=True)
-        measurer = MachineMeasurer(self.workflow, self.task.workloads[0].profile.points)
+        measurer = MachineMeasurer(self)
         controller = Controller(self.task, self.plan, self.answer.allotment, settings=settings, begin=time.monotonic())
         with held(self.workflow.fleet.devices) as (meter, modes):
             async with PlannerProcess() as planner:
@@ -86,12 +87,13 @@ class LoopedService:
 class MachineMeasurer:
     """Measures this machine anew, beside what it serves, and puts that into the store."""
 
-    def __init__(self, workflow: Workflow, points: Sequence[OperatingPoint]) -> None:
-        """Take the profile, by the names that the router has for stages."""
-        self._workflow, self._points = workflow, points
+    def __init__(self, service: LoopedService) -> None:
+        """Know what is served."""
+        self._workflow, self._overhead = service.workflow, service.task.overhead
+        self._points = service.task.workloads[0].profile.points  # by the names that the router has for stages
 
     async def measure(self, act: Measure) -> Sequence[OperatingPoint]:
-        """See `heterosis.serving.adaptation.Measurer`."""
+        """See `heterosis.serving.adaptation.Measurer`. What is returned is as it is when served."""
         wanted = {profiled(each.configuration): each.max_batch for each in act.placements}
         places = [
             (replace(each.configuration, stage=bare_name(each.configuration.stage)), each.batch)
@@ -113,7 +115,7 @@ class MachineMeasurer:
             replace(
                 each, configuration=replace(each.configuration, stage=qualified_name(key, each.configuration.stage))
             )
-            for each in found
+            for each in stretched(found, workflow.trace.graph, self._overhead)
         ]
 
 

@@ -7,6 +7,8 @@ shows by how much (`Overhead.stretch`): on average, which goes into the operatin
 of each sample.
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from heterosis.control.speeds import slowed
@@ -16,13 +18,18 @@ from heterosis.terms import OperatingPoint, Overhead, PipelineGraph
 
 def served(snapshot: Snapshot) -> Snapshot:
     """Return a snapshot whose operating points and calls are as its overhead says that they are when served."""
-    factors = mean_stretch(snapshot.graph, snapshot.overhead)
-    points = tuple(_stretched(each, factors.get(each.configuration.stage, 1.0)) for each in snapshot.profile.points)
+    points = stretched(snapshot.profile.points, snapshot.graph, snapshot.overhead)
     return msgspec.structs.replace(
         snapshot,
         graph=weighted(snapshot.graph, snapshot.overhead),
         profile=msgspec.structs.replace(snapshot.profile, points=points),
     )
+
+
+def stretched(points: Iterable[OperatingPoint], graph: PipelineGraph, overhead: Overhead) -> tuple[OperatingPoint, ...]:
+    """Return points that were profiled as they are when served."""
+    factors = mean_stretch(graph, overhead)
+    return tuple(_stretched(each, factors.get(each.configuration.stage, 1.0)) for each in points)
 
 
 def weighted(graph: PipelineGraph, overhead: Overhead) -> PipelineGraph:
