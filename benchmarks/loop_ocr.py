@@ -30,6 +30,7 @@ from heterosis.planning.fleet.tuning.retuning import at_rates
 from heterosis.profiling import Settings as ProfilingSettings
 from heterosis.simulation import Arrival, Setting, Simulator
 from heterosis.terms import Plan
+from heterosis.terms.joining import qualified
 from heterosis.workflow.chain import Workflow
 from heterosis.workflow.looping import LoopedService
 from heterosis.workflow.rehearsal.running import Figures, Reading, of_outcome
@@ -111,13 +112,13 @@ def simulate(service: LoopedService, load: Load) -> Figures:
 def simulate_static(service: LoopedService, plan: Plan, load: Load) -> Figures:
     """Let a plan that nothing changes meet the same."""
     setting = Setting(power=Power(fleet=service.workflow.fleet), patience_s=60.0)
-    plan = replace(plan, pipelines=())
-    return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(arrivals_of(service, load, hosted=False)))
+    plan = qualified(plan, service.workflow.pipeline.name)
+    return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(arrivals_of(service, load)))
 
 
-def arrivals_of(service: LoopedService, load: Load, *, hosted: bool = True) -> list[Arrival]:
-    """The very arrivals, with the very pages; by the names that a router has for stages, or the pipeline's own."""
-    graph = service.task.workloads[0].graph if hosted else service.workflow.trace.graph
+def arrivals_of(service: LoopedService, load: Load) -> list[Arrival]:
+    """The very arrivals, with the very pages."""
+    graph = service.task.workloads[0].graph
     pages = in_turn(graph.requests, load.seed)
     return [Arrival(at, shape, pipeline=graph.pipeline) for at, shape in zip(load.arrivals, pages, strict=False)]
 
