@@ -69,9 +69,8 @@ async def run_load(
         spent = (await _readings(client)).since(before)
     answers = [(outcome.sample, outcome.outputs) for outcome in outcomes if outcome.outputs is not None]
     slo = slo or pipeline.slo
-    truths = [sample.truth for sample in pipeline.load_samples()]
-    if slo.min_accuracy is not None:
-        truths = await truths_of(pipeline)
+    told = [sample.truth for sample in pipeline.load_samples()]
+    truths = told if slo.min_accuracy is None else await truths_of(pipeline)
     accuracy, judged = accuracy_of(pipeline, answers, truths)
     return make_report(
         outcomes,

@@ -77,7 +77,6 @@ class LoopOptions:
     period: Annotated[
         float, Parameter(help="With --adapt: seconds after which the load is expected to repeat itself.")
     ] = 86400.0
-
     aim: Annotated[
         float | None,
         Parameter(help="With --adapt: accuracy (0..1) to be had above the floor, as long as devices bear the load."),
@@ -96,6 +95,9 @@ class LoopOptions:
         return Settings(plan_every_s=self.every, horizon_s=self.horizon, period_s=self.period, aim=self.aim)
 
 
+DEFAULT_LOOP = LoopOptions()
+
+
 def floors_of(texts: "Sequence[str] | None") -> dict[str, float] | None:
     """Read ``CLASS=ACCURACY``. Raise UsageError where one is none."""
     from heterosis.terms.errors import UsageError
@@ -108,9 +110,6 @@ def floors_of(texts: "Sequence[str] | None") -> dict[str, float] | None:
         except ValueError:
             raise UsageError(f"--class-accuracy takes CLASS=ACCURACY, as in 1=0.97, got {text!r}") from None
     return None if texts is None else found
-
-
-DEFAULT_LOOP = LoopOptions()
 
 
 @Parameter(name="*")
