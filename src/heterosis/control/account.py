@@ -11,7 +11,6 @@ from heterosis.control.power import Meter, Power
 from heterosis.control.speeds import profiled
 from heterosis.control.telemetry import Change, Ran
 from heterosis.scheduling import InstanceReady, Record, RunBatch, SetPowerMode, StartInstance
-from heterosis.scheduling.state import Unit
 from heterosis.terms import OperatingPoint, Placement
 
 
@@ -39,7 +38,7 @@ class Account:
                     hosted = self._instances.get(instance)
                     if hosted is not None:
                         self._batches[batch] = instance
-                        self._meter.begin(_unit(hosted), at)
+                        self._meter.begin(hosted.unit, at)
                 case StartInstance(placement=placement):
                     self._instances[placement.instance] = placement
                     self._meter.present(self._instances.values(), at)
@@ -59,7 +58,7 @@ class Account:
         else:
             self._joules += watts * ran.run_s
         if instance is not None:
-            self._meter.end((ran.placement.node, ran.placement.device), at)
+            self._meter.end(ran.placement.unit, at)
 
     def _changed(self, placement: Placement, event: object, at: float, *, wanted: bool) -> None:
         if isinstance(event, InstanceReady):
@@ -69,9 +68,5 @@ class Account:
         for batch, instance in list(self._batches.items()):
             if instance == placement.instance and known is not None:
                 del self._batches[batch]
-                self._meter.end(_unit(known), at)
-        self._meter.present(self._instances.values(), at, lost=_unit(placement) if wanted else None)
-
-
-def _unit(placement: Placement) -> Unit:
-    return placement.node, placement.device
+                self._meter.end(known.unit, at)
+        self._meter.present(self._instances.values(), at, lost=placement.unit if wanted else None)

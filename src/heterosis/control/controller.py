@@ -123,7 +123,7 @@ class Controller:
                 self.demand.note(pipeline)
         elif isinstance(told, Ran):
             placement = told.placement
-            unit = (placement.node, placement.device)
+            unit = placement.unit
             self.devices.speeds.observe(unit, placement.configuration, told.items, told.run_s, told.request, at)
         self._hosted(record, told)
         return told
@@ -132,13 +132,11 @@ class Controller:
         """Follow what devices host."""
         instances, at = self.telemetry.instances, record.at
         if isinstance(told, Changed) and isinstance(told.event, InstanceDown):
-            unit = (told.placement.node, told.placement.device)
+            unit = told.placement.unit
             self.devices.host(unit, instances, at, lost=told.wanted)
             if told.wanted:
                 self.devices.went_down(unit, told.event.reason, at)
-        for unit in {
-            (each.placement.node, each.placement.device) for each in record.effects if isinstance(each, StartInstance)
-        }:
+        for unit in {each.placement.unit for each in record.effects if isinstance(each, StartInstance)}:
             self.devices.host(unit, instances, at)
 
     def fleet_changed(self, task: Task, now: float) -> None:
@@ -256,7 +254,7 @@ class Controller:
         placements = {
             profiled(each.placement.configuration): each.placement
             for each in self.telemetry.instances.values()
-            if (each.placement.node, each.placement.device) == unit and each.state is InstanceState.READY
+            if each.placement.unit == unit and each.state is InstanceState.READY
         }
         if placements:
             self._measuring = unit

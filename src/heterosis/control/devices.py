@@ -15,7 +15,7 @@ from heterosis.planning.fleet.changes.starts import Starts
 from heterosis.planning.fleet.tuning.resting import sleeping_s
 from heterosis.scheduling.state import Unit
 from heterosis.scheduling.states import InstanceState
-from heterosis.terms import Fleet, OperatingPoint, Placement
+from heterosis.terms import Fleet, OperatingPoint
 
 SLOWER = "what runs is slower than it was planned as"
 
@@ -51,7 +51,7 @@ class Devices:
     def host(self, unit: Unit, instances: Instances, now: float, *, lost: bool = False) -> None:
         """Note that what a device hosts has changed; what it is left without is ``lost`` where the device failed."""
         if unit in _units(self.task.fleet):
-            on = [each.placement for each in instances.values() if _unit(each.placement) == unit]
+            on = [each.placement for each in instances.values() if each.placement.unit == unit]
             self._rests.present(unit, on, now, lost=lost)
 
     def went_down(self, unit: Unit, reason: str, now: float) -> None:
@@ -71,7 +71,7 @@ class Devices:
     def look_at_health(self, now: float, instances: Instances) -> bool:
         """Hold out devices that do not get their instances to run; tell whether some may be used again."""
         late = {
-            _unit(each.placement)
+            each.placement.unit
             for each in instances.values()
             if each.state is InstanceState.STARTING
             and now > each.since + PATIENCE * self._starts.load_s(each.placement) + PATIENCE_S
@@ -114,10 +114,6 @@ def _points(task: Task) -> list[OperatingPoint]:
 
 def _units(fleet: Fleet) -> set[Unit]:
     return {(node.name, device.name) for node in fleet.nodes for device in node.devices}
-
-
-def _unit(placement: Placement) -> Unit:
-    return placement.node, placement.device
 
 
 def _name(unit: Unit) -> str:

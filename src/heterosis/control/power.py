@@ -69,7 +69,7 @@ class Meter:
             return
         hosted: dict[Unit, list[Placement]] = {}
         for placement in placements:
-            hosted.setdefault((placement.node, placement.device), []).append(placement)
+            hosted.setdefault(placement.unit, []).append(placement)
         for unit, state in self._states.items():
             of = hosted.get(unit, [])
             if of or state.on:
@@ -159,7 +159,7 @@ class Meter:
         state.since = now
 
     def _check(self, placement: Placement) -> None:
-        state = self._states.get((placement.node, placement.device))
+        state = self._states.get(placement.unit)
         if state is None:
             raise UsageError(
                 f"the plan has {placement.instance} on {placement.node}/{placement.device}, and the fleet lacks that"

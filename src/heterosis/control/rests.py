@@ -58,7 +58,7 @@ class Rests:
 
     def keeps(self, placement: Placement, now: float) -> bool:
         """Whether a device has that very configuration in memory still: it sleeps, or was woken just now."""
-        unit = (placement.node, placement.device)
+        unit = placement.unit
         if self._hosted.get(unit):
             there = now <= self._woken_at.get(unit, -inf) + COME_TOGETHER_S
         else:

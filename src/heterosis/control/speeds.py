@@ -174,17 +174,17 @@ class Speeds:
 
         def taken_for(placement: Placement) -> Placement:
             base = profiled(placement.configuration)
-            factor = own.get((placement.node, placement.device))
+            factor = own.get(placement.unit)
             kind = base.device_type if factor is None else name_of(base.device_type, factor)
             return replace(placement, configuration=replace(base, device_type=kind))
 
         placements = tuple(map(taken_for, plan.placements))
         points = {(point.configuration, point.batch): point for of in known.values() for point in of}
         for placement in placements:
-            factor = own.get((placement.node, placement.device))
+            factor = own.get(placement.unit)
             if factor is not None:
                 for point in known[profiled(placement.configuration)]:
-                    unit = (placement.node, placement.device)
+                    unit = placement.unit
                     slow = _as_slow(point, factor, self._measured.get(unit, {}))
                     points[slow.configuration, slow.batch] = slow
         return replace(plan, placements=placements, points=tuple(points.values()))

@@ -272,7 +272,7 @@ class Telemetry:
         figures.items.add(items)
         figures.batch_waits_s.add(max(at - since - run_s, 0.0))
         self.points.setdefault((placement.configuration, items), Sketch()).add(run_s)
-        unit = (placement.node, placement.device)
+        unit = placement.unit
         busy = self.busy.get(unit)
         if busy is None:
             busy = self.busy.setdefault(unit, Recent(SECOND_S, 60, 1))
@@ -319,4 +319,4 @@ class Telemetry:
 
 
 def _is_on(instance: InstanceFigures, unit: Unit) -> bool:
-    return (instance.placement.node, instance.placement.device) == unit
+    return instance.placement.unit == unit

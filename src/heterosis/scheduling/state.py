@@ -100,7 +100,7 @@ class InstanceRecord:
         self.name = self.placement.instance
         self.configuration = self.placement.configuration
         self.places = places(self.placement)
-        self.unit = (self.placement.node, self.placement.device)
+        self.unit = self.placement.unit
 
     def may_become(self, placement: Placement) -> bool:
         """Whether it can take another placement without a new start: one that differs in nothing but the device type.

@@ -46,7 +46,7 @@ class Lives:
         """Let an instance be ready once its device is repaired and awake, and it has loaded for so long."""
         name, now = placement.instance, self._kernel.now
         event = self._loading[name] = InstanceReady(instance=name, load_ms=load_s * 1e3)
-        unit = (placement.node, placement.device)
+        unit = placement.unit
         begin = max(now, self._repaired_at.get(name, 0.0), self._devices_repaired_at.get(unit, 0.0))
         self._kernel.at(begin + wake_s + load_s, event)
         if self._random is not None and name not in self._streams:

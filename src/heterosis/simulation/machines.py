@@ -120,7 +120,7 @@ class Machines:
         load_s, wake_s = self._lives.load_s(placement) if self._loads else 0.0, 0.0
         if meter is not None:
             if self._loads:
-                wake_s = meter.wake_s((placement.node, placement.device), now)
+                wake_s = meter.wake_s(placement.unit, now)
                 load_s = 0.0 if meter.keeps(placement, now) else load_s
             meter.start(placement, load_s)
         self._lives.start(placement, load_s, wake_s)

@@ -30,6 +30,11 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     prefetch: bool = True
     """Whether it may hold one more batch while it runs one, where that hides the hop."""
 
+    @property
+    def unit(self) -> tuple[str, str]:
+        """The node and the device that it is on."""
+        return self.node, self.device
+
 
 class StagePlan(msgspec.Struct, frozen=True, kw_only=True):
     """What the plan chose for one stage.

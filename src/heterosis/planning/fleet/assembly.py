@@ -175,6 +175,6 @@ def groups_of(task: Task, plan: Plan) -> dict[Group, int]:
     found: dict[Group, set[Unit]] = {}
     number = {unit: kind for kind, each in enumerate(task.kinds) for unit in each.units}
     for placement in plan.placements:
-        unit = (placement.node, placement.device)
+        unit = placement.unit
         found.setdefault((number[unit], placement.configuration.power_mode), set()).add(unit)
     return {group: len(units) for group, units in found.items()}

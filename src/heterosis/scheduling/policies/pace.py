@@ -41,7 +41,7 @@ class Pace:
         self.loss = _losses(view)
         """Share of a device's speed that each mode costs, over all stages."""
         self._limit_s = plan.slo.latency_ms / 1e3
-        self._devices = len({(placement.node, placement.device) for placement in plan.placements})
+        self._devices = len({placement.unit for placement in plan.placements})
         self._mean = plan.rate_rps * self.capacity.work_of_request(1) / self.capacity.slots
         self._at = view.now
         self._density = 0.0

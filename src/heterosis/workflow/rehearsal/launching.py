@@ -29,7 +29,7 @@ class FleetLauncher(LocalLauncher):
 
     async def start(self, placement: Placement, variant: Variant, address: str, token: str, ended: Ended) -> None:
         """See `Launcher.start`."""
-        unit, name = (placement.node, placement.device), placement.instance
+        unit, name = placement.unit, placement.instance
         now, hosted = time.monotonic(), self._hosted.setdefault(unit, {})
         if not hosted:
             self._awake_at[unit] = now + self._wake_s.get(unit, 0.0)

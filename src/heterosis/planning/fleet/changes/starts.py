@@ -33,7 +33,7 @@ class Starts:
 
         On its own device, unless another is named; one that sleeps need not load what it has kept.
         """
-        unit = (placement.node, placement.device) if on is None else on
+        unit = placement.unit if on is None else on
         if placement.configuration in self.kept(unit):
             return 0.0
         took = (point.load_ms + point.warm_up_ms for point in self._usable(placement))
