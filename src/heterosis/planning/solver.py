@@ -13,7 +13,8 @@ from heterosis.terms.errors import HeterosisError
 Row = NDArray[np.float64]
 
 MOST_NODES = 100_000
-SAFETY_NET_S = 120.0
+MOST_WORK = 3e7
+"""Nodes times columns: a node of a large program takes longer, and a search that finds no end is to stop as soon."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,9 @@ class Program:
     def minimise(self, cost: Row, gap: float = 0.0, *, presolve: bool = False) -> Row | None:
         """Return the columns' values at the optimum, or None where the rows contradict each other.
 
-        Reproducible: one thread, a fixed seed, and it stops by gap and nodes. The time limit is a safety net; past it,
-        or past the nodes, the best found stands, and where nothing was found HeterosisError is raised. ``presolve``
-        pays on programs of thousands of columns only.
+        Reproducible: one thread, a fixed seed, and it stops by gap and nodes, never by a clock: a machine that is busy,
+        or a process that is suspended meanwhile, changes no answer. Past the nodes the best found stands, and where
+        nothing was found HeterosisError is raised. ``presolve`` pays on programs of thousands of columns only.
         """
         import highspy
 
@@ -105,6 +106,7 @@ class Program:
         highs: Any = highspy.Highs()
         for option, value in options.items():
             highs.setOptionValue(option, value)
+        highs.setOptionValue("mip_max_nodes", min(MOST_NODES, int(MOST_WORK / len(cost))))
         highs.passModel(self._model(highspy, cost))
         return highs
 
@@ -134,8 +136,6 @@ _OPTIONS: dict[str, Any] = {
     "mip_heuristic_run_rens": False,
     "mip_heuristic_run_rins": False,
     "mip_heuristic_run_root_reduced_cost": False,
-    "mip_max_nodes": MOST_NODES,
-    "time_limit": SAFETY_NET_S,
 }
 
 _PRESOLVED: dict[str, Any] = {"presolve": "on", "mip_heuristic_run_rins": True, "mip_heuristic_run_rens": True}
