@@ -1,50 +1,72 @@
 """The server's own process, in the simulator."""
 
 import msgspec
+import numpy as np
 import pytest
 
-from heterosis.simulation import Simulator, single_call, workload
-from heterosis.simulation.front import Front
-from heterosis.simulation.workload import Arrival
-from heterosis.terms import Energy, Overhead, Plan, Quality
+from heterosis.simulation import Simulator, workload
+from heterosis.terms import Configuration, Energy, Overhead, Plan, Quality
 from heterosis.testing import graph_of, make_plan
 
 GRAPH = graph_of([("a", ())])
 OVERHEAD = Overhead(wall_ms=8.0, cpu_ms=5.0, cores=2, energy=Energy(0.5, Quality.MODELLED), requests=1)
 
 
-def entered(times: list[float], overhead: Overhead) -> list[float]:
-    """When the scheduling core sees requests that arrive at these times."""
-    arrivals = [Arrival(at=at, shape=single_call("a")) for at in times]
-    return [at for at, _ in Front(overhead).passed(arrivals)]
+ALONE = msgspec.structs.replace(OVERHEAD, cores=0, energy=Energy(0.0, Quality.COUNTER))
 
 
-def plan_of(overhead: Overhead) -> Plan:
-    """Two instances of 10 ms, for ten requests a second."""
-    return msgspec.structs.replace(make_plan({"a": 10.0}, slots=2, max_batch=1), rate_rps=10.0, overhead=overhead)
+def plan_of(overhead: Overhead, slots: int = 2) -> Plan:
+    """An instance of 10 ms on each slot."""
+    return msgspec.structs.replace(make_plan({"a": 10.0}, slots=slots, max_batch=1), overhead=overhead)
 
 
-def test_a_request_alone_is_held_up_by_the_wall_time() -> None:
-    """However much CPU time is in that."""
-    assert entered([1.0, 2.0], OVERHEAD) == pytest.approx([1.008, 2.008])
+def latencies_ms(times: list[float], overhead: Overhead, slots: int = 2) -> list[float]:
+    """Of requests that arrive at these times."""
+    run = Simulator(plan_of(overhead, slots), service=Exactly()).run(workload(times, GRAPH))
+    return [1e3 * each for each in run.latencies_s]
+
+
+class Exactly:
+    """Every batch takes 10 ms."""
+
+    def draw(self, configuration: Configuration, size: int, rng: np.random.Generator) -> float:  # noqa: ARG002
+        """See `Service.draw`."""
+        return 0.01
+
+
+@pytest.mark.parametrize("overhead", [OVERHEAD, ALONE])
+def test_a_request_alone_is_held_up_by_the_wall_time(overhead: Overhead) -> None:
+    """However much CPU time is in that, and wherever that is spent."""
+    assert latencies_ms([1.0, 2.0], overhead) == pytest.approx([18.0, 18.0])
 
 
 def test_requests_that_come_together_wait_for_each_others_cpu_time() -> None:
-    """One process does it all; what is only waited for, it does beside."""
-    assert entered([1.0, 1.0, 1.0], OVERHEAD) == pytest.approx([1.008, 1.013, 1.018])
+    """One process does it all; what is only waited for, it does beside. Two of three find an instance idle."""
+    assert latencies_ms([1.0, 1.0, 1.0], ALONE) == pytest.approx([18.0, 23.0, 28.0])
 
 
 def test_without_overhead_nothing_changes() -> None:
     """Requests enter as they arrive."""
-    assert entered([0.5, 0.5, 3.0], Overhead()) == [0.5, 0.5, 3.0]
+    assert latencies_ms([0.5, 0.5, 3.0], Overhead()) == pytest.approx([10.0, 10.0, 10.0])
 
 
-def test_latency_and_joules_count_it_and_instances_get_what_is_left() -> None:
-    """At ten requests a second, 5 ms of two cores are 2.5 % of them; a batch takes longer, but no more energy."""
-    arrivals = workload([0.0, 1.0], GRAPH)
-    bare, with_front = (Simulator(plan_of(each)).run(arrivals) for each in (Overhead(), OVERHEAD))
-    for before, after in zip(bare.latencies_s, with_front.latencies_s, strict=True):
-        assert after == pytest.approx(before / 0.975 + 0.008)
+def test_on_cores_that_are_all_busy_everybody_gets_a_part() -> None:
+    """Batches run from 3 and 6 ms on; from 9 on, the third request's 3 ms of CPU take 4.5, and so each loses 1.5."""
+    overhead = msgspec.structs.replace(OVERHEAD, wall_ms=3.0, cpu_ms=3.0)
+    found = latencies_ms([1.0, 1.0, 1.009], overhead)
+    assert found == pytest.approx([14.5, 17.5, 14.5 + 10.0 - 9.0], abs=0.11)
+
+
+def test_a_batch_of_an_idle_instance_has_a_way_to_go() -> None:
+    """There and back; what is sent beside it in advance is there when it ends."""
+    overhead = Overhead(wall_ms=5.0, away_ms=2.0, hop_ms=2.0, requests=1)
+    assert latencies_ms([1.0, 2.0], overhead) == pytest.approx([15.0, 15.0])
+
+
+def test_the_servers_work_takes_no_joules_from_batches() -> None:
+    """Its own are added; a batch that is held up draws no more for it."""
+    arrivals = workload([0.0, 0.0, 0.0, 1.0], GRAPH)
+    bare, with_front = (Simulator(plan_of(each), service=Exactly()).run(arrivals) for each in (Overhead(), OVERHEAD))
     assert with_front.joules.dynamic.joules is not None
     assert bare.joules.dynamic.joules is not None
-    assert with_front.joules.dynamic.joules == pytest.approx(bare.joules.dynamic.joules + 2 * 0.5)
+    assert with_front.joules.dynamic.joules == pytest.approx(bare.joules.dynamic.joules + 4 * 0.5)

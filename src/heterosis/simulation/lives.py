@@ -1,12 +1,14 @@
 """The lives of simulated instances: loading, failing, being repaired."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from heterosis.control.speeds import profiled
 from heterosis.scheduling import Event, InstanceReady
 from heterosis.scheduling.state import Unit
 from heterosis.simulation.failures import DeviceFailure, Failure, RandomFailures, Slowdown
 from heterosis.simulation.kernel import Kernel
+from heterosis.simulation.workload import Arrival
 from heterosis.terms import Configuration, OperatingPoint, Placement
 from heterosis.terms.errors import UsageError
 
@@ -15,7 +17,18 @@ class Tick:
     """Time to ask what steers the run."""
 
 
-Happening = Event | Failure | DeviceFailure | Slowdown | Tick
+class Served:
+    """The server's own process may be through with the request that it is at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A request comes to the scheduling core."""
+
+    arrival: Arrival
+
+
+Happening = Event | Failure | DeviceFailure | Slowdown | Tick | Served | Entered
 """What the kernel holds: events for the core, and what becomes some."""
 
 

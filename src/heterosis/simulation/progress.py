@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from heterosis.scheduling import RunBatch
+from heterosis.scheduling.capacity import Place
 from heterosis.scheduling.state import CallRecord, InstanceRecord
 from heterosis.terms import Request, TracedRequest
 
@@ -53,4 +54,11 @@ class Flight:
     size: int
     begin: float
     run_s: float
+    """On cores of its own."""
     watts: float | None
+    slots: tuple[Place, ...]
+    """That it shares with the server's own process, if it does."""
+    due: float
+    """When it is known to have ended."""
+    held_s: float = 0.0
+    """What it has lost to the server's own process since it began."""

@@ -31,7 +31,7 @@ from heterosis.scheduling.state import CallRecord
 from heterosis.simulation.failures import DeviceFailure, Failure, Slowdown
 from heterosis.simulation.front import Front
 from heterosis.simulation.kernel import Kernel
-from heterosis.simulation.lives import Happening, Tick, check_failures
+from heterosis.simulation.lives import Entered, Happening, Served, Tick, check_failures
 from heterosis.simulation.machines import Machines
 from heterosis.simulation.outcome import Outcome
 from heterosis.simulation.progress import Running, Shape
@@ -76,6 +76,7 @@ class Simulator:
             seed=seed,
             bias=bias,
         )
+        self._front = Front(plan.overhead, self._kernel, self._machines)
         self._now: deque[Event] = deque()
         """Events that happen at this very moment, in order."""
         self._shapes: dict[int, Shape] = {}
@@ -93,8 +94,8 @@ class Simulator:
     def run(self, arrivals: Iterable[Arrival]) -> Outcome:
         """Simulate requests that arrive in this order of time, until the last has ended."""
         kernel, coming, soon, machines = self._kernel, self._kernel.coming, self._now, self._machines
-        limit = self._plan.slo.latency_ms
-        arriving = Front(self._plan.overhead).passed(arrivals)
+        front = self._front
+        arriving = ((each.at, each) for each in arrivals) if front.shares else front.passed(arrivals)
         self._handle(PlanChanged(plan=self._plan))
         machines.present()
         machines.begun()
@@ -107,9 +108,12 @@ class Simulator:
             if following is not None and following[0] <= next_at:
                 last = following[0]
                 kernel.now = max(last, kernel.now)
-                self._arrive(*following, limit)
+                if front.shares:
+                    front.take(following[1])
+                else:
+                    self._arrive(*following)
                 following = next(arriving, None)
-            elif following is None and not self._running and not machines.running:
+            elif following is None and not self._running and not machines.running and not front.holds:
                 break
             elif (following is None and self._running and next_at > last + patience) or (
                 event := kernel.next()
@@ -135,9 +139,10 @@ class Simulator:
         if self._steering is not None:
             kernel.at(self._steering.tick_s, Tick())
 
-    def _arrive(self, at: float, arrival: Arrival, limit_ms: float) -> None:
+    def _arrive(self, at: float, arrival: Arrival) -> None:
         records = self._records
         number = len(records)
+        limit_ms = self._plan.slo.latency_ms
         limit_s = (limit_ms if arrival.latency_ms is None else arrival.latency_ms) / 1e3
         request = Request(
             id=f"r{number}",
@@ -157,7 +162,12 @@ class Simulator:
 
     def _happen(self, event: Happening) -> None:
         """Take what is neither an arrival nor the end of a batch."""
-        if isinstance(event, Tick):
+        if isinstance(event, Served):
+            self._front.served()
+        elif isinstance(event, Entered):
+            self._front.holds -= 1
+            self._arrive(self._kernel.now, event.arrival)
+        elif isinstance(event, Tick):
             self._tick()
         elif isinstance(event, Failure):
             self._fail(event)

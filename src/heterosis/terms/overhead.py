@@ -16,6 +16,10 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
 
     wall_ms: float = 0.0
     """Added to the latency of a request that is alone on the server."""
+    away_ms: float = 0.0
+    """Of that, what its batches were on their way to a worker and back, the one or the other."""
+    hop_ms: float = 0.0
+    """What each batch is on its way, there and back."""
     cpu_ms: float = 0.0
     """CPU time of the server's own process."""
     cores: int = 1
@@ -26,6 +30,11 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
     """By stage: run times as served over those profiled, for requests of each sample; empty where not measured."""
     requests: int = 0
     """That it was measured on; 0 where nothing was."""
+
+    @property
+    def front_ms(self) -> float:
+        """Of the latency, what is no batch's own way."""
+        return max(self.wall_ms - self.away_ms, 0.0)
 
     @property
     def slot_ms(self) -> float:
