@@ -5,13 +5,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from heterosis.pipeline import load_pipeline
 from heterosis.profiling import Settings
 from heterosis.scheduling import BatchDone, CallReady, Event, Record, RequestArrived, RequestEnded, RunBatch
-from heterosis.terms import Call, Device, DeviceType, PowerMode, Quality, Request
+from heterosis.terms import Call, Device, DeviceType, Overhead, PowerMode, Quality, Request
 from heterosis.terms.joining import bare_name, qualified
 from heterosis.testing import make_plan
 from heterosis.workflow.chain import Workflow
-from heterosis.workflow.overhead import at_once, known_overhead, overhead, stretch
+from heterosis.workflow.overhead import _path, at_once, known_overhead, overhead, stretch
+from heterosis.workflow.served import as_profiled
 
 CPU = Device(
     name="cpu",
@@ -52,6 +54,14 @@ def records(*events: tuple[float, Event]) -> list[Record]:
     return [Record(at=at, event=event, effects=()) for at, event in events]
 
 
+def sent(batch: int, instance: str) -> tuple[RunBatch, ...]:
+    """What is done about a call."""
+    return (RunBatch(batch=batch, instance=instance, calls=("c",), reason=""),)
+
+
+READY = CallReady(call=Call(id="c", request="r", stage="s"))
+
+
 def arrived(number: int) -> RequestArrived:
     """A request."""
     return RequestArrived(request=Request(id=f"r{number}", pipeline="p", arrival=0.0, deadline=9.0))
@@ -76,6 +86,24 @@ def test_time_in_which_a_batch_ran_is_not_the_servers() -> None:
     assert found.requests == 1
     assert found.energy.joules == pytest.approx(0.02 * 10.0)
     assert found.slot_ms == pytest.approx(10.0)
+
+
+def test_a_batchs_way_is_part_of_it_and_told_apart() -> None:
+    """It is what an idle instance's batch takes beyond its run; one that is held back there says nothing of the way."""
+    journal = [
+        Record(at=1.00, event=arrived(0), effects=()),
+        Record(at=1.00, event=READY, effects=sent(1, "a")),
+        Record(at=1.01, event=READY, effects=sent(2, "a")),
+        Record(at=1.052, event=BatchDone(batch=1, run_ms=50.0), effects=()),
+        Record(at=1.102, event=BatchDone(batch=2, run_ms=50.0), effects=sent(3, "b")),
+        Record(at=1.106, event=BatchDone(batch=3, run_ms=2.0), effects=()),
+        Record(at=1.11, event=RequestEnded(request="r0", outcome="answered"), effects=()),
+    ]
+    found = overhead(CPU, [120.0], 0.02, journal)
+    assert found.wall_ms == pytest.approx(120.0 - 102.0)
+    assert found.hop_ms == pytest.approx(2.0)
+    assert found.away_ms == pytest.approx(2.0 + 2.0)
+    assert found.front_ms == pytest.approx(14.0)
 
 
 def test_batches_are_held_against_what_was_profiled() -> None:
@@ -126,11 +154,28 @@ def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
     target, store = f"{file}:slow", tmp_path / "store"
     unmeasured = Workflow(target, store, settings=Settings(budget_s=5.0))
     assert not unmeasured.plan(1.0).overhead.requests
-    assert known_overhead(unmeasured.pipeline, store) is None
-    plan = Workflow(target, store, settings=Settings(budget_s=60.0)).plan(1.0)
+    workflow = Workflow(target, store, settings=Settings(budget_s=60.0))
+    plan = workflow.plan(1.0)
     assert plan.overhead.requests >= 20
     assert 25.0 < plan.overhead.cpu_ms < 90.0
     assert plan.overhead.wall_ms > 25.0
     assert len(plan.overhead.stretch["wait"]) == 3
     assert 0.5 < min(plan.overhead.stretch["wait"]) < 2.0
-    assert known_overhead(unmeasured.pipeline, store) == plan.overhead
+    served = as_profiled(plan, workflow.profile([1.0]))
+    assert known_overhead(workflow.pipeline, store, served) == plan.overhead
+
+
+def test_what_was_measured_is_of_what_ran_and_of_what_it_was_held_against(tmp_path: Path) -> None:
+    """Another variant, larger batches, or another profile: then it is to be measured anew. More of the same is not."""
+    file = tmp_path / "slow.py"
+    file.write_text(PIPELINE)
+    pipeline = load_pipeline(str(file))
+    plan = make_plan({"wait": 20.0}, slots=2, max_batch=2)
+    known = Overhead(wall_ms=1.0, requests=20)
+    path = _path(pipeline, tmp_path, plan)
+    path.parent.mkdir()
+    path.write_bytes(msgspec.json.encode(known))
+    assert known_overhead(pipeline, tmp_path, plan) == known
+    assert known_overhead(pipeline, tmp_path, make_plan({"wait": 20.0}, slots=1, max_batch=2)) == known
+    assert known_overhead(pipeline, tmp_path, make_plan({"wait": 20.0}, slots=2, max_batch=4)) is None
+    assert known_overhead(pipeline, tmp_path, make_plan({"wait": 21.0}, slots=2, max_batch=2)) is None

@@ -4,10 +4,11 @@ import msgspec
 import pytest
 
 from heterosis.simulation import Arrival, Simulator
-from heterosis.terms import Overhead, PipelineGraph, Slo
+from heterosis.terms import Latency, Overhead, PipelineGraph, Slo
+from heterosis.terms.profile import drawn_mean
 from heterosis.testing import graph_of, make_plan
 from heterosis.testing.snapshots import chain, point, snapshot, variant
-from heterosis.workflow.served import mean_stretch, served, weighted
+from heterosis.workflow.served import mean_stretch, served, stretched, weighted
 
 ONE, TWO = graph_of([("one", ())]).requests[0], graph_of([("one", ()), ("one", ())]).requests[0]
 GRAPH = PipelineGraph(pipeline="toy", stages=("one",), requests=(ONE, TWO))
@@ -38,9 +39,20 @@ def test_points_are_stretched_in_time_and_joules() -> None:
     found = served(msgspec.structs.replace(asked, overhead=Overhead(stretch={"one": (1.5,)})))
     for before, after in zip(asked.profile.points, found.profile.points, strict=True):
         factor = 1.5 if before.configuration.stage == "one" else 1.0
-        assert after.latency.p95_ms == pytest.approx(factor * before.latency.p95_ms)
+        assert after.latency.mean_ms == pytest.approx(factor * before.latency.mean_ms)
+        assert after.latency.p95_ms == pytest.approx(factor * before.latency.p95_ms, rel=0.01)
         assert after.cpu_ms == pytest.approx(factor * before.cpu_ms)
         assert after.dynamic_energy.joules == pytest.approx(factor * (before.dynamic_energy.joules or 0.0))
+
+
+def test_simulated_batches_of_stretched_points_have_the_measured_mean() -> None:
+    """However lopsided the percentiles are that they are drawn from."""
+    one = point(variant("one"), 1, 1, 10.0)
+    skewed = msgspec.structs.replace(one, latency=Latency(mean_ms=10.0, p50_ms=9.0, p95_ms=18.0, p99_ms=30.0))
+    (found,) = stretched([skewed], GRAPH, Overhead(stretch={"one": (2.0, 2.0)}))
+    latency = found.latency
+    assert drawn_mean(latency.p50_ms, latency.p95_ms, latency.p99_ms) == pytest.approx(20.0)
+    assert latency.p99_ms / latency.p50_ms == pytest.approx(30.0 / 9.0)
 
 
 def test_simulated_calls_take_their_work_times_as_long() -> None:

@@ -11,8 +11,8 @@ import msgspec
 
 from heterosis.devices import local_fleet, open_modes
 from heterosis.pipeline import Trace
+from heterosis.planning import InfeasibleError, Snapshot, max_rate, naive_plan
 from heterosis.planning import Judge as PlanningJudge
-from heterosis.planning import Snapshot, max_rate, naive_plan
 from heterosis.planning import plan as make_plan
 from heterosis.planning.fleet import Workload
 from heterosis.planning.fleet.task import Combination
@@ -39,14 +39,14 @@ from heterosis.workflow.blame import load, user_code
 from heterosis.workflow.deciding import Cheapest, MostCapable, Points
 from heterosis.workflow.goals import goal
 from heterosis.workflow.overhead import known_overhead, measure
-from heterosis.workflow.served import served
+from heterosis.workflow.served import as_profiled, served
 from heterosis.workflow.service import Service
 from heterosis.workflow.traces import stored_trace
 from heterosis.workflow.verification import simulated
 
 SECONDS_PER_VARIANT = 4.0
 """For a first look at what a variant costs: its process has to start, too."""
-OVERHEAD_SHARE, LEAST_OVERHEAD_S, MOST_OVERHEAD_S = 0.05, 3.0, 10.0
+OVERHEAD_SHARE, LEAST_OVERHEAD_S, MOST_OVERHEAD_S = 0.1, 6.0, 15.0
 """Of the budget of profiling, what is spent on the server itself, and within which bounds; below them nothing is."""
 UNLIMITED_MS = 1e9
 
@@ -99,7 +99,8 @@ class Workflow:
         """What whoever plans and serves should know of the profile."""
         self._given = given
         self._profiled_s = 0.0
-        self._overhead = known_overhead(self.pipeline, self.store)
+        self._overhead: Overhead | None = None
+        """The last that was measured, or read from the store."""
         self._judged: dict[frozenset[tuple[str, str]], float] = {}
         self._report = report
 
@@ -188,27 +189,45 @@ class Workflow:
             )
         return compare(variants, found.points, found.machine)
 
-    def overhead(self, profile: Profile) -> Overhead:
-        """What the server itself costs a request.
+    def overhead(self, profile: Profile, rate_rps: float = 1.0) -> Overhead:
+        """What the server itself costs a request, and how long batches take when served: what was measured last.
 
-        It is measured on the plan that is cheapest without any limit, where this machine is profiled and the budget of
-        that leaves some time.
+        Where nothing was yet, it is measured on the cheapest plan for this rate or, if none keeps the SLO, on the one
+        that is cheapest without any limit.
         """
-        duration_s = min(OVERHEAD_SHARE * self._settings.budget_s, MOST_OVERHEAD_S)
-        if self._overhead is None and self._given is None and duration_s >= LEAST_OVERHEAD_S:
-            asked = self._asked(1e-3, profile)
-            asked = msgspec.structs.replace(asked, slo=Slo(latency_ms=UNLIMITED_MS, percentile=self.slo.percentile))
-            with self._report(f"Measuring what the server adds to {self.pipeline.name}", None):
-                measured = measure(
-                    self.pipeline, self.target, self.fleet.devices[0], self.store, duration_s, make_plan(asked)
-                )
-            self._overhead = measured
+        if self._overhead is None and self._measures:
+            asked = self._asked(rate_rps, profile)
+            with self._judge(lambda *_, **__: None) as judge:
+                try:
+                    first = make_plan(asked, judge=judge)
+                except InfeasibleError:
+                    slo = Slo(latency_ms=UNLIMITED_MS, percentile=self.slo.percentile)
+                    first = make_plan(msgspec.structs.replace(asked, slo=slo, rate_rps=1e-3))
+            self._measure(first)
         return self._overhead or NO_OVERHEAD
+
+    @property
+    def _measures(self) -> bool:
+        """Whether this machine is the one that was profiled, and the budget of that leaves some time for the server."""
+        return self._given is None and self._overhead_s >= LEAST_OVERHEAD_S
+
+    @property
+    def _overhead_s(self) -> float:
+        return min(OVERHEAD_SHARE * self._settings.budget_s, MOST_OVERHEAD_S)
+
+    def _measure(self, plan: Plan) -> None:
+        """Measure the server's overhead on a plan with the points that were profiled, unless it is in the store."""
+        found = known_overhead(self.pipeline, self.store, plan)
+        if found is None:
+            device = self.fleet.devices[0]
+            with self._report(f"Measuring what the server adds to {self.pipeline.name}", None):
+                found = measure(self.pipeline, self.target, device, self.store, self._overhead_s, plan)
+        self._overhead = found
 
     def snapshot(self, rate_rps: float, profile: Profile | None = None) -> Snapshot:
         """All that a plan for this rate depends on, measured as far as it does, or with a profile that is given."""
         asked = self._asked(rate_rps, profile or self.profile([rate_rps]))
-        return served(msgspec.structs.replace(asked, overhead=self.overhead(asked.profile)))
+        return served(msgspec.structs.replace(asked, overhead=self.overhead(asked.profile, rate_rps)))
 
     def _asked(self, rate_rps: float, profile: Profile) -> Snapshot:
         """What a plan depends on, with the server's overhead as far as it is known."""
@@ -225,9 +244,20 @@ class Workflow:
     def plan(self, rate_rps: float) -> Plan:
         """The cheapest plan for this rate, its accuracy measured and its latency tried in the simulator.
 
-        Raise InfeasibleError, with the nearest that is possible, where there is none.
+        How long its batches take when served is measured on what it runs: where that turns out to be something else
+        than was measured before, it is measured, and planned for, once more. Raise InfeasibleError, with the nearest
+        that is possible, where there is no plan.
         """
-        snapshot = self.snapshot(rate_rps)
+        profile = self.profile([rate_rps])
+        plan = self._plan(self.snapshot(rate_rps, profile))
+        if self._measures:
+            before = self._overhead
+            self._measure(as_profiled(plan, profile))
+            if self._overhead != before:
+                plan = self._plan(self.snapshot(rate_rps, profile))
+        return plan
+
+    def _plan(self, snapshot: Snapshot) -> Plan:
         with self._report(f"Planning {self.pipeline.name}", None) as step, self._judge(step) as judge:
             crowded = crowding(snapshot.profile.interference)
             return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step, crowding=crowded))
@@ -246,7 +276,9 @@ class Workflow:
         }
         used = {each for combination in measured for each in combination}
         kept = tuple(each for each in self.variants.variants if not used or (each.stage, each.name) in used)
-        asked = served(msgspec.structs.replace(self._asked(rate_rps, profile), overhead=self.overhead(profile)))
+        asked = served(
+            msgspec.structs.replace(self._asked(rate_rps, profile), overhead=self.overhead(profile, rate_rps))
+        )
         workload = Workload(
             graph=asked.graph,
             slo=self.slo,

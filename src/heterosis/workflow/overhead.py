@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,12 +26,12 @@ from heterosis.profiling.files import write_atomically
 from heterosis.scheduling import BatchDone, Record, RequestArrived, RequestEnded, RunBatch
 from heterosis.scheduling.estimates import Estimates
 from heterosis.serving.journal import read_journal
-from heterosis.terms import UNKNOWN, Device, Energy, Overhead, Plan, Quality
+from heterosis.terms import UNKNOWN, Configuration, Device, Energy, Overhead, Plan, Quality
 from heterosis.terms.joining import bare_name, qualified
 from heterosis.variants.digests import digest, source_digest, versions
 from heterosis.workflow.subserver import subserver
 
-FORMAT = "overhead 2"
+FORMAT = "overhead 4"
 """Changes whenever the file of an overhead does, or what it means."""
 MOST_REQUESTS = 200
 LEAST_REQUESTS = 20
@@ -38,10 +39,10 @@ PATIENCE_MS = 60_000.0
 """A machine that is busy is no reason to give a request up."""
 
 
-def known_overhead(pipeline: Pipeline, store: Path) -> Overhead | None:
-    """Return what was measured of a pipeline as it is now, if anything was."""
+def known_overhead(pipeline: Pipeline, store: Path, plan: Plan) -> Overhead | None:
+    """Return what was measured of a pipeline as it is now, served as this plan does it, if anything was."""
     try:
-        return msgspec.json.decode(_path(pipeline, store).read_bytes(), type=Overhead)
+        return msgspec.json.decode(_path(pipeline, store, plan).read_bytes(), type=Overhead)
     except (OSError, msgspec.MsgspecError):
         return None
 
@@ -49,7 +50,7 @@ def known_overhead(pipeline: Pipeline, store: Path) -> Overhead | None:
 def measure(pipeline: Pipeline, target: str, device: Device, store: Path, duration_s: float, plan: Plan) -> Overhead:
     """Serve a plan on a device of this machine, send samples one after the other for about so long; store the result.
 
-    Raise UnavailableError where the plan cannot be served.
+    The points of the plan are to be those that were profiled. Raise UnavailableError where the plan cannot be served.
     """
     with tempfile.TemporaryDirectory(prefix="heterosis-") as folder:
         file, journal = Path(folder) / "plan.json", Path(folder) / "journal"
@@ -62,7 +63,7 @@ def measure(pipeline: Pipeline, target: str, device: Device, store: Path, durati
             overhead(device, latencies_ms, cpu_s, records),
             stretch=stretch(plan, records, len(latencies_ms), len(pipeline.load_samples())),
         )
-    write_atomically(_path(pipeline, store), [msgspec.json.encode(found)])
+    write_atomically(_path(pipeline, store, plan), [msgspec.json.encode(found)])
     return found
 
 
@@ -72,18 +73,34 @@ def at_once(plan: Plan) -> Plan:
     return msgspec.structs.replace(plan, stages=stages)
 
 
-def _path(pipeline: Pipeline, store: Path) -> Path:
-    key = digest(FORMAT, versions("heterosis", "numpy"), source_digest(pipeline))[:16]
+def runs(plan: Plan) -> list[tuple[Configuration, int]]:
+    """Return what a plan runs, and in batches of how many at most: it decides how long calls take when served."""
+    found = {(each.configuration, each.max_batch) for each in plan.placements}
+    return sorted(found, key=msgspec.json.encode)
+
+
+def _path(pipeline: Pipeline, store: Path, plan: Plan) -> Path:
+    """Where an overhead is kept: its stretch holds for what is run, and for the very times that it was held against."""
+    run = runs(plan)
+    used = {configuration for configuration, _ in run}
+    profiled = sorted((each.batch, each.latency.mean_ms) for each in plan.points if each.configuration in used)
+    served = msgspec.json.encode((run, profiled)).decode()
+    key = digest(FORMAT, versions("heterosis", "numpy"), source_digest(pipeline), served)[:16]
     return store / "overheads" / f"{pipeline.name}-{key}.json"
 
 
 def overhead(device: Device, latencies_ms: Sequence[float], cpu_s: float, records: Iterable[Record]) -> Overhead:
     """Make it of the client's latencies, one request after the other, and the journal, which these are the last of."""
-    busy_ms = _busy_ms(records)[-len(latencies_ms) :]
-    wall_ms = np.array(latencies_ms) - np.array(busy_ms)
+    flights = _flights(records)[-len(latencies_ms) :]
+    ran_ms = np.array([_covered_ms((each.begin, each.done) for each in of) for of in flights])
+    held_ms = np.array([_covered_ms((each.sent, each.done) for each in of) for of in flights])
+    hops_s = [each.begin - each.sent for of in flights for each in of if each.alone]
+    wall_ms = max(float(np.median(latencies_ms - ran_ms)), 0.0)
     count, power_w = len(latencies_ms), device.dynamic_power_w(device.type.power_modes[0].name)
     return Overhead(
-        wall_ms=max(float(np.median(wall_ms)), 0.0),
+        wall_ms=wall_ms,
+        away_ms=min(float(np.median(held_ms - ran_ms)), wall_ms),
+        hop_ms=1e3 * float(np.median(hops_s or [0.0])),
         cpu_ms=1e3 * cpu_s / count,
         cores=device.slots,
         energy=UNKNOWN if power_w is None else Energy(power_w * cpu_s / count, Quality.MODELLED),
@@ -123,31 +140,51 @@ def stretch(plan: Plan, records: Iterable[Record], requests: int, samples: int) 
     return found
 
 
-def _busy_ms(records: Iterable[Record]) -> list[float]:
-    """For each request, of which there was one at a time, how long at least one of its batches ran."""
-    found: list[float] = []
-    ran: list[tuple[float, float]] = []
+class _Flight(NamedTuple):
+    """A batch: when it was sent, when it began if it came back at once, and when it was back. Seconds."""
+
+    sent: float
+    begin: float
+    done: float
+    alone: bool
+    """Whether its instance had nothing else to do: it did not wait there for another batch to end."""
+
+
+def _flights(records: Iterable[Record]) -> list[list[_Flight]]:
+    """The batches of each request, of which there was one at a time."""
+    found: list[list[_Flight]] = []
+    sent: dict[int, tuple[str, float, bool]] = {}
+    flights: list[_Flight] = []
     for record in records:
         match record.event:
             case RequestArrived():
-                ran = []
-            case BatchDone(run_ms=run_ms):
-                ran.append((record.at - run_ms / 1e3, record.at))
+                flights = []
+            case BatchDone(batch=batch, run_ms=run_ms):
+                begin = record.at - run_ms / 1e3
+                _, at, alone = sent.pop(batch, ("", begin, False))
+                flights.append(_Flight(min(at, begin), begin, record.at, alone))
             case RequestEnded():
-                found.append(1e3 * _covered_s(ran))
+                found.append(flights)
+        for each in record.effects:
+            if type(each) is RunBatch:
+                busy = {instance for instance, _, _ in sent.values()}
+                sent[each.batch] = each.instance, record.at, each.instance not in busy
     return found
 
 
-def _covered_s(intervals: Iterable[tuple[float, float]]) -> float:
+def _covered_ms(intervals: Iterable[tuple[float, float]]) -> float:
     covered, reached = 0.0, 0.0
     for begin, end in sorted(intervals):
         covered += max(end - max(begin, reached), 0.0)
         reached = max(reached, end)
-    return covered
+    return 1e3 * covered
 
 
 async def _ask(url: str, pid: int, pipeline: Pipeline, duration_s: float) -> tuple[list[float], float]:
-    """Latencies in milliseconds, and CPU seconds of the process meanwhile."""
+    """Latencies in milliseconds, and CPU seconds of the process meanwhile.
+
+    After each request there is a rest as long as it took: on cores that never rest batches run faster than when served.
+    """
     shots, process = make_shots(pipeline), psutil.Process(pid)
     async with Client(url) as client:
         await warm_up(client, pipeline.name, shots, timeout_ms=PATIENCE_MS)
@@ -157,6 +194,7 @@ async def _ask(url: str, pid: int, pipeline: Pipeline, duration_s: float) -> tup
             len(latencies) < LEAST_REQUESTS or time.perf_counter() - begin < duration_s
         ):
             latencies.append(await _latency_ms(client, pipeline, shots[len(latencies) % len(shots)]))
+            await asyncio.sleep(latencies[-1] / 1e3)
         return latencies, _cpu_s(process) - spent
 
 

@@ -13,7 +13,8 @@ import msgspec
 
 from heterosis.control.speeds import slowed
 from heterosis.planning import Snapshot
-from heterosis.terms import OperatingPoint, Overhead, PipelineGraph
+from heterosis.terms import OperatingPoint, Overhead, PipelineGraph, Plan, Profile
+from heterosis.terms.profile import drawn_mean
 
 
 def served(snapshot: Snapshot) -> Snapshot:
@@ -29,7 +30,10 @@ def served(snapshot: Snapshot) -> Snapshot:
 def stretched(points: Iterable[OperatingPoint], graph: PipelineGraph, overhead: Overhead) -> tuple[OperatingPoint, ...]:
     """Return points that were profiled as they are when served."""
     factors = mean_stretch(graph, overhead)
-    return tuple(_stretched(each, factors.get(each.configuration.stage, 1.0)) for each in points)
+    return tuple(
+        _stretched(each, factors[each.configuration.stage]) if each.configuration.stage in factors else each
+        for each in points
+    )
 
 
 def weighted(graph: PipelineGraph, overhead: Overhead) -> PipelineGraph:
@@ -60,5 +64,19 @@ def mean_stretch(graph: PipelineGraph, overhead: Overhead) -> dict[str, float]:
     return found
 
 
+def as_profiled(plan: Plan, profile: Profile) -> Plan:
+    """Return a plan with the operating points that it has in a profile, whatever it was made with."""
+    profiled = {(each.configuration, each.batch): each for each in profile.points}
+    points = tuple(profiled[each.configuration, each.batch] for each in plan.points)
+    return msgspec.structs.replace(plan, points=points)
+
+
 def _stretched(point: OperatingPoint, factor: float) -> OperatingPoint:
-    return msgspec.structs.replace(slowed(point, factor), cpu_ms=factor * point.cpu_ms)
+    """Return a point whose times, as simulated batches draw them, are so many times the mean that was profiled."""
+    found = slowed(point, factor)
+    latency = found.latency
+    scale = latency.mean_ms / drawn_mean(latency.p50_ms, latency.p95_ms, latency.p99_ms)
+    latency = msgspec.structs.replace(
+        latency, p50_ms=scale * latency.p50_ms, p95_ms=scale * latency.p95_ms, p99_ms=scale * latency.p99_ms
+    )
+    return msgspec.structs.replace(found, latency=latency, cpu_ms=factor * point.cpu_ms)
