@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 
 from heterosis.simulation import Outcome, make_report
 from heterosis.simulation.repetition import interval
@@ -40,6 +41,28 @@ def rows(compared: Compared) -> dict[str, float]:
             f"{name}, live / simulated": live.mean / simulated,
         }
     return found | {"load generator's lag_p99_ms": compared.lag_p99_ms}
+
+
+def tail(live_ms: Sequence[float], simulated_ms: Sequence[float]) -> dict[str, float]:
+    """The 99th percentile of all requests of all live runs, with its 95 % interval, and over that of the simulated.
+
+    The interval is that of order statistics: of how many requests of so many are slower than the true percentile. It
+    takes them as independent of each other, which those of one crowd are not.
+    """
+    from scipy.stats import binom
+
+    ordered = sorted(live_ms)
+    low, high = (min(int(rank), len(ordered) - 1) for rank in binom.ppf([0.025, 0.975], len(ordered), 0.99))
+    simulated = float(np.percentile(simulated_ms, 99))
+    p99 = float(np.percentile(ordered, 99))
+    return {
+        "requests, live": len(ordered),
+        "p99_ms of all, live": p99,
+        "p99_ms of all, live, low": ordered[low],
+        "p99_ms of all, live, high": ordered[high],
+        "p99_ms of all, simulated": simulated,
+        "p99_ms of all, live / simulated": p99 / simulated,
+    }
 
 
 def of_simulator(outcome: Outcome) -> Figures:

@@ -21,14 +21,15 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from benchmarks.comparing import Compared, Figures, of_simulator, rows
+from benchmarks.comparing import Compared, Figures, of_simulator, rows, tail
 from heterosis.arrivals import poisson, rescaled
-from heterosis.bench import Load, Report, run_load
+from heterosis.bench import Load, Outcome, Report, run_load
 from heterosis.bench.shots import in_turn
 from heterosis.cli.options import DEFAULT_STORE
 from heterosis.profiling import Settings
 from heterosis.profiling.interference import crowding
-from heterosis.simulation import Arrival, Outcome, Power, Setting, Simulator
+from heterosis.simulation import Arrival, Power, Setting, Simulator
+from heterosis.simulation import Outcome as Simulated
 from heterosis.terms import PipelineGraph, Plan
 from heterosis.workflow.chain import Workflow
 from heterosis.workflow.subserver import serving
@@ -52,6 +53,8 @@ class Live(msgspec.Struct, frozen=True, kw_only=True):
 
     load: Load
     report: Report
+    latencies_ms: tuple[float, ...]
+    """Of answers."""
     others_cores: float
     """Mean number of cores that neither the server nor the load generator kept busy."""
 
@@ -74,21 +77,29 @@ def compare(workflow: Workflow, rate: float, *, seconds: float = SECONDS, runs: 
     dynamic, power = plan.predicted.dynamic_energy_per_request.joules, plan.predicted.power.joules
     assert dynamic is not None
     assert power is not None
+    runs_again = [
+        Simulator(plan, seed=seed, setting=setting).run(arrivals(graph, live.load))
+        for live in lives
+        for seed in range(SIMULATIONS)
+    ]
     compared = Compared(
         modelled={"joules_per_answer": power / rate, "dynamic_joules_per_answer": dynamic},
         predicted=[simulated(each) for each in trials(plan, graph, crowding(snapshot.profile.interference), setting)],
-        simulated=[
-            simulated(Simulator(plan, seed=seed, setting=setting).run(arrivals(graph, live.load)))
-            for live in lives
-            for seed in range(SIMULATIONS)
-        ],
+        simulated=[simulated(each) for each in runs_again],
         live=[served(live.report) for live in lives],
         lag_p99_ms=max(live.report.lag_p99_ms for live in lives),
     )
-    return rows(compared) | {"others, cores busy": max(live.others_cores for live in lives)}
+    return {
+        **rows(compared),
+        **tail(
+            [each for live in lives for each in live.latencies_ms],
+            [1e3 * each for run in runs_again for each in run.latencies_s],
+        ),
+        "others, cores busy": max(live.others_cores for live in lives),
+    }
 
 
-def simulated(outcome: Outcome) -> Figures:
+def simulated(outcome: Simulated) -> Figures:
     """The figures of a simulated run."""
     dynamic = outcome.joules.dynamic.joules
     assert dynamic is not None
@@ -129,9 +140,16 @@ def serve(workflow: Workflow, plan: Plan, rate: float, seconds: float, seeds: Se
 def _offered(url: str, workflow: Workflow, rate: float, seconds: float, seed: int) -> Live:
     load = Load(arrivals=tuple(rescaled(poisson(rate, seconds, seed), rate)), duration_s=seconds, seed=seed)
     begin, busy_s, own_s = time.monotonic(), _busy_s(), time.process_time()
-    report = asyncio.run(run_load(url, workflow.pipeline, load))
-    others_s = _busy_s() - busy_s - (time.process_time() - own_s) - (report.cpu_s_per_answer or 0.0) * report.answered
-    return Live(load=load, report=report, others_cores=others_s / (time.monotonic() - begin))
+    outcomes: list[Outcome] = []
+    report = asyncio.run(run_load(url, workflow.pipeline, load, progress=outcomes.append))
+    own_s = time.process_time() - own_s
+    others_s = _busy_s() - busy_s - own_s - (report.cpu_s_per_answer or 0.0) * report.answered
+    return Live(
+        load=load,
+        report=report,
+        latencies_ms=tuple(each.latency_ms for each in outcomes if each.answered),
+        others_cores=others_s / (time.monotonic() - begin),
+    )
 
 
 def _busy_s() -> float:
