@@ -109,11 +109,14 @@ def simulate(service: LoopedService, load: Load) -> Figures:
     return replace(figures, changes=controller.changes)
 
 
-def simulate_static(service: LoopedService, plan: Plan, load: Load) -> Figures:
-    """Let a plan that nothing changes meet the same."""
+def simulate_static(service: LoopedService, plan: Plan, load: Load) -> tuple[Figures, float]:
+    """Let a plan that nothing changes meet the same; give its joules of idling, too."""
     setting = Setting(power=Power(fleet=service.workflow.fleet), patience_s=60.0)
     plan = qualified(plan, service.workflow.pipeline.name)
-    return of_outcome(Simulator(plan, seed=load.seed, setting=setting).run(arrivals_of(service, load)))
+    outcome = Simulator(plan, seed=load.seed, setting=setting).run(arrivals_of(service, load))
+    idle = outcome.joules.idle.joules
+    assert idle is not None
+    return of_outcome(outcome), idle
 
 
 def arrivals_of(service: LoopedService, load: Load) -> list[Arrival]:
@@ -134,8 +137,12 @@ def least_j(service: LoopedService) -> float:
     return watts / LITTLE_RPS
 
 
-def rows(service: LoopedService, load: Load, adaptive: Served, simulated: Figures, static: Figures) -> dict[str, float]:
+def rows(
+    service: LoopedService, load: Load, adaptive: Served, simulated: Figures, peak: tuple[Figures, float]
+) -> dict[str, float]:
     """Every figure by how it was had."""
+    static, static_idle_j = peak
+    least = static_idle_j + least_j(service) * len(load.arrivals)
     report, idle = adaptive.report, adaptive.report.idle_energy_per_answer.joules
     assert report.latency is not None
     assert idle is not None
@@ -159,7 +166,7 @@ def rows(service: LoopedService, load: Load, adaptive: Served, simulated: Figure
     return found | {
         "joules live, of that idle": idle_j,
         "joules, simulated / peak plan simulated": simulated.joules / static.joules,
-        "joules, least by any plan / live": (idle_j + least_j(service) * report.answered) / adaptive.joules,
+        "joules, least by any plan / peak plan simulated": least / static.joules,
         "accuracy of the worst minute": min(adaptive.accuracies),
         "requests lost": float(sum(each.count for each in report.failures if each.status == 0)),
         "lag_p99_ms of the load generator": report.lag_p99_ms,
