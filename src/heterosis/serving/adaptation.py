@@ -17,6 +17,7 @@ from heterosis.launch.gate import OUTSIDE
 from heterosis.planning.fleet.joining import with_worker, without_worker
 from heterosis.scheduling import Record
 from heterosis.serving.router import Router
+from heterosis.serving.stalls import Stalls
 from heterosis.terms import OperatingPoint, Plan
 from heterosis.terms.errors import HeterosisError
 from heterosis.terms.joining import joined, with_pipelines, without
@@ -24,7 +25,6 @@ from heterosis.terms.joining import joined, with_pipelines, without
 log = structlog.get_logger()
 
 TICK_S = 0.25
-STALL_CHECK_S = 0.02
 
 
 class Planner(Protocol):
@@ -64,10 +64,8 @@ class Adaptation:
         only watches: the plan stays as it is.
         """
         self.controller, self.account, self.decides = controller, account, decides
-        self.longest_stall_s = 0.0
-        """The longest time for which the event loop was held up since this runs, by whatever."""
-        self.longest_own_stall_s = 0.0
-        """Likewise, but no longer than this process computed meanwhile: the rest is others that had the cores."""
+        self.stalls = Stalls()
+        """Of the event loop since this runs."""
         self.joules = None if account is None else account.joules(0.0)
         """What was counted up to the last tick."""
         self._planner, self._measurer = planner, measurer
@@ -99,7 +97,7 @@ class Adaptation:
     async def run(self, router: Router) -> None:
         """Adapt the router's plan until cancelled; what it hosts is loaded already."""
         await self._put(router, PutInForce(plan=self.controller.plan, reason="the plan of all of it together"))
-        watching = asyncio.create_task(self._watch())
+        watching = asyncio.create_task(self.stalls.watch())
         try:
             while True:
                 for act in self.controller.tick(time.monotonic()) if self.decides else ():
@@ -159,16 +157,6 @@ class Adaptation:
         except HeterosisError as error:
             log.warning("plan not changed", reason=str(error))
             self.controller.refused(router.plan, str(error), time.monotonic())
-
-    async def _watch(self) -> None:
-        """Measure by how much the event loop is late."""
-        while True:
-            before, computed_before = time.monotonic(), time.process_time()
-            await asyncio.sleep(STALL_CHECK_S)
-            late_s = time.monotonic() - before - STALL_CHECK_S
-            self.longest_stall_s = max(self.longest_stall_s, late_s)
-            computed_s = time.process_time() - computed_before
-            self.longest_own_stall_s = max(self.longest_own_stall_s, min(late_s, computed_s))
 
 
 def _beside_others(plan: Plan, in_force: Plan) -> Plan:

@@ -297,8 +297,8 @@ def _with_loop(status: Status, adaptation: Adaptation) -> Status:
         status,
         changes=controller.changes,
         under_way=controller.under_way,
-        longest_stall_ms=1e3 * adaptation.longest_stall_s,
-        longest_own_stall_ms=1e3 * adaptation.longest_own_stall_s,
+        longest_stall_ms=1e3 * adaptation.stalls.longest_s,
+        longest_own_stall_ms=1e3 * adaptation.stalls.longest_own_s,
     )
 
 
