@@ -142,6 +142,18 @@ def test_a_steady_load_is_not_planned_for_again_and_again() -> None:
     assert 1 <= len(run((SLOW, 100)).said("plan")) <= 5
 
 
+def test_in_a_crowd_no_plan_is_changed_to_save_joules() -> None:
+    """How long it stays is not known: what it needs is planned for, and what saves joules when it is over."""
+    found = run((SLOW, 60), (FAST, 25), (SLOW, 100))
+    (crowd_at,) = (each.at for each in found.controller.decisions if each.reason.startswith("a crowd"))
+    assert 60 < crowd_at < 85
+    plans = [each for each in found.controller.decisions if each.what == "plan" and crowd_at <= each.at < 110]
+    assert plans
+    assert all("needed" in each.reason for each in plans if each.changed)
+    assert found.controller.planned_rates["drawn"] < 1.5 * SLOW
+    assert found.devices[-1][1] <= max(count for at, count in found.devices if 30 < at < 60)
+
+
 def test_joules_of_records_are_those_of_the_simulator() -> None:
     """What is counted live from records is what the simulator counts while it runs, part by part."""
     found = run((SLOW, 20), (FAST, 30), (SLOW, 60))

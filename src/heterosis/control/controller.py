@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from heterosis.control.acts import Act, Ask, Measure, PutInForce
 from heterosis.control.change import Change, missing
 from heterosis.control.decisions import Decisions, Noted
-from heterosis.control.demand import SPREAD, Demand
+from heterosis.control.demand import CROWD, SPREAD, Demand
 from heterosis.control.devices import Devices
 from heterosis.control.questions import Proposal, Question
 from heterosis.control.remeasuring import Remeasuring
@@ -86,6 +86,8 @@ class Controller:
         """Requests per second that a plan was asked for last."""
         self._asked_classes: dict[str, dict[str, float]] = {}
         """Shares of classes with floors of their own, likewise."""
+        self._crowds = set[str]()
+        """Pipelines of which far more comes than was foretold."""
         self._stale = self.settings.aim is not None  # which the first plan does not know
         """Whether that plan never came, or is not what runs, or the devices for it are others since."""
         self._asked_urgently = False
@@ -226,7 +228,7 @@ class Controller:
             self._stale = True
         if self._change is not None and not self.decisions.urgent:
             self._go_on(now, acts)
-        due = now >= self._asked_at + self.settings.plan_every_s
+        due = now >= self._asked_at + (SOONEST_S if self._tuner.at_least else self.settings.plan_every_s)
         if self.decisions.urgent or (due and self._change is None and self._moved(now)):
             self._ask_plan(now, acts)
             return acts
@@ -296,12 +298,31 @@ class Controller:
             return False
         return True
 
+    def _crowded(self, now: float) -> bool:
+        """Whether far more comes than is foretold, until that is over or has become usual.
+
+        How long a crowd will stay is not known: a plan that it needs is changed to, but none to save joules.
+        """
+        sure, foretold = self._tuner.least(now), self._foretold(now)
+        for name, rate in foretold.items():
+            if name in self._crowds:
+                if sure[name] <= MOVED * rate:
+                    self._crowds.remove(name)
+            elif sure[name] > CROWD * rate:
+                self._crowds.add(name)
+                what = f"a crowd: at least {sure[name]:.4g}/s come of {name}, and {rate:.4g}/s are foretold"
+                self.decisions.note(now, "planner", f"{what}; until it is over, no plan is changed to save joules")
+        return bool(self._crowds)
+
+    def _foretold(self, now: float) -> dict[str, float]:
+        most = self._tuner.most(now)
+        return {name: max(rate, LEAST_RPS) for name, rate in self.demand.rates(most).items()}
+
     def _rates(self, now: float) -> dict[str, float]:
         """What to plan for."""
-        sure = (
-            self._tuner.rates if self.decisions.urgent else self._tuner.least(now)
-        )  # forecasts follow a load that grows later
-        return {name: max(rate, sure[name], LEAST_RPS) for name, rate in self.demand.rates().items()}
+        # Forecasts follow a load that grows later.
+        sure = self._tuner.rates if self.decisions.urgent else self._tuner.least(now)
+        return {name: max(rate, sure[name]) for name, rate in self._foretold(now).items()}
 
     def _classes(self, now: float) -> dict[str, dict[str, float]]:
         """Shares of the requests that classes with accuracy floors of their own had of late, on the safe side."""
@@ -352,13 +373,15 @@ class Controller:
         urgent, must = self.decisions.taken()
         self._asked_urgently, self._change, self._asked_at = bool(urgent), None, now
         self._asked_classes = self._classes(now)
+        crowded = self._crowded(now)
         task = at_rates(self.devices.usable(now), self._asked_rates)
         workloads = tuple(replace(each, classes=self._asked_classes[each.graph.pipeline]) for each in task.workloads)
         self._asked = Question(
             task=replace(task, workloads=workloads),
             now=self.plan,
-            reason=urgent or "time for a plan",
+            reason=urgent or ("time for a plan, in a crowd" if crowded else "time for a plan"),
             must=must,
+            horizon_s=0.0 if crowded else None,
             aim=self.settings.aim,
             reserve=self.settings.reserve,
             latency=self.settings.latency,

@@ -20,6 +20,8 @@ from heterosis.terms import Plan, Slo
 
 RESERVE = 1.25
 """A plan is kept only if it bears this multiple of the load: what it has in hand is what keeps waits short."""
+LITTLE = 0.05
+"""Of what the plan in force draws, what another must save: figures of power are not exact enough to tell less."""
 STEPS_DOWN = (1.0, 0.5, 0.0)
 """Of the way from the floor of accuracy up to what is aimed at, tried in turn."""
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2, 0.1)
@@ -45,6 +47,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, tag="loop"):
     must: str = ""
     """Why the plan in force cannot stay, whatever it bears: that is throughput, and says nothing of how late answers
     are. Empty where it may."""
+    horizon_s: float | None = None
+    """For how long it is counted on that another plan would save what it does; by default the task's horizon."""
     aim: float | None = None
     """Accuracy to be had where the fleet can, above the SLO's floors."""
     reserve: float = RESERVE
@@ -95,7 +99,9 @@ def respond(question: Question, make: MakePlan) -> Proposal:
     prefer = [(each.node, each.device) for each in now.placements]
     plan = settled(task, now, to_plan(task, allotment, policy=now.policy, prefer=prefer))
     load = load_of(plan)
-    decision = worthwhile(task, now, plan, load={stage: question.reserve * per_s for stage, per_s in load.items()})
+    reserve = {stage: question.reserve * per_s for stage, per_s in load.items()}
+    least = LITTLE if retuning is None else 0.0
+    decision = worthwhile(task, now, plan, load=reserve, horizon_s=question.horizon_s, least=least)
     if must and plan.placements != now.placements and not decision.change:
         decision = replace(decision, change=True, reason=f"{must}; {decision.reason}")
     return Proposal(

@@ -64,15 +64,16 @@ class Forecast:
             self._usual_level = keep * self._usual_level + (1 - keep) * (per_s if usual is None else usual)
         self._made.append((end + self._lead_s, self.rate()))
 
-    def rate(self, quantile: float | None = None) -> float:
+    def rate(self, quantile: float | None = None, *, most: float = math.inf) -> float:
         """Return the rate to expect ``lead_s`` after the last observation.
 
         With a ``quantile`` (0..1): the rate that will not be exceeded with this chance, or, where too few errors are
-        known for it, with the largest of them. 0 before anything was observed.
+        known for it, with the largest of them. 0 before anything was observed. ``most`` is the highest rate of late, if
+        that is known better than by what is smoothed: a crowd that is over is in there for long.
         """
         if self._level is None:
             return 0.0
-        expected, usual = self._level, self._usual[self._part(self._at + self._lead_s)]
+        expected, usual = min(self._level, most), self._usual[self._part(self._at + self._lead_s)]
         if usual is not None and self._usual_level > 0:
             expected *= usual / self._usual_level
         return expected if quantile is None else expected * self._margin(quantile)

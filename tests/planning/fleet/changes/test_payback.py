@@ -51,6 +51,16 @@ def test_there_is_no_horizon_at_which_both_ways_pay(horizon_s: float) -> None:
     assert sum(decision.change for decision in decisions) <= 1
 
 
+def test_what_saves_too_little_is_not_done() -> None:
+    """However long it would hold: figures of power are not exact."""
+    task, old, new = both_bear()
+    share = 1 - power_w(new) / power_w(old)
+    assert worthwhile(task, old, new, horizon_s=1e6, least=0.9 * share).change
+    decision = worthwhile(task, old, new, horizon_s=1e6, least=1.1 * share)
+    assert not decision.change
+    assert "too little" in decision.reason
+
+
 def test_what_takes_longer_than_it_holds_is_not_begun() -> None:
     """However much it would save."""
     task, old, new = both_bear()

@@ -215,10 +215,12 @@ def test_at_night_the_least_share_stays_and_a_new_plan_is_due() -> None:
     """Without a request, the tuner goes down to its least, once."""
     task = small_task()
     tuner = Tuner(task, planned(task))
+    assert not tuner.at_least
     changes = follow(tuner, [], 0, 300)
     assert len(changes) == 1
     assert changes[0][0] >= MEMORY_S
     assert tuner.rates["drawn"] == LEAST * 200.0
+    assert tuner.at_least
 
 
 def test_rates_are_changed_by_pipeline() -> None:

@@ -25,21 +25,30 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def worthwhile(
-    task: Task, old: Plan, new: Plan, *, load: Mapping[str, float] | None = None, horizon_s: float | None = None
+    task: Task,
+    old: Plan,
+    new: Plan,
+    *,
+    load: Mapping[str, float] | None = None,
+    horizon_s: float | None = None,
+    least: float = 0.0,
 ) -> Decision:
     """Decide whether to change plans for as long as the new one is meant to hold (by default the task's horizon).
 
     A change is made where the old plan cannot bear ``load`` (by default what the new plan is for) or has another SLO.
     Else it is not made where too little would be left to serve with in between or after it, nor, for a task of least
-    energy or carbon, where it saves no more joules within the horizon than it costs.
+    energy or carbon, where it saves no more joules within the horizon than it costs, or less than ``least`` (0..1) of
+    what the old plan draws.
     """
     horizon_s = task.horizon_s if horizon_s is None else horizon_s
     load = load_of(new) if load is None else load
     old = present(task, old)
-    way, saves_w = transition(task, old, new, load), _saves_w(task, old, new)
+    way = transition(task, old, new, load)
+    before_w, after_w = (_power_w(task, plan, new) for plan in (old, new))
+    saves_w = None if before_w is None or after_w is None else before_w - after_w
     change, reason = _judged(task, old, new, way, Headroom((*old.points, *new.points), load))
     if not reason:
-        change, reason = _paid_back(way, saves_w, horizon_s)
+        change, reason = _paid_back(way, saves_w, horizon_s, least * (before_w or 0.0))
     return Decision(change=change, reason=reason, transition=way, saves_w=saves_w)
 
 
@@ -60,18 +69,15 @@ def _judged(task: Task, old: Plan, new: Plan, way: Transition, headroom: Headroo
     return False, ""
 
 
-def _paid_back(way: Transition, saves_w: float | None, horizon_s: float) -> tuple[bool, str]:
+def _paid_back(way: Transition, saves_w: float | None, horizon_s: float, least_w: float) -> tuple[bool, str]:
     if saves_w is None or way.cost_j is None:
         return False, "whether it saves anything is unknown: a figure of power is missing"
     if way.takes_s > horizon_s:
         return False, f"it takes {way.takes_s:.3g} s, longer than it would hold"
+    if 0 < saves_w < least_w:
+        return False, f"it saves {saves_w:.3g} W, which is too little to be sure of"
     saved_j = saves_w * horizon_s
     return saved_j > way.cost_j, f"in {horizon_s:.4g} s it saves {saved_j:.4g} J, and it costs {way.cost_j:.4g} J"
-
-
-def _saves_w(task: Task, old: Plan, new: Plan) -> float | None:
-    before, after = (_power_w(task, plan, new) for plan in (old, new))
-    return None if before is None or after is None else before - after
 
 
 def _power_w(task: Task, plan: Plan, load: Plan) -> float | None:

@@ -163,6 +163,15 @@ class Tuner:
         """The rates that surely come now, by pipeline: what was seen is too unlikely for less."""
         return {name: self._least(envelope, envelope.rates(now)) for name, envelope in self._envelopes.items()}
 
+    def most(self, now: float) -> dict[str, float]:
+        """The highest rates of late, in windows of `STEADY_S`, by pipeline."""
+        return {name: _steady(envelope, envelope.rates(now))[1] for name, envelope in self._envelopes.items()}
+
+    @property
+    def at_least(self) -> bool:
+        """Whether a plan is due, since what it is for is far more than what comes: no less of it is allotted for."""
+        return any(rate <= LEAST * self._pipelines[name].rate_rps * (1 + ROUNDING) for name, rate in self.rates.items())
+
     def _adopt(self, task: Task, planned: Allotment) -> None:
         self._planned, self.allotment, self.task = planned, planned, task
         self._pipelines = {workload.graph.pipeline: workload for workload in task.workloads}
@@ -188,9 +197,7 @@ class Tuner:
         envelope = self._envelopes[name]
         rates = envelope.rates(now)
         sure = self._least(envelope, rates)
-        window_s, steady = next(
-            pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING)
-        )
+        window_s, steady = _steady(envelope, rates)
         growth = self._growth(name, sure, now)
         if sure + growth > allotted:
             return max(sure, steady) + growth, sure + growth, f"at least {sure:.4g}/s come, more than by chance"
@@ -200,6 +207,11 @@ class Tuner:
         return least_rate(
             rates, envelope.windows_s, envelope.starts, confidence=self._confidence, dispersion=self._dispersion
         )
+
+
+def _steady(envelope: Envelope, rates: Rates) -> tuple[float, float]:
+    """The window that tells the rate to serve, and its rate."""
+    return next(pair for pair in zip(envelope.windows_s, rates, strict=True) if pair[0] >= STEADY_S * (1 - ROUNDING))
 
 
 def _counts(allotment: Allotment) -> dict[tuple[Option, ...], int]:
