@@ -32,6 +32,7 @@ class TensorRunner(StageRunner):
         specs = (*session.inputs, *session.outputs)
         self.joins: bool | None = None if all(spec.shape and spec.shape[0] == DYNAMIC for spec in specs) else False
         """Whether calls may be joined; None while that has not been tried."""
+        self._engine = session.run
 
     def run(self, batch: Sequence[Args]) -> list[Any]:
         """Run one batch of calls; see `StageRunner.run`."""
@@ -59,10 +60,6 @@ class TensorRunner(StageRunner):
             {name: array[end - count : end] for name, array in outputs.items()}
             for end, count in zip(ends.tolist(), rows, strict=True)
         ]
-
-    def _engine(self, tensors: Tensors) -> dict[str, Array]:
-        assert self.session is not None  # noqa: S101
-        return self.session.run(tensors)
 
 
 def _alike(calls: Sequence[Tensors]) -> bool:

@@ -1,8 +1,9 @@
 """What a policy is asked, what it may see, and what it may answer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
@@ -10,8 +11,7 @@ from heterosis.scheduling.view import View
 from heterosis.terms import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(msgspec.Struct, frozen=True):
     """Run these waiting calls as one batch on a free instance."""
 
     instance: InstanceRecord
@@ -19,8 +19,7 @@ class Dispatch:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """Give up a waiting call."""
 
     call: CallRecord
@@ -28,16 +27,14 @@ class Drop:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wake:
+class Wake(msgspec.Struct, frozen=True):
     """Ask again at this time, if nothing happens before."""
 
     at: float
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(msgspec.Struct, frozen=True):
     """Turn a request away at its arrival."""
 
     kind: Refusal

@@ -1,7 +1,7 @@
 """Short cuts past the list, for the common cases: one call waits, or all are alike. They decide as the list would."""
 
 from collections.abc import Sequence
-from operator import itemgetter
+from operator import attrgetter
 
 from heterosis.scheduling.batching import together
 from heterosis.scheduling.estimates import SAFE_PERCENT
@@ -11,6 +11,8 @@ from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Dispatch
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.view import View
+
+_deadline = attrgetter("request.deadline")
 
 
 def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | None:
@@ -67,14 +69,16 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
     mean, safe = view.estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
     late = outlook.caution * view.capacity.tails.get(stage, 0.0) + view.now
-    waiting = [(record.request.deadline - late, record) for record in queue.first(LOOK)]
-    waiting.sort(key=itemgetter(0))
-    if not 0 < mean <= safe or waiting[0][0] - start - safe < 0:
+    waiting = sorted(queue.first(LOOK), key=_deadline)
+    first, instance = waiting[0], next(iter(idle or spare))
+    left = first.request.deadline - late
+    if not 0 < mean <= safe or left - start - safe < 0:
         return None
-    (left, first), instance = waiting[0], next(iter(idle or spare))
     most = instance.placement.max_batch
-    others = [(record, left_s) for left_s, record in waiting[1:]] if most > size else []
-    calls = together(view, instance, (first, left), others)
+    calls = [first]
+    if most > size:
+        others = [(record, record.request.deadline - late) for record in waiting[1:]]
+        calls = together(view, instance, (first, left), others)
     if start and len(calls) * size < most:
         return ()  # nothing is gained by binding it now, and others may come to go along
     for record in calls:

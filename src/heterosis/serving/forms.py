@@ -90,29 +90,35 @@ def value_of(form: Form, frames: Sequence[bytes | bytearray | memoryview], *, co
     Raise ValueError where the frames are not those that the form wants.
     """
     left = iter(frames)
-    value = _made(form, left, copy=copy)
+    (value,) = _made((form,), left, copy=copy)
     if next(left, None) is not None:
         raise ValueError("more arrays came than the header names")
     return value
 
 
-def _made(form: Form, frames: Any, *, copy: bool) -> Any:
-    if form[0] == _ARRAY:
-        _, dtype, shape, length = form
-        frame = next(frames, None)
-        if frame is None or len(frame) != length:
-            raise ValueError(f"an array of {dtype} and shape {list(shape)} cannot have these bytes")
-        array: Array = np.ndarray(shape, dtype, frame)
-        # A view at an odd address would be slow, and engines may refuse it.
-        if copy or not array.flags.aligned:
-            array = array.copy()
-        array.flags.writeable = copy
-        return array
-    kind, keys, forms = form
-    parts = [_made(each, frames, copy=copy) for each in forms]
-    if kind == _DICT:
-        return dict(zip(keys, parts, strict=True))
-    return tuple(parts) if kind == _TUPLE else parts
+def _made(forms: Sequence[Form], frames: Any, *, copy: bool) -> list[Any]:
+    """Make values that stand side by side: a call for each would cost a worker more than the arrays do."""
+    made: list[Any] = []
+    for form in forms:
+        kind = form[0]
+        if kind == _ARRAY:
+            _, dtype, shape, length = form
+            frame = next(frames, None)
+            if frame is None or len(frame) != length:
+                raise ValueError(f"an array of {dtype} and shape {list(shape)} cannot have these bytes")
+            array: Array = np.ndarray(shape, dtype, frame)
+            # A view at an odd address would be slow, and engines may refuse it.
+            if copy or not array.flags.aligned:
+                array = array.copy()
+            array.flags.writeable = copy
+            made.append(array)
+            continue
+        parts = _made(form[2], frames, copy=copy)
+        if kind == _DICT:
+            made.append(dict(zip(form[1], parts, strict=True)))
+        else:
+            made.append(tuple(parts) if kind == _TUPLE else parts)
+    return made
 
 
 def _written(form: Form) -> list[Any]:

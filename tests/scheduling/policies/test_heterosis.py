@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -125,12 +126,9 @@ def test_the_short_cut_for_calls_that_are_alike_decides_as_the_list_does(
 ) -> None:
     """The same effects, reasons included, in light load and in a crowd."""
     plan = make_plan({"a": base_ms}, slots=slots, max_batch=max_batch, slo_ms=slo_ms)
-    fast, slow = Scheduler(plan), Scheduler(plan)
-    short_cut = slow._policy._short_cut  # type: ignore[attr-defined]  # noqa: SLF001 - the way around it
-    slow._policy._short_cut = (  # type: ignore[attr-defined]  # noqa: SLF001
-        lambda view, queue: short_cut(view, queue) if queue.waiting == 1 else None
-    )
-    assert Run(fast, base_ms).effects(steps) == Run(slow, base_ms).effects(steps)
+    fast = Run(Scheduler(plan), base_ms).effects(steps)
+    with mock.patch("heterosis.scheduling.policies.heterosis.alike", return_value=None):
+        assert Run(Scheduler(plan), base_ms).effects(steps) == fast
 
 
 class Run:

@@ -43,7 +43,7 @@ Sources: late binding with deadlines less downstream time as in PARD; early refu
 4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from heterosis.scheduling.admission import too_late
 from heterosis.scheduling.batching import fills_until, together
@@ -126,17 +126,15 @@ class Heterosis:
             self._outlook.dropped(view, head)
             yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
 
-    def _short_cut(self, view: View, queue: Queue) -> Sequence[Dispatch] | None:
-        """What is started where one call waits, or all are alike; None where the list has to tell."""
-        return alone(self._outlook, view, queue) if queue.waiting == 1 else alike(self._outlook, view, queue)
-
-    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Dispatch]:
+    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Dispatch]:
+        """Start what is to start now: by a short cut where one call waits, or all are alike, else by the list."""
+        short: Sequence[Dispatch] | None = None
         if len(waiting) == 1:
-            ((_, queue),) = waiting
-            short = self._short_cut(view, queue)
-            if short is not None:
-                yield from short
-                return
+            queue = waiting[0][1]
+            short = (alone if queue.waiting == 1 else alike)(self._outlook, view, queue)
+        return self._list(view, waiting) if short is None else short
+
+    def _list(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Dispatch]:
         tickets, entries = list_calls(self._outlook, view, [queue for _, queue in waiting])
         starting = {entry.ticket.number: entry.choice.configuration for entry in entries if not entry.start_s}
         vacated = False

@@ -65,10 +65,12 @@ class Shortcut(msgspec.Struct):
 
     def frames(self, raw: Raw, body: Buffer = b"", begin: int = 0) -> Frames:
         """What to send to a worker. The tensors end a body that begins there in its memory, if they are of one."""
-        if not isinstance(body, memoryview):
-            return [self.header, *(Part(raw[place], None, 0) for place, _ in self.inputs)]
-        first = begin + len(body) - sum(self.lengths)
-        return [self.header, *(Part(raw[place], body, first + offset) for place, offset in self.inputs)]
+        frames: list[Buffer | Part] = [self.header]
+        block = body if isinstance(body, memoryview) else None
+        first = 0 if block is None else begin + len(block) - sum(self.lengths)
+        for place, offset in self.inputs:
+            frames.append(Part(raw[place], block, first + offset))
+        return frames
 
     def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
         """Write the answer of a result; None where none was like it before, or its frames are not what it says."""

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple, cast
 
+import msgspec
 import numpy as np
 
 from heterosis.serving.values import Buffer
@@ -31,7 +32,7 @@ Place = tuple[int, int]
 """Where a frame lies in shared memory: first byte, and length."""
 
 
-class Part(NamedTuple):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """A frame that is a part of a block of memory, or of none: so it need not be looked for where it lies."""
 
     view: memoryview
@@ -162,7 +163,10 @@ class _Layout(NamedTuple):
     def cut(self, body: memoryview) -> list[memoryview | Place]:
         if self.all_sent:
             return list(map(body.__getitem__, cast(Sequence[slice], self.frames)))
-        return [body[each] if isinstance(each, slice) else each for each in self.frames]
+        found: list[memoryview | Place] = []
+        for each in self.frames:
+            found.append(body[each] if isinstance(each, slice) else each)  # noqa: PERF401 - a comprehension is a call
+        return found
 
 
 def _layout_of(entries: bytes) -> _Layout:

@@ -120,7 +120,10 @@ class Peer(asyncio.BufferedProtocol):
         held: list[Buffer] = []
         inline = 0
         for each in frames:
-            buffer, block, at = each if isinstance(each, Part) else (each, None, -1)
+            if isinstance(each, Part):
+                buffer, block, at = each.view, each.block, each.at
+            else:
+                buffer, block, at = each, None, -1
             length = len(buffer)
             shared = self._shared(buffer, block, at) if length >= SHARED_BYTES and self._shares else None
             if shared is not None:

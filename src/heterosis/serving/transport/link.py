@@ -55,26 +55,32 @@ class Link:
     def connect(self) -> None:
         """Connect to the router, however long it takes to be there. Raise LinkEndedError where the link is ended."""
         while not self._ended.is_set():
-            with contextlib.suppress(OSError):
+            try:
                 self._socket = self._open()
+            except OSError:
+                self._ended.wait(RETRY_S)
+            else:
+                if self._ended.is_set():  # since it was looked at
+                    break
                 return
-            self._ended.wait(RETRY_S)
         raise LinkEndedError
 
     def send(self, message: FromWorker, frames: Sequence[Buffer] = ()) -> None:
         """Send to the router."""
         parts = frame([_encode(message), *frames])
         data = b"".join(parts) if len(parts) > 1 else parts[0]
+        assert self._socket is not None  # noqa: S101 - it is connected; what is ended raises OSError
         try:
-            self._connected.sendall(data)
+            self._socket.sendall(data)
         except OSError as error:
             raise LinkEndedError from error
 
     def receive(self) -> tuple[FromRouter, list[Buffer]]:
         """Wait for the next message."""
+        assert self._socket is not None  # noqa: S101
         while not self._messages:
             try:
-                count = self._connected.recv_into(self._assembler.room())
+                count = self._socket.recv_into(self._assembler.room())
             except OSError as error:
                 raise LinkEndedError from error
             if not count:
@@ -93,9 +99,10 @@ class Link:
 
     def receive_nowait(self) -> tuple[FromRouter, list[Buffer]] | None:
         """Take the next message, if it is there already."""
+        assert self._socket is not None  # noqa: S101
         if not self._messages:
             try:
-                count = self._connected.recv_into(self._assembler.room(), 0, socket.MSG_DONTWAIT)
+                count = self._socket.recv_into(self._assembler.room(), 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return None
             except OSError as error:
@@ -116,12 +123,6 @@ class Link:
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-
-    @property
-    def _connected(self) -> socket.socket:
-        if self._socket is None or self._ended.is_set():
-            raise LinkEndedError
-        return self._socket
 
     def _open(self) -> socket.socket:
         if self._address.scheme == "unix":
