@@ -19,7 +19,7 @@ from heterosis.launch import Launcher
 from heterosis.launch.gate import Gate
 from heterosis.launch.local import LocalLauncher
 from heterosis.scheduling import Record
-from heterosis.serving import garbage
+from heterosis.serving import garbage, pages
 from heterosis.serving.adaptation import Adaptation
 from heterosis.serving.bodies import BodyMemory
 from heterosis.serving.gateway import MAX_BODY_BYTES, NAME, Gateway, http_handler
@@ -129,6 +129,7 @@ async def serve(
                         )
                     )
                 garbage.settle()
+                pages.collapse()
                 on_ready(Listening(url=http.url, grpc=grpc, workers=workers))
             else:
                 http.begin_stop()

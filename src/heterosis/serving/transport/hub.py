@@ -120,6 +120,7 @@ class Peer(asyncio.BufferedProtocol):
         held: list[Buffer] = []
         inline = 0
         for each in frames:
+            buffer: Buffer
             if isinstance(each, Part):
                 buffer, block, at = each.view, each.block, each.at
             else:
