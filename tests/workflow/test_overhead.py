@@ -1,6 +1,7 @@
 """What the server itself costs a request, as it is measured."""
 
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from heterosis.pipeline import load_pipeline
 from heterosis.profiling import Settings
 from heterosis.scheduling import BatchDone, CallReady, Event, Record, RequestArrived, RequestEnded, RunBatch
-from heterosis.terms import Call, Device, DeviceType, Overhead, PowerMode, Quality, Request
+from heterosis.terms import Call, Device, DeviceType, Overhead, Plan, PowerMode, Quality, Request
 from heterosis.terms.joining import bare_name, qualified
 from heterosis.testing import make_plan
 from heterosis.workflow.chain import Workflow
@@ -147,8 +148,11 @@ def test_no_batch_is_kept_open_while_the_server_is_measured() -> None:
     assert at_once(patient) == plan
 
 
-def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
-    """The function's own 30 ms a request are seen in its CPU time, and kept in the store; no budget, no measurement."""
+def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The function's own 30 ms a request are seen in its CPU time, and kept in the store; no budget, no measurement.
+
+    A loop that begins with larger batches has that measured on them.
+    """
     file = tmp_path / "slow.py"
     file.write_text(PIPELINE)
     target, store = f"{file}:slow", tmp_path / "store"
@@ -163,6 +167,19 @@ def test_a_plan_counts_what_was_measured_of_the_server(tmp_path: Path) -> None:
     assert 0.5 < min(plan.overhead.stretch["wait"]) < 2.0
     served = as_profiled(plan, workflow.profile([1.0]))
     assert known_overhead(workflow.pipeline, store, served) == plan.overhead
+
+    asked: list[Plan] = []
+
+    def measured(*arguments: object) -> Overhead:
+        asked.append(cast(Plan, arguments[-1]))
+        return msgspec.structs.replace(plan.overhead, wall_ms=77.0)
+
+    monkeypatch.setattr("heterosis.workflow.chain.measure", measured)
+    larger = tuple(msgspec.structs.replace(each, max_batch=each.max_batch + 1) for each in plan.placements)
+    begun = msgspec.structs.replace(plan, placements=larger)
+    workload, _ = workflow.workload(1.0, lambda *_: begun)
+    assert workflow.overhead(workload.profile).wall_ms == 77.0
+    assert [each.points for each in asked] == [served.points]
 
 
 def test_what_was_measured_is_of_what_ran_and_of_what_it_was_held_against(tmp_path: Path) -> None:

@@ -215,6 +215,14 @@ class Workflow:
     def _overhead_s(self) -> float:
         return min(OVERHEAD_SHARE * self._settings.budget_s, MOST_OVERHEAD_S)
 
+    def _measured_on(self, plan: Plan, profile: Profile) -> bool:
+        """Whether the overhead is that of what this plan runs; if it was not, it is from now on."""
+        if not self._measures:
+            return True
+        before = self._overhead
+        self._measure(as_profiled(plan, profile))
+        return self._overhead == before
+
     def _measure(self, plan: Plan) -> None:
         """Measure the server's overhead on a plan with the points that were profiled, unless it is in the store."""
         found = known_overhead(self.pipeline, self.store, plan)
@@ -250,25 +258,31 @@ class Workflow:
         """
         profile = self.profile([rate_rps])
         plan = self._plan(self.snapshot(rate_rps, profile))
-        if self._measures:
-            before = self._overhead
-            self._measure(as_profiled(plan, profile))
-            if self._overhead != before:
-                plan = self._plan(self.snapshot(rate_rps, profile))
-        return plan
+        if self._measured_on(plan, profile):
+            return plan
+        return self._plan(self.snapshot(rate_rps, profile))
 
     def _plan(self, snapshot: Snapshot) -> Plan:
         with self._report(f"Planning {self.pipeline.name}", None) as step, self._judge(step) as judge:
             crowded = crowding(snapshot.profile.interference)
             return make_plan(snapshot, judge=judge, verify=simulated(snapshot.graph, step, crowding=crowded))
 
-    def workload(self, rate_rps: float) -> tuple[Workload, dict[Combination, float]]:
+    def workload(
+        self, rate_rps: float, plan: Callable[[Workload, dict[Combination, float]], Plan] | None = None
+    ) -> tuple[Workload, dict[Combination, float]]:
         """What a loop plans with while it serves, and the end-to-end accuracies that were measured for it.
 
         The variants are those that plans for this rate, for half of it, or for all that the machine can bear make use
-        of, so that whatever is planned later has been measured. Combinations that were not count as useless.
+        of, so that whatever is planned later has been measured. Combinations that were not count as useless. ``plan``
+        says what the loop begins with: how long batches take when served is measured on that.
         """
         profile = self.profile([rate_rps / 2, rate_rps], capacity=True)
+        found = self._workload(rate_rps, profile)
+        if plan is None or self._measured_on(plan(*found), profile):
+            return found
+        return self._workload(rate_rps, profile)
+
+    def _workload(self, rate_rps: float, profile: Profile) -> tuple[Workload, dict[Combination, float]]:
         names = {(each.stage, each.digest): each.name for each in self.variants.variants}
         measured = {
             tuple((stage, names[stage, dict(together)[stage]]) for stage in self.trace.graph.stages): accuracy

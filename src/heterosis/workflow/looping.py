@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 from heterosis.control import Controller, Measure, Settings
 from heterosis.control.speeds import profiled
-from heterosis.planning.fleet import Task, to_plan
+from heterosis.planning.fleet import Task, Workload, to_plan
 from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.task import Combination
 from heterosis.profiling.remeasuring import remeasure
-from heterosis.terms import Device, Fleet, OperatingPoint, PowerMode
+from heterosis.terms import Device, Fleet, OperatingPoint, Plan, PowerMode
 from heterosis.terms.joining import bare_name, part_of, qualified_name, with_pipelines
 from heterosis.workflow.chain import Workflow
 from heterosis.workflow.fleets import plan_fleet
@@ -32,9 +32,12 @@ class LoopedService:
 
     def __init__(self, workflow: Workflow, rate_rps: float, settings: Settings, *, policy: str | None = None) -> None:
         """Profile and plan. Raise InfeasibleError where there is no plan for this rate."""
-        self.workflow, self.settings = workflow, settings
-        key = workflow.pipeline.name
-        workload, accuracies = workflow.workload(rate_rps)
+        self.workflow, self.settings, self._policy = workflow, settings, policy
+        self._begin(*workflow.workload(rate_rps, self._begin))
+
+    def _begin(self, workload: Workload, accuracies: Mapping[Combination, float]) -> Plan:
+        """Plan for what is known; return the plan by the pipeline's own names."""
+        key = self.workflow.pipeline.name
         self.accuracies: Mapping[str, Mapping[Combination, float]] = {
             key: {
                 tuple((qualified_name(key, stage), name) for stage, name in each): accuracy
@@ -43,15 +46,16 @@ class LoopedService:
         }
         self.task = Task(
             workloads=(hosted(workload, key),),
-            fleet=on_anyway(workflow.fleet),
+            fleet=on_anyway(self.workflow.fleet),
             mix=False,
-            horizon_s=settings.horizon_s,
-            overhead=workflow.overhead(workload.profile),
+            horizon_s=self.settings.horizon_s,
+            overhead=self.workflow.overhead(workload.profile),
         )
         task = judged(self.task, self.accuracies)
         self.answer = plan_fleet(task)
         plan = to_plan(task, self.answer.allotment)
-        self.plan = plan if policy is None else with_policy(plan, policy)
+        self.plan = plan if self._policy is None else with_policy(plan, self._policy)
+        return part_of(with_pipelines(self.plan), key)
 
     def run(self, options: "Options", on_ready: "Callable[[Listening], object]" = lambda _: None) -> None:
         """Serve until SIGINT or SIGTERM; ``on_ready`` is told where it listens once every instance is warm."""
