@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from math import inf
-from operator import attrgetter
 
-from heterosis.scheduling.estimates import SAFE_PERCENT
+from heterosis.scheduling.estimates import SAFE_PERCENT, in_time
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.queues import Queue
@@ -13,6 +12,9 @@ from heterosis.scheduling.view import View
 
 BRAKE = 40.0
 """Weight of time against joules when half of the slots are busy."""
+
+FAINT = 0.2
+"""A chance to be in time that is not worth a slot."""
 
 
 def list_calls(outlook: Outlook, view: View, queues: Sequence[Queue]) -> tuple[list[Ticket], list[Entry]]:
@@ -51,7 +53,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
         items = outlook.items(view, configuration, size)
         mean, safe = estimates.times(configuration, items, SAFE_PERCENT)
         choice = Choice(configuration, of, capacity.width[configuration], mean, safe, size / items)
-        if safe * (1 + 1 / (1 + capacity.group_slots[group])) <= allowed:  # the first of them is free so soon
+        if fits_after_a_wait(view, group, safe, allowed):
             places.add(group)
         start = choice.start(view)
         if start == inf:
@@ -68,7 +70,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
         rank = 1
     scarcity = len(places) if outlook.spares and rank != NO_HURRY and outlook.without != "scarcity" else rank
     urgency = min(slacks.values(), default=0.0) * (fastest + tail) / outlook.weight(record.request.request_class)
-    return Ticket(scarcity, rank, urgency, number, record, choices, left)
+    return Ticket(scarcity, rank, urgency, number, record, choices, left, allowed, len(places) <= 1)
 
 
 def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
@@ -79,8 +81,8 @@ def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
     ]
     size = ticket.record.call.size
     best = cheapest(outlook, view, offers, ticket.left_s, size)
-    if best is not None and best.start_s and outlook.spares and ticket.scarcity == 1:
-        best = _elsewhere(view, best, offers, ticket.left_s) or best
+    if ticket.confined and unsure(best, ticket.left_s) and outlook.without != "odds":
+        best = _likeliest(outlook, view, offers, ticket)
     if best is None and ticket.rank == NO_HURRY:
         last_s = ticket.record.request.deadline - view.now
         best = cheapest(outlook, view, [offer for offer in offers if not offer.start_s], last_s, size)
@@ -127,11 +129,32 @@ def _displace(outlook: Outlook, ticket: Ticket, entries: list[Entry]) -> None:
         longest.ticket, longest.choice = ticket, of[longest.choice.configuration]
 
 
-def _elsewhere(view: View, sure: Offer, offers: Sequence[Offer], left_s: float) -> Offer | None:
-    """The soonest of the offers that need no waiting, are in time on average, and of whose slots there are more."""
-    slots, group = view.capacity.group_slots, view.capacity.group
-    few = slots[group[sure.configuration]]
-    found = [each for each in offers if not each.start_s and each.mean_s <= left_s]
-    return min(
-        (each for each in found if slots[group[each.configuration]] > few), key=attrgetter("mean_s"), default=None
-    )
+def fits_after_a_wait(view: View, group: int, safe_s: float, allowed_s: float) -> bool:
+    """Whether a call has the time to run on a group and to wait before for the first of its slots to get free."""
+    return safe_s * (1 + 1 / (1 + view.capacity.group_slots[group])) <= allowed_s
+
+
+def unsure(best: Offer | None, left_s: float) -> bool:
+    """Whether the cheapest offer may end late, or has to wait and so may get later still."""
+    return best is None or best.start_s > 0 or best.safe_s > left_s
+
+
+def _likeliest(outlook: Outlook, view: View, offers: Sequence[Offer], ticket: Ticket) -> Offer | None:
+    """The offer that is expected to cause the fewest misses: the call's own, and those of others that come after it.
+
+    Of these there are more, the more work is ahead of a group's slots: half of the square of that work, in units of the
+    time that the call had from the start. So, nearly, grow the relative values of the decision process that
+    `studies.kairos.largest` solves, up to the whole of that time.
+    """
+    capacity, best, least = view.capacity, None, inf
+    least_chance = FAINT if outlook.without != "last_chance" else SAFE_PERCENT / 100
+    for each in offers:
+        chance = in_time(ticket.left_s - each.start_s, each.mean_s, each.safe_s)
+        if chance < least_chance:
+            continue
+        share = capacity.width[each.configuration] / capacity.group_slots[capacity.group[each.configuration]]
+        end_s = each.start_s + each.mean_s
+        missed = 1 - chance + share * (end_s**2 - each.start_s**2) / (2 * ticket.allowed_s**2)
+        if missed < least:
+            best, least = each, missed
+    return best

@@ -91,6 +91,10 @@ class Ticket(NamedTuple):
     choices: list[Choice]
     left_s: float
     """Until the call's deadline."""
+    allowed_s: float
+    """Until then when it became ready."""
+    confined: bool
+    """Whether even then it fitted in one group of slots at most, with a wait for one."""
 
 
 class Offer(NamedTuple):

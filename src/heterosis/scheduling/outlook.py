@@ -19,10 +19,13 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 """How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
 
 AT_RISK = 0.7
-"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and those that need most wait."""
 
 SPARED = 0.25
-"""By what share a second on a single slot is dearer while the SLO is not at risk; on one of n slots, an n-th of it."""
+"""By what share a second on a single slot is dearer while the SLO is safe; on one of n slots, an n-th of it."""
+
+SAFE, SPENT = 0.5, 0.8
+"""Shares of the missed deadlines that the SLO allows, between which few slots get as cheap as many."""
 
 
 @dataclass(slots=True)
@@ -44,11 +47,14 @@ class Outlook:
     """Whether calls are tried that will be in time only on average."""
     spares: bool = field(init=False)
     """Whether those that need most time are spared at the cost of the rest."""
+    dearer: float = field(init=False)
+    """By what share a second on a single slot is dearer, for their sake."""
 
     def __post_init__(self) -> None:
         """Think the SLO safe."""
         self.chances = self.without != "last_chance"
         self.spares = self.without != "sparing"
+        self.dearer = SPARED if self.spares else 0.0
 
     def inherit(self, before: "Outlook") -> None:
         """Take over what was learnt under the plan before; prices are of its groups of slots, and learnt anew."""
@@ -59,8 +65,12 @@ class Outlook:
         """Take a call into account that became ready and has a deadline of its own."""
         self.prices.note(view, record, deadline - view.now)
         self.busy += MEMORY * (view.busy_share - self.busy)
-        self.at_risk = self.fairness.missed > AT_RISK * (1 - view.plan.slo.percentile / 100)
-        self.spares = not self.at_risk and self.without != "sparing"
+        missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
+        spent = min(missed / allowed, 1.0) if allowed else float(missed > 0)
+        self.at_risk = spent > AT_RISK
+        if self.without != "sparing":
+            self.spares = not self.at_risk
+            self.dearer = SPARED * min(max((SPENT - spent) / (SPENT - SAFE), 0.0), 1.0)
         self.chances = not self.at_risk and self.without != "last_chance"  # then they cost others theirs
 
     def started(self, view: View, record: CallRecord, end: float) -> None:
@@ -81,7 +91,7 @@ class Outlook:
         """What a second on a slot is worth: more where there are few, while those that need them most are spared."""
         if self.without == "prices":
             return 1.0
-        return self.prices.of(group) * (1 + SPARED / view.capacity.group_slots[group] if self.spares else 1)
+        return self.prices.of(group) * (1 + self.dearer / view.capacity.group_slots[group])
 
     def weight(self, request_class: str) -> float:
         """How much sooner than others a class of requests goes."""

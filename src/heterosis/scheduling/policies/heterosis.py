@@ -20,10 +20,11 @@
 - While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
   cost of the rest. Nobody is displaced. Calls that would have fitted in fewer places from the start, a wait for a slot
   included, go first, so that one that could have run elsewhere does not get ahead by having waited. A second is dearer
-  where there are few slots, since they are the likelier to be taken when a call comes that can
-  run nowhere else. And where such a call, with others in the queue, would itself have to wait for them, it is run at
-  once on slots of which there are more, if it is in time there on average: the few are left to those for whom that is
-  no chance.
+  where there are few slots, since they are the likelier to be taken when a call comes that can run nowhere else; the
+  less so the more of what the SLO allows is spent.
+- Calls that only one group could surely run from the start, and that would have to wait for it or might be late there,
+  go where the fewest misses are to be expected: their own, by the chances on either group, and those of calls like them
+  that will then find more work ahead. So the few slots are left to those for whom the many are no chance.
 - Once the SLO is at risk, a call that fits nowhere takes the place of a longer one of its stage: as many as possible
   are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late jobs", Management
   Science 15(1), 1968).
@@ -63,6 +64,7 @@ PARTS = {
     "displacement": "who fits nowhere never takes the place of a longer call",
     "fairness": "all classes of requests weigh the same",
     "last_chance": "a call that does not fit at the 95th percentile is not tried at the mean",
+    "odds": "who fits in one group of slots alone goes where it is cheapest, not where the fewest misses are expected",
     "prices": "a second costs the same on all slots",
     "reserve": "no slot is left free for those that need it more",
     "scarcity": "calls go by their slack alone, however many places they fit in",
