@@ -19,7 +19,7 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 """How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
 
 AT_RISK = 0.7
-"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and those that need most wait."""
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
 
 SPARED = 0.25
 """By what share a second on a single slot is dearer while the SLO is safe; on one of n slots, an n-th of it."""
