@@ -79,6 +79,16 @@ def test_ours_keeps_the_slo_for_fewer_joules_than_one_kind_of_device() -> None:
 
 
 @pytest.mark.usefixtures("short_day")
+def test_a_plan_is_kept_only_where_it_holds() -> None:
+    """Devices that bear six times the load in full batches do not keep its SLO."""
+    ours = competitors()[OURS]
+    few, many = (ours.task(setting.workloads({"traffic": traffic, "documents": 17.0})) for traffic in (7.5, 45.0))
+    allotment = ours.plan(few)
+    assert allotment is not None
+    assert control.holds(few, allotment)
+    assert not control.holds(many, allotment)
+
+
 def test_more_load_has_a_higher_bound() -> None:
     """Joules for twice the rates exceed those for the rates, by no more than twice."""
     rates = [dict.fromkeys(PIPELINES, 5.0)]

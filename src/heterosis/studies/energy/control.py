@@ -16,6 +16,7 @@ from heterosis.planning.forecast import Forecast
 from heterosis.studies.energy.competitors import Competitor
 from heterosis.studies.energy.setting import DAY_S, PIPELINES, moments, workloads
 from heterosis.terms import Plan
+from heterosis.workflow.fleets import simulated
 
 EPOCH_S = 30.0
 EPOCHS = int(DAY_S / EPOCH_S)
@@ -104,7 +105,7 @@ def course(
             first = new
         else:
             decision = worthwhile(task, plan, new, load={name: RESERVE * each for name, each in load_of(new).items()})
-            if not decision.change:
+            if not decision.change and (new == plan or holds(task, allotments[-1])):
                 allotments.append(allotments[-1])
                 tasks.append(tasks[-1])
                 continue
@@ -126,6 +127,15 @@ def course(
         starting_j=starting_j,
         solve_s=longest,
     )
+
+
+def holds(task: Task, allotment: Allotment) -> bool:
+    """Whether what runs keeps the SLOs at the rates of a task, by the simulator.
+
+    That its devices bear them in full batches does not say so, and here no tuner adds any until the next hour.
+    """
+    shares = simulated(task)(allotment).by_pipeline
+    return all(shares[each.graph.pipeline] >= each.slo.percentile / 100 for each in task.workloads)
 
 
 def bound_j(competitor: Competitor, rates: Sequence[dict[str, float]], *, whole_devices: bool) -> float:
