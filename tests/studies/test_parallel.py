@@ -42,14 +42,15 @@ def test_a_failure_in_a_process_is_raised() -> None:
         starmap(operator.truediv, [(1, 1), (1, 0)], Options(jobs=2), silent)
 
 
-def test_an_interruption_ends_the_processes() -> None:
-    """Ctrl-C, which reaches the whole group, is answered at once, not when the longest call has run."""
+@pytest.mark.parametrize("after_s", [0.005, 1])
+def test_an_interruption_ends_the_processes(after_s: float) -> None:
+    """Ctrl-C is answered at once, not when the longest call has run; also while processes are being started."""
     process = subprocess.Popen(  # noqa: S603 - our own script
         [sys.executable, "-c", SLEEPERS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "started\n"
-    time.sleep(1)
+    time.sleep(after_s)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=15)
     assert process.returncode not in {0, None}

@@ -52,8 +52,8 @@ def _called(
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(count, mp_context=context, initializer=_leave_interrupts_to_the_parent) as pool:
-        futures: dict[Future[T], int] = {pool.submit(function, *each): at for at, each in arguments.items()}
-        try:
+        try:  # from the first process on, which takes its time to start
+            futures: dict[Future[T], int] = {pool.submit(function, *each): at for at, each in arguments.items()}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BaseException:
