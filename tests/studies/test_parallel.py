@@ -13,6 +13,7 @@ from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options, silent
 
 SLEEPERS = """
+import signal
 import time
 from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options
@@ -21,6 +22,7 @@ def step(text="", *, done=None, total=None):
     print("started", flush=True)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
     starmap(time.sleep, [(60,), (60,)], Options(jobs=2), step)
 """
 
