@@ -103,7 +103,8 @@ def test_interrupting(pipeline_file: Path, tmp_path: Path) -> None:
     text = pipeline_file.read_text().replace(
         "        return text.split()", "        import time\n        time.sleep(60)"
     )
-    slow.write_text(f"import sys\n{text}\nprint('loaded', file=sys.stderr, flush=True)\n")
+    heeded = "import signal, sys\nsignal.signal(signal.SIGINT, signal.default_int_handler)"  # whoever runs the tests
+    slow.write_text(f"{heeded}\n{text}\nprint('loaded', file=sys.stderr, flush=True)\n")
     command = [sys.executable, "-m", "heterosis.cli", "plan", str(slow), "--store", str(tmp_path / "store")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stderr is not None
