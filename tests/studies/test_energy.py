@@ -89,6 +89,7 @@ def test_a_plan_is_kept_only_where_it_holds() -> None:
     assert not control.holds(many, allotment)
 
 
+@pytest.mark.usefixtures("short_day")
 def test_more_load_has_a_higher_bound() -> None:
     """Joules for twice the rates exceed those for the rates, by no more than twice."""
     rates = [dict.fromkeys(PIPELINES, 5.0)]

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from heterosis.engines.emulated import EmulatedEngine, EmulatedModel
 from heterosis.terms import (
@@ -20,7 +19,7 @@ from heterosis.terms import (
     StagePlan,
     TensorSpec,
 )
-from heterosis.terms.profile import QUANTILES_AT, quantiles
+from heterosis.terms.profile import drawn_mean
 from heterosis.testing.plans import make_variant
 from heterosis.workflow.rehearsal.emulation import of_every_size
 
@@ -36,7 +35,7 @@ class Kind(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_latency(p50_ms: float, p95_ms: float, p99_ms: float) -> Latency:
     """Make a latency whose mean is that of its whole distribution (`quantiles`)."""
-    mean_ms = float(np.trapezoid(quantiles(p50_ms, p95_ms, p99_ms), QUANTILES_AT))
+    mean_ms = drawn_mean(p50_ms, p95_ms, p99_ms)
     return Latency(mean_ms=mean_ms, p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p99_ms)
 
 

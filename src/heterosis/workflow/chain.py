@@ -290,9 +290,7 @@ class Workflow:
         }
         used = {each for combination in measured for each in combination}
         kept = tuple(each for each in self.variants.variants if not used or (each.stage, each.name) in used)
-        asked = served(
-            msgspec.structs.replace(self._asked(rate_rps, profile), overhead=self.overhead(profile, rate_rps))
-        )
+        asked = self.snapshot(rate_rps, profile)
         workload = Workload(
             graph=asked.graph,
             slo=self.slo,
