@@ -71,6 +71,16 @@ def test_story_of_a_request(records: list[Record], tmp_path: Path, heterosis: Co
     assert len(msgspec.json.decode(heterosis("story", "r1", "--journal", journal, "--json").stdout)["steps"]) == 4
 
 
+def test_story_of_a_request_that_came_with_its_call(tmp_path: Path, heterosis: Command) -> None:
+    """The call stands in the line of its arrival."""
+    driver = Recorder()
+    driver.ask_at_once("r1")
+    driver.done("a-0", after=0.01)
+    lines = heterosis("story", "r1", "--journal", write(tmp_path / "journal", driver.records)).stdout.splitlines()
+    assert [line.split()[2] for line in lines] == ["RequestArrived:", "RunBatch:", "BatchDone:"]
+    assert "id='r1/0'" in lines[0]
+
+
 def test_story_of_nobody(records: list[Record], tmp_path: Path, heterosis: Command) -> None:
     """A request that never was is no empty story."""
     done = heterosis("story", "r9", "--journal", write(tmp_path / "journal", records))

@@ -56,6 +56,25 @@ def test_late_failed_refused_and_cancelled_are_told_apart() -> None:
     assert figures.minute.sums(driver.now) == (4.0, 3.0, 0.0)
 
 
+def test_requests_that_come_with_their_only_call_count_as_others_do() -> None:
+    """Answered, failed and refused; the calls of those that are refused do not count."""
+    driver = Watched(make_plan({"a": 10.0}, slots=1, max_batch=1))
+    driver.ask_at_once("r0")
+    driver.ask_at_once("r1")
+    driver.done("a-0", after=0.01)
+    driver(BatchDone(batch=driver.scheduler.instances["a-0"].batches[0].id, run_ms=10.0, failed=("r1/0",)), after=0.01)
+    for number in range(20):
+        driver.ask_at_once(f"s{number}", deadline=0.05)
+    telemetry = driver.telemetry
+    (figures,) = telemetry.classes.values()
+    refused = figures.refused[Refusal.OVERLOAD]
+    assert (figures.arrived, figures.in_time, figures.failed) == (22, 1, 1)
+    assert 0 < refused < 20
+    assert telemetry.stages["a"].calls == 22 - refused
+    assert abs(figures.latency_s.mean - 0.01) < 1e-9
+    assert len(telemetry._requests) == len(telemetry._calls) == 20 - refused  # noqa: SLF001
+
+
 def test_instances_are_followed_through_their_states() -> None:
     """Started, ready, told to stop, gone; and whether that was wanted."""
     plan = make_plan({"a": 10.0}, slots=2)

@@ -39,6 +39,34 @@ def test_a_call_goes_to_an_idle_instance_at_once() -> None:
     assert run.calls == ("r1/0",)
 
 
+def test_a_request_that_comes_with_its_only_call_takes_two_steps() -> None:
+    """It is let in and sent to an instance at once, and gone when the batch is done."""
+    driver = Driver(make_plan({"a": 10}))
+    (run,) = driver.ask_at_once("r1")
+    assert isinstance(run, RunBatch)
+    assert run.calls == ("r1/0",)
+    assert driver(BatchDone(batch=run.batch, run_ms=10, failed=run.calls), after=0.01) == []
+    assert not driver.scheduler.requests
+
+
+def test_a_request_that_comes_with_its_only_call_may_end_before() -> None:
+    """While it waits or runs, as any other; and it is refused as any other, and waits for no stage that nobody runs."""
+    driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1))
+    (run,) = driver.ask_at_once("r1")
+    assert driver.ask_at_once("r2") == []
+    for name in ("r1", "r2"):
+        assert driver(RequestEnded(request=name, outcome="cancelled")) == []
+    assert isinstance(run, RunBatch)
+    assert driver(BatchDone(batch=run.batch, run_ms=10), after=0.01) == []
+    (drop,) = driver.ask_at_once("r3", stage="b")
+    assert isinstance(drop, DropCall)
+    driver(RequestEnded(request="r3", outcome="failed"))
+    for number in range(20):
+        refused = driver.ask_at_once(f"s{number}", deadline=0.05)
+    assert [type(effect) for effect in refused] == [RefuseRequest]
+    assert "s19" not in driver.scheduler.requests
+
+
 @pytest.mark.parametrize(("policy", "asked"), [("heterosis", [0, 1, 1, 2]), ("fcfs", [1, 2, 3, 4])])
 def test_ours_is_asked_only_where_something_has_changed(
     policy: str, asked: list[int], monkeypatch: pytest.MonkeyPatch

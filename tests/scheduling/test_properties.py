@@ -66,6 +66,8 @@ class AnyRun(RuleBasedStateMachine):
         self.now = 0.0
         self.records: list[Record] = []
         self.open: set[str] = set()
+        self.singles: set[str] = set()
+        """Requests that came with their only call."""
         self.running: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.settled: set[str] = set()
         self.calls = 0
@@ -113,11 +115,19 @@ class AnyRun(RuleBasedStateMachine):
         request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
         self.handle(RequestArrived(request=request))
 
-    @precondition(lambda self: self.open)
+    @rule(deadline=st.floats(0.001, 0.5), stage=st.sampled_from("ab"), size=st.sampled_from([1, 1, 3, 20]))
+    def arrive_with_call(self, deadline: float, stage: str, size: int) -> None:
+        """Let a request arrive with its only call."""
+        name = f"r{len(self.records)}"
+        self.singles.add(name)
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline, size=size)
+        self.handle(RequestArrived(request=request, call=Call(id=f"{name}/0", request=name, stage=stage, size=size)))
+
+    @precondition(lambda self: self.open - self.singles)
     @rule(data=st.data(), stage=st.sampled_from("ab"), size=st.sampled_from([1, 1, 3, 20]))
     def call(self, data: st.DataObject, stage: str, size: int) -> None:
         """Open a call of a request in progress."""
-        request = data.draw(st.sampled_from(sorted(self.open)))
+        request = data.draw(st.sampled_from(sorted(self.open - self.singles)))
         self.calls += 1
         self.handle(CallReady(call=Call(id=f"{request}/{self.calls}", request=request, stage=stage, size=size)))
 
@@ -136,6 +146,7 @@ class AnyRun(RuleBasedStateMachine):
         batch = data.draw(st.sampled_from(sorted(self.running)))
         _, calls = self.running.pop(batch)
         self.settled.update(calls)
+        self.open -= self.singles & {call.partition("/")[0] for call in calls}
         failed = data.draw(st.sampled_from([(), calls[:1]]))
         self.handle(BatchDone(batch=batch, run_ms=run_ms, failed=failed))
 
@@ -179,6 +190,9 @@ class AnyRun(RuleBasedStateMachine):
             validate(self.scheduler)
             if self.policy in WORK_CONSERVING:
                 self.conserves_work()
+
+        if hasattr(self, "scheduler"):
+            assert self.scheduler.requests.keys() == self.open
 
     def conserves_work(self) -> None:
         """No call waits while an instance that could run it is idle."""

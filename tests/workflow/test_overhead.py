@@ -89,6 +89,16 @@ def test_time_in_which_a_batch_ran_is_not_the_servers() -> None:
     assert found.slot_ms == pytest.approx(10.0)
 
 
+def test_a_request_that_came_with_its_only_call_ends_with_its_batch() -> None:
+    """So the journal has no line for that."""
+    call = Call(id="c", request="r0", stage="s")
+    journal = [
+        Record(at=1.0, event=msgspec.structs.replace(arrived(0), call=call), effects=sent(1, "a")),
+        Record(at=1.052, event=BatchDone(batch=1, run_ms=50.0), effects=()),
+    ]
+    assert overhead(CPU, [60.0], 0.02, journal).wall_ms == pytest.approx(60.0 - 50.0)
+
+
 def test_a_batchs_way_is_part_of_it_and_told_apart() -> None:
     """It is what an idle instance's batch takes beyond its run; one that is held back there says nothing of the way."""
     journal = [

@@ -31,7 +31,7 @@ from heterosis.scheduling import (
 )
 from heterosis.scheduling.state import Unit
 from heterosis.scheduling.states import InstanceState
-from heterosis.terms import Configuration, Placement, Request
+from heterosis.terms import Call, Configuration, Placement, Request
 
 MOST_CLASSES = 64
 OTHER = "other"
@@ -121,6 +121,8 @@ class Change(NamedTuple):
 class _Open:
     request: Request
     figures: ClassFigures
+    single: bool
+    """Whether it ends with its first call."""
     calls: list[str] = field(default_factory=list)
     of_stage: Counter[str] = field(default_factory=Counter)
 
@@ -186,7 +188,9 @@ class Telemetry:
         figures.sizes.add(request.size)
         figures.minute.add(at, 1.0, 0.0, 0.0)
         figures.day.add(at, 1.0, 0.0, 0.0)
-        self._requests[request.id] = _Open(request, figures)
+        self._requests[request.id] = _Open(request, figures, event.call is not None)
+        if event.call is not None:
+            self._open(event.call, at)
 
     def _class(self, request: Request) -> ClassFigures:
         key = (request.pipeline, request.request_class)
@@ -198,12 +202,19 @@ class Telemetry:
         return figures
 
     def _refuse(self, effect: RefuseRequest, at: float) -> None:
-        figures = self._requests.pop(effect.request).figures
+        open_ = self._requests.pop(effect.request)
+        for call in open_.calls:
+            stage, _, _ = self._calls.pop(call)
+            self._stage(stage).calls -= 1
+        figures = open_.figures
         figures.refused[effect.kind] += 1
         self._count(figures, at, in_time=False)
 
     def _ended(self, event: RequestEnded, at: float) -> None:
-        open_ = self._requests.pop(event.request, None)
+        self._end(event.request, event.outcome, at)
+
+    def _end(self, request_id: str, outcome: str, at: float) -> None:
+        open_ = self._requests.pop(request_id, None)
         if open_ is None:
             return  # it came before this began to watch
         figures, request = open_.figures, open_.request
@@ -211,10 +222,10 @@ class Telemetry:
             self._calls.pop(call, None)
         for stage, count in open_.of_stage.items():
             self.stages[stage].fan_out.add(count)
-        if event.outcome == "cancelled":
+        if outcome == "cancelled":
             return  # whoever asked is gone: neither good nor bad
-        in_time = event.outcome != "failed" and at <= request.deadline
-        if event.outcome == "failed":
+        in_time = outcome != "failed" and at <= request.deadline
+        if outcome == "failed":
             figures.failed += 1
         else:
             figures.latency_s.add(at - request.arrival)
@@ -229,7 +240,9 @@ class Telemetry:
     # --- calls and batches
 
     def _ready(self, event: CallReady, at: float) -> None:
-        call = event.call
+        self._open(event.call, at)
+
+    def _open(self, call: Call, at: float) -> None:
         self._stage(call.stage).calls += 1
         open_ = self._requests.get(call.request)
         if open_ is not None:
@@ -277,6 +290,11 @@ class Telemetry:
         if busy is None:
             busy = self.busy.setdefault(unit, Recent(SECOND_S, 60, 1))
         busy.add(at, run_s * max(len(placement.slots), 1))
+        for call in calls:
+            request = call.partition("/")[0]
+            open_ = self._requests.get(request)
+            if open_ is not None and open_.single:
+                self._end(request, "failed" if call in event.failed else "answered", at)
         return Ran(placement, items, run_s, calls[0].partition("/")[0])
 
     # --- instances

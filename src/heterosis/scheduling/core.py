@@ -2,7 +2,8 @@
 
 Rules
 -----
-1. A request is admitted or refused when it arrives. An admitted request opens calls until it ends.
+1. A request is admitted or refused when it arrives. An admitted request opens calls until it ends; one that comes with
+   its only call ends with that.
 2. A call waits centrally until the policy assigns it, in a batch, to an instance of its stage that can take one.
 3. An instance is idle when it is ready, holds no batch, and none of its slots is taken. It may hold more than one
    batch only up to its depth (see `Capacity.depth`).
@@ -55,7 +56,7 @@ from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord, Unit
 from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
 from heterosis.scheduling.view import View
-from heterosis.terms import DEFAULT_MODE, Plan
+from heterosis.terms import DEFAULT_MODE, Call, Plan
 
 MAX_DEATHS = 3
 RESTART_PAUSE_S = 0.5
@@ -127,7 +128,7 @@ class Scheduler:
 
     def _request_arrived(self, event: RequestArrived) -> None:
         request = event.request
-        self._undecided = not self._only_changes  # it has no call yet
+        self._undecided = not self._only_changes  # it has no call yet, or is refused
         no = self._policy.admit(self.view, request)
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
@@ -135,7 +136,10 @@ class Scheduler:
         work = self.capacity.work_of_request(request.size, request.pipeline)
         backlog = self.view.backlog(request.pipeline)
         at = backlog.entered(request.deadline - request.arrival, work)
-        self.requests[request.id] = RequestRecord(request, backlog, at, work)
+        owner = self.requests[request.id] = RequestRecord(request, backlog, at, work)
+        if event.call is not None:
+            owner.single = self._undecided = True
+            self._open(owner, event.call)
 
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
@@ -156,9 +160,10 @@ class Scheduler:
             self._do(SkipCalls(batch=batch, instance=instance, calls=tuple(calls), reason=f"request {event.outcome}"))
 
     def _call_ready(self, event: CallReady) -> None:
-        call = event.call
         self._undecided = not event.more
-        owner = self.requests[call.request]
+        self._open(self.requests[event.call.request], event.call)
+
+    def _open(self, owner: RequestRecord, call: Call) -> None:
         record = owner.calls[call.id] = CallRecord(call, owner.request)
         self._wait(record)
         if call.stage not in self.capacity.configurations:
@@ -246,7 +251,12 @@ class Scheduler:
         for record, needed in zip(batch.calls, work, strict=True):
             record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
             owner = self.requests.get(record.call.request)
-            if owner is not None:
+            if owner is None:
+                continue
+            if owner.single:
+                del self.requests[record.call.request]
+                owner.backlog.ended(owner.bin, owner.work_left_s)
+            else:
                 done = min(needed, owner.work_left_s)
                 owner.work_left_s -= done
                 owner.backlog.worked(owner.bin, done)

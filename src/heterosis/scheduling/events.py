@@ -6,9 +6,14 @@ from heterosis.terms import Call, Plan, Request
 
 
 class RequestArrived(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A client's request, decoded and valid."""
+    """A client's request, decoded and valid.
+
+    It may come with its only ``call``, ready at once. If it is let in, it ends with the batch that the call is done in,
+    unless it is ended before.
+    """
 
     request: Request
+    call: Call | None = None
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):

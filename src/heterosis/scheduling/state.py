@@ -55,6 +55,8 @@ class RequestRecord:
     """And where there."""
     work_left_s: float
     """Slot time that it is still expected to need."""
+    single: bool = False
+    """Whether it ends with its first call."""
     calls: dict[str, CallRecord] = field(default_factory=dict)
 
 

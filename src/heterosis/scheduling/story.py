@@ -29,7 +29,7 @@ def story(records: Iterable[Record], request: str) -> Iterator[str]:
                 batches.add(batch)
             start = record.at if start is None else start
             fields = {key: value for key, value in msgspec.structs.asdict(thing).items() if key != "request"}
-            details = ", ".join(f"{key}={value}" for key, value in fields.items())
+            details = ", ".join(f"{key}={value}" for key, value in fields.items() if value is not None)
             yield f"{(record.at - start) * 1e3:9.2f} ms  {type(thing).__name__}: {details}"
 
 

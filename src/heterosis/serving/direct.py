@@ -7,9 +7,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from heterosis.serving.router import Result
+from heterosis.serving.router import OpenCall, Result
 from heterosis.serving.transport.framing import Frames
-from heterosis.terms import Call
 from heterosis.terms.errors import DeadlineError
 
 if TYPE_CHECKING:
@@ -22,25 +21,31 @@ PATIENCE_S = 60.0
 class DirectRequest:
     """A request that was admitted, and whose call is on its way; a subclass says what is done with the result."""
 
-    __slots__ = ("_began", "_call", "_expiry", "_model", "_request")
+    __slots__ = ("_call", "_expiry", "_model", "_request")
 
-    def __init__(self, model: "Model", frames: Frames, size: int, timeout_ms: float | None, request_class: str) -> None:
-        """Send a call with these arguments, encoded, of so many items.
+    def __init__(
+        self,
+        model: "Model",
+        frames: Frames,
+        size: int,
+        timeout_ms: float | None,
+        request_class: str,
+        now: float | None = None,
+    ) -> None:
+        """Send a call with these arguments, encoded, of so many items; ``now`` is what `time.monotonic` says.
 
         Raise RefusedError or UnavailableError where the request is not let in.
         """
         self._model = model
-        self._began = began = time.monotonic()
-        limit_ms = model.limit_ms if timeout_ms is None else timeout_ms
-        self._request = request = model.admit(limit_ms, request_class, size, began)
-        self._call = name = f"{request.id}/0"
+        began = time.monotonic() if now is None else now
+        call = OpenCall(frames, self._done, began, began + PATIENCE_S)
         self._expiry: asyncio.TimerHandle | None = None
-        until = began + PATIENCE_S
-        if timeout_ms is not None:
-            until += timeout_ms / 1e3
+        if timeout_ms is None:
+            self._request, self._call = model.ask(call, model.limit_ms, request_class, size)
+        else:
+            call.until += timeout_ms / 1e3
+            self._request, self._call = model.ask(call, timeout_ms, request_class, size)
             self._expiry = asyncio.get_running_loop().call_later(timeout_ms / 1e3, self._done, TimeoutError())
-        call = Call(id=name, request=request.id, stage=model.only_stage, size=size)
-        model.router.open_call(call, frames, self._done, until)
 
     def told(self, result: Result) -> None:
         """Hear what came of it: once, unless it was cancelled before; never while it is made."""
@@ -49,25 +54,26 @@ class DirectRequest:
     def cancel(self) -> None:
         """Let nobody wait for it any more."""
         if self._call:
-            self._end("cancelled")
+            self._end("cancelled", time.monotonic())
 
     def _done(self, result: Result) -> None:
         if not self._call:
             return
+        now = time.monotonic()
         outcome = "failed"
         if not isinstance(result, Exception):
-            outcome = "answered" if time.monotonic() <= self._request.deadline else "late"
+            outcome = "answered" if now <= self._request.deadline else "late"
         elif isinstance(result, TimeoutError):
-            result = out_of_time(self._began)
-        self._end(outcome)
+            result = out_of_time(self._request.arrival)
+        self._end(outcome, now)
         self.told(result)
 
-    def _end(self, outcome: str) -> None:
+    def _end(self, outcome: str, now: float) -> None:
         """Let go of it."""
         if self._expiry is not None:
             self._expiry.cancel()
         name, self._call = self._call, ""
-        self._model.ended(self._request, outcome, self._began, name)
+        self._model.ended(self._request, outcome, now - self._request.arrival, name)
 
 
 def out_of_time(began: float) -> DeadlineError:

@@ -14,7 +14,7 @@ import structlog
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
 from heterosis.serving.direct import PATIENCE_S, DirectRequest, out_of_time
 from heterosis.serving.hosting import Hosted, VariantFor, WarmUp
-from heterosis.serving.router import Result, Router
+from heterosis.serving.router import OpenCall, Result, Router
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo
@@ -83,8 +83,8 @@ class Model:
         self._servable: Servable | None = None
         self._settled = asyncio.Event()
         self._active = 0
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Event | None = None
+        """What is set when no request is in progress any more, where somebody waits for it."""
 
     # --- what it is
 
@@ -157,6 +157,9 @@ class Model:
 
     async def wait_idle(self, timeout_s: float) -> None:
         """Wait until no request is in progress, or for so long."""
+        if not self._active:
+            return
+        self._idle = self._idle or asyncio.Event()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
@@ -211,7 +214,12 @@ class Model:
             return await self._infer_directly(values, timeout_ms, request_class)
         limit_ms = timeout_ms if timeout_ms is not None else self.limit_ms
         began = time.monotonic()
-        request = self.admit(limit_ms, request_class, pipeline.size(values), began)
+        try:
+            request = self.router.admit(self.key, limit_ms / 1e3, request_class, pipeline.size(values))
+        except HeterosisError as error:
+            self._refused(error, began)
+            raise
+        self._active += 1
         outcome = "cancelled"
         try:
             async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
@@ -231,7 +239,7 @@ class Model:
             outcome = "answered" if time.monotonic() <= request.deadline else "late"
             return result
         finally:
-            self.ended(request, outcome, began)
+            self.ended(request, outcome, time.monotonic() - began)
 
     async def _infer_directly(self, values: Mapping[str, Any], timeout_ms: float | None, request_class: str) -> Any:
         args = (values,)
@@ -247,33 +255,28 @@ class Model:
             request.cancel()
             del request  # an error has a traceback, that this frame, and this would have the error
 
-    def admit(self, limit_ms: float, request_class: str, size: int, began: float) -> Request:
-        """Let a request in. Raise RefusedError or UnavailableError where it is not."""
+    def ask(self, call: OpenCall, limit_ms: float, request_class: str, size: int) -> tuple[Request, str]:
+        """Let a request of a model without code in, with its call; see `Router.ask`."""
         try:
-            request = self.router.admit(self.key, limit_ms / 1e3, request_class, size)
+            asked = self.router.ask(self.key, limit_ms / 1e3, request_class, size, self.only_stage, call)
         except HeterosisError as error:
-            self._count("overload" if isinstance(error, RefusedError) else "unavailable", began)
+            self._refused(error, call.since)
             raise
         self._active += 1
-        self._idle.clear()
-        return request
+        return asked
 
-    def ended(self, request: Request, outcome: str, began: float, call: str = "") -> None:
-        """Let go of a request that was admitted, and of its only call."""
+    def ended(self, request: Request, outcome: str, took_s: float, call: str = "") -> None:
+        """Let go of a request that was let in, and of its only call."""
         self._active -= 1
-        if not self._active:
+        if not self._active and self._idle is not None:
             self._idle.set()
-        self._count(outcome, began)
+            self._idle = None
+        self.statistics.ended(outcome, took_s)
         self.router.end(request, outcome, call)
 
-    def _count(self, outcome: str, began: float) -> None:
-        took_s = time.monotonic() - began
-        self.statistics.outcomes[outcome] += 1
-        if outcome in {"answered", "late"}:
-            self.statistics.success.add(took_s)
-            self.statistics.last_inference_s = time.time()
-        else:
-            self.statistics.fail.add(took_s)
+    def _refused(self, error: HeterosisError, began: float) -> None:
+        outcome = "overload" if isinstance(error, RefusedError) else "unavailable"
+        self.statistics.ended(outcome, time.monotonic() - began)
 
 
 def decoded(frames: Sequence[Buffer]) -> Any:
@@ -333,7 +336,7 @@ class _RequestCaller:
         call = Call(id=name, request=self._request, stage=qualified, size=stage.size(args))
         result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
         try:
-            self._router.open_call(call, frames, partial(_settle, result), alone=False)
+            self._router.open_call(call, frames, partial(_settle, result))
             return decoded(await result)
         finally:
             self._router.close_call(name)

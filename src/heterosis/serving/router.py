@@ -76,8 +76,8 @@ class OpenCall(msgspec.Struct):
     frames: Frames
     done: Callable[[Result], object]
     since: float
-    until: float
-    """When it is given up, at the latest."""
+    until: float = inf
+    """When it ends with a TimeoutError, within a second or so."""
 
 
 class Router(Hosting):
@@ -152,38 +152,59 @@ class Router(Hosting):
             request_class=request_class,
             size=size,
         )
-        self._handle(RequestArrived(request=request))
-        refused = self._refused.pop(request.id, None)
-        if refused is not None:
-            raise refused
+        self._let_in(RequestArrived(request=request), now)
         return request
 
+    def ask(
+        self, pipeline: str, limit_s: float, request_class: str, size: int, stage: str, only: OpenCall
+    ) -> tuple[Request, str]:
+        """Let a request in with its only call, which was opened just now; return that call's name, too.
+
+        It ends with the result of the call, of which see `open_call`, or before by `end`. Raise as `admit` does.
+        """
+        name, now = f"r{next(self._request_ids)}", only.since
+        request = Request(
+            id=name, pipeline=pipeline, arrival=now, deadline=now + limit_s, request_class=request_class, size=size
+        )
+        call = Call(id=f"{name}/0", request=name, stage=stage, size=size)
+        self._calls[call.id] = only
+        try:
+            self._let_in(RequestArrived(request=request, call=call), now)
+        except HeterosisError:
+            del self._calls[call.id]
+            raise
+        return request, call.id
+
+    def _let_in(self, arrived: RequestArrived, now: float) -> None:
+        self._step(arrived, now)
+        refused = self._refused.pop(arrived.request.id, None)
+        if refused is not None:
+            raise refused
+
     def end(self, request: Request, outcome: str, call: str = "") -> None:
-        """Let go of a request, and of its calls that still wait; ``call`` is one to close before."""
+        """Let go of a request, unless it has ended with its only call, and of its calls that still wait.
+
+        ``call`` is one to close before.
+        """
         self._calls.pop(call, None)
-        self._handle(RequestEnded(request=request.id, outcome=outcome))
+        if request.id in self.scheduler.requests:
+            self._handle(RequestEnded(request=request.id, outcome=outcome))
 
     def open_call(
         self,
         call: Call,
         frames: Frames,
         done: Callable[[Result], object],
-        until: float = inf,
-        *,
-        alone: bool = True,
     ) -> None:
         """Send one call, its arguments encoded, through the scheduler.
 
-        A call that may not be ``alone`` waits for those that others make in the same turn of the loop, a gather's say:
-        decided on one by one, the first of them would go in a batch of its own.
+        It waits for those that others make in the same turn of the loop, a gather's say: decided on one by one, the
+        first of them would go in a batch of its own.
 
-        ``done`` is called once with what came of it, unless the call is closed before; never while this runs. What is
-        not there at ``until``, within a second or so, ends with a TimeoutError. In the end the call is to be closed.
+        ``done`` is called once with what came of it, unless the call is closed before; never while this runs. In the
+        end the call is to be closed.
         """
-        self._calls[call.id] = OpenCall(frames, done, time.monotonic(), until)
-        if alone:
-            self._handle(CallReady(call=call))
-            return
+        self._calls[call.id] = OpenCall(frames, done, time.monotonic())
         if not self._gathered:
             asyncio.get_running_loop().call_soon(self._hand_over)
         self._gathered.append(call)
@@ -202,7 +223,9 @@ class Router(Hosting):
     # --- effects
 
     def _handle(self, event: Event) -> None:
-        now = time.monotonic()
+        self._step(event, time.monotonic())
+
+    def _step(self, event: Event, now: float) -> None:
         effects = self.scheduler.handle(event, now)
         if self._record is not None:
             self._record(Record(at=now, event=event, effects=tuple(effects)))
@@ -316,9 +339,9 @@ class Router(Hosting):
         self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped))
         position = 0
         for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
-            if place not in done.skipped:
+            if place not in done.skipped and (held := self._calls.pop(call, None)) is not None:
                 error = done.errors.get(place)
-                self._tell(call, frames[position : position + size] if error is None else StageError(error))
+                held.done(frames[position : position + size] if error is None else StageError(error))
             position += size
 
 

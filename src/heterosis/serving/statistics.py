@@ -1,8 +1,11 @@
 """What a model has done so far: counts and times, as Triton's statistics extension tells them."""
 
+import time
 from collections import Counter
 
 import msgspec
+
+_ANSWERS = frozenset({"answered", "late"})
 
 
 class Spell(msgspec.Struct):
@@ -46,6 +49,16 @@ class Statistics(msgspec.Struct):
     def inferences(self) -> int:
         """Calls that were run."""
         return self.infer.count
+
+    def ended(self, outcome: str, took_s: float) -> None:
+        """A request came to an end, or was refused."""
+        self.outcomes[outcome] += 1
+        spell = self.fail
+        if outcome in _ANSWERS:
+            spell = self.success
+            self.last_inference_s = time.time()
+        spell.count += 1
+        spell.seconds += took_s
 
     def dispatched(self, calls: int, waited_s: float) -> None:
         """A batch of so many calls is sent to an instance; together they waited so long for it."""

@@ -11,12 +11,13 @@ from heterosis.terms import Request, TracedRequest
 class Shape:
     """A request's calls, as the simulator walks them."""
 
-    __slots__ = ("children", "parents", "roots", "stages", "traced", "work")
+    __slots__ = ("children", "parents", "roots", "single", "stages", "traced", "work")
 
     def __init__(self, traced: TracedRequest) -> None:
         """Turn the calls' parents into their children."""
         self.traced = traced  # keeps it alive, so that its identity stays its own
         self.stages = [call.stage for call in traced.calls]
+        self.single = len(self.stages) == 1
         self.work = [call.work for call in traced.calls]
         self.parents = [len(call.parents) for call in traced.calls]
         self.roots = [position for position, count in enumerate(self.parents) if not count]

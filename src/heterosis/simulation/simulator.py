@@ -153,12 +153,17 @@ class Simulator:
             size=arrival.size,
         )
         records.arrived(arrival, limit_s)
-        self._handle(RequestArrived(request=request))
-        if self._refusal is None:
-            self._begin(number, request, arrival)
-        else:
+        running = self._running[request.id] = self._begun(number, request, arrival)
+        call = self._call(running, 0) if running.shape.single else None
+        self._handle(RequestArrived(request=request, call=call))
+        if self._refusal is not None:
+            del self._running[request.id]
             records.refused(number, self._refusal)
             self._refusal = None
+        elif not running.calls_left:
+            self._end(running)
+        elif call is None:
+            self._calls_ready(running, running.shape.roots)
 
     def _happen(self, event: Happening) -> None:
         """Take what is neither an arrival nor the end of a batch."""
@@ -279,24 +284,23 @@ class Simulator:
 
     # --- requests
 
-    def _begin(self, number: int, request: Request, arrival: Arrival) -> None:
+    def _begun(self, number: int, request: Request, arrival: Arrival) -> Running:
         traced = arrival.shape
         shape = self._shapes.get(id(traced))
         if shape is None:
             shape = self._shapes[id(traced)] = Shape(traced)
             self._alike &= all(work == 1 for work in shape.work)
-        running = Running(number, request, arrival.at, shape, shape.parents.copy(), len(shape.stages))
-        self._running[request.id] = running
-        if not shape.stages:
-            self._end(running)
-        self._calls_ready(running, shape.roots)
+        return Running(number, request, arrival.at, shape, shape.parents.copy(), len(shape.stages))
+
+    def _call(self, running: Running, position: int) -> Call:
+        """One of a request's calls, which is ready now."""
+        running.waited_s -= self._kernel.now
+        request, stage = running.request, running.shape.stages[position]
+        return Call(id=f"{request.id}/{position}", request=request.id, stage=stage, size=request.size)
 
     def _calls_ready(self, running: Running, positions: Sequence[int]) -> None:
-        request, stages = running.request, running.shape.stages
         for left, position in zip(reversed(range(len(positions))), positions, strict=True):
-            running.waited_s -= self._kernel.now
-            call = Call(id=f"{request.id}/{position}", request=request.id, stage=stages[position], size=request.size)
-            self._now.append(CallReady(call=call, more=left > 0))
+            self._now.append(CallReady(call=self._call(running, position), more=left > 0))
 
     def _call_done(self, running: Running, call: str) -> None:
         """Let the calls be ready that waited for nothing but this one."""
@@ -313,7 +317,8 @@ class Simulator:
         latency_s = self._kernel.now - running.arrived
         if not self._records.answered(running.number, latency_s, running.waited_s):
             self._wasted += running.joules
-        self._now.append(RequestEnded(request=request.id, outcome="answered"))
+        if not running.shape.single:
+            self._now.append(RequestEnded(request=request.id, outcome="answered"))
 
     def _drop(self, request: str, kind: Refusal, reason: str) -> None:
         running = self._running.pop(request, None)

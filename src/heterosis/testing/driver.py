@@ -50,6 +50,11 @@ class Driver:
         self.now += after
         return self.arrive(request, deadline=deadline, size=size) + self.call(request, stage, size=size)
 
+    def ask_at_once(self, request: str, stage: str = "a", *, deadline: float = 0.1) -> list[Effect]:
+        """Let a request arrive with its only call."""
+        arrived = Request(id=request, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
+        return self(RequestArrived(request=arrived, call=Call(id=f"{request}/0", request=request, stage=stage)))
+
     def done(self, instance: str, *, run_ms: float = 10.0, after: float = 0.0) -> list[Effect]:
         """Finish the first batch of an instance."""
         batch = self.scheduler.instances[instance].batches[0].id

@@ -155,14 +155,17 @@ def _flights(records: Iterable[Record]) -> list[list[_Flight]]:
     found: list[list[_Flight]] = []
     sent: dict[int, tuple[str, float, bool]] = {}
     flights: list[_Flight] = []
+    single = False
     for record in records:
         match record.event:
-            case RequestArrived():
-                flights = []
+            case RequestArrived(call=call):
+                flights, single = [], call is not None
             case BatchDone(batch=batch, run_ms=run_ms):
                 begin = record.at - run_ms / 1e3
                 _, at, alone = sent.pop(batch, ("", begin, False))
                 flights.append(_Flight(min(at, begin), begin, record.at, alone))
+                if single:
+                    found.append(flights)
             case RequestEnded():
                 found.append(flights)
         for each in record.effects:

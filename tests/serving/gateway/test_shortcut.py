@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import psutil
 import pytest
 from tritonclient import grpc as triton_grpc
 
@@ -200,6 +201,8 @@ async def test_timeouts_and_clients_that_go_leave_nothing(server: Server, passed
     workers = set(server.launcher.pids().values())
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
+        while psutil.Process(worker).status() != psutil.STATUS_STOPPED:  # noqa: ASYNC110 - its threads may run on until it is
+            await asyncio.sleep(0.01)
     status, answer, _ = await ask(server, body, {**headers, "Heterosis-Timeout-Ms": "100"})
     assert (status, b"no answer within 1" in answer) == (504, True)
     with pytest.raises(TimeoutError):

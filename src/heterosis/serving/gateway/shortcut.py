@@ -97,10 +97,13 @@ class Passed(DirectRequest):
         timeout_ms: float | None,
         since: float,
     ) -> None:
-        """Admit it, and send these frames of the shortcut; ``since`` is when it came, by `time.perf_counter`."""
+        """Admit it, and send these frames of the shortcut; ``since`` is when it came, by `time.monotonic`."""
         self._gateway, self._shortcut, self._since = gateway, shortcut, since
-        model.statistics.decode.add(time.perf_counter() - since)
-        super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class)
+        now = time.monotonic()
+        decode = model.statistics.decode
+        decode.count += 1
+        decode.seconds += now - since
+        super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class, now)
 
     def told(self, result: Result) -> None:
         """Answer."""
@@ -108,12 +111,12 @@ class Passed(DirectRequest):
         if isinstance(result, Exception):
             answer = result
         else:
-            began = time.perf_counter()
+            began = time.monotonic()
             answer = self._shortcut.answer(result)
             if answer is None:
                 answer = self._first(result)
             else:
-                self._model.statistics.encode.add(time.perf_counter() - began)
+                self._model.statistics.encode.add(time.monotonic() - began)
         self.end(answer)
 
     def _first(self, result: Sequence[Buffer]) -> Sequence[Buffer] | Exception:

@@ -140,10 +140,10 @@ class Infer:
     def _begin(self) -> float:
         self._active += 1
         self._idle.clear()
-        return time.perf_counter()
+        return time.monotonic()
 
     def _end(self, began: float) -> None:
-        self._gateway.metrics.answered(time.perf_counter() - began)
+        self._gateway.metrics.answered(time.monotonic() - began)
         self._active -= 1
         if not self._active:
             self._idle.set()

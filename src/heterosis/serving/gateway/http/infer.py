@@ -42,7 +42,7 @@ class Infer:
     def infer(self, request: HttpRequest, model: str, version: str = "") -> Answer:
         """Run a model."""
         gateway = self._gateway
-        began = time.perf_counter()
+        began = time.monotonic()
         try:
             found = gateway.model(model, version)
             body = unfolded(request.body, request.headers, gateway.max_body_bytes)
@@ -53,7 +53,7 @@ class Infer:
                 timeout_ms = shortcut.timeout_ms if said is None else relative_timeout_ms(asked.parameters, said)
                 return _Passed(gateway, found, shortcut, shortcut.frames(raw, body, request.begin), timeout_ms, began)
         except BaseException:
-            gateway.metrics.answered(time.perf_counter() - began)
+            gateway.metrics.answered(time.monotonic() - began)
             raise
         return self._infer(found, asked, raw, said, began)
 
@@ -63,7 +63,7 @@ class Infer:
             request = with_tensors(asked, raw, gateway.shared)
             answer = await gateway.infer(model, request, relative_timeout_ms(asked.parameters, said))
         finally:
-            gateway.metrics.answered(time.perf_counter() - began)
+            gateway.metrics.answered(time.monotonic() - began)
         header_length, parts = encode_response(answer, request, gateway.shared)
         if header_length is None:
             return HttpResponse(headers={"content-type": "application/json"}, body=parts)
@@ -83,7 +83,7 @@ class _Passed(Passed, Pending):
 
     def end(self, answer: Sequence[Buffer] | Exception) -> None:
         """Hand the answer over."""
-        self._gateway.metrics.answered(time.perf_counter() - self._since)
+        self._gateway.metrics.answered(time.monotonic() - self._since)
         if isinstance(answer, Exception):
             self.answered(failure(answer))
         else:
