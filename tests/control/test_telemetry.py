@@ -13,7 +13,7 @@ from heterosis.scheduling import (
 )
 from heterosis.scheduling.states import InstanceState
 from heterosis.terms import Request
-from heterosis.testing import make_plan
+from heterosis.testing import make_plan, make_pool
 from tests.control.conftest import Watched
 
 
@@ -73,6 +73,21 @@ def test_requests_that_come_with_their_only_call_count_as_others_do() -> None:
     assert telemetry.stages["a"].calls == 22 - refused
     assert abs(figures.latency_s.mean - 0.01) < 1e-9
     assert len(telemetry._requests) == len(telemetry._calls) == 20 - refused  # noqa: SLF001
+
+
+def test_a_call_that_is_split_counts_once() -> None:
+    """With all its items; its request ends when it is said to, not with the first part."""
+    driver = Watched(make_pool({f"cpu-{number}": {1: 10.0, 100: 1000.0} for number in range(2)}))
+    driver.ask_at_once("r", deadline=0.6, size=100, divisible=True)
+    driver.done("cpu-0", after=0.5, run_ms=500)
+    telemetry = driver.telemetry
+    (figures,) = telemetry.classes.values()
+    assert (telemetry.stages["a"].calls, figures.in_time) == (1, 0)
+    driver.done("cpu-1", after=0.05, run_ms=550)
+    driver(RequestEnded(request="r", outcome="answered"))
+    assert (figures.in_time, telemetry.stages["a"].fan_out.mean) == (1, 1.0)
+    assert telemetry.stages["a"].items.mean == 50
+    assert [len(of) for of in (telemetry._requests, telemetry._calls, telemetry._batches)] == [0, 0, 0]  # noqa: SLF001
 
 
 def test_instances_are_followed_through_their_states() -> None:

@@ -1,5 +1,6 @@
 """The core, event by event: no loop, no clock, no sleep."""
 
+from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
@@ -20,14 +21,17 @@ from heterosis.scheduling import (
     RunBatch,
     SetTimer,
     SkipCalls,
+    SplitCall,
     StartInstance,
     StopInstance,
     TimerFired,
 )
 from heterosis.scheduling.core import MAX_DEATHS
+from heterosis.scheduling.policy import Split
 from heterosis.scheduling.states import IllegalTransitionError
+from heterosis.scheduling.view import View
 from heterosis.terms import Call, Plan, Request
-from heterosis.testing import Driver, make_plan
+from heterosis.testing import Driver, make_plan, make_pool
 
 
 def test_a_call_goes_to_an_idle_instance_at_once() -> None:
@@ -254,6 +258,41 @@ def test_fcfs_refuses_and_drops_nothing() -> None:
     (next_one,) = driver(BatchDone(batch=run.batch, run_ms=10), after=1.0)
     assert isinstance(next_one, RunBatch)
     assert next_one.calls == ("first/0",)
+
+
+def test_the_parts_of_a_call_stand_for_it() -> None:
+    """They run side by side, each with items of its own; one whose instance goes down runs elsewhere."""
+    driver = Driver(make_pool({f"cpu-{number}": {1: 10.0, 100: 1000.0} for number in range(3)}))
+    split, *batches = driver.ask("r", deadline=0.8, size=100, divisible=True)
+    assert isinstance(split, SplitCall)
+    assert (split.call, [(part.id, part.size) for part in split.parts]) == ("r/0", [("r/0/0", 50), ("r/0/1", 50)])
+    assert [(run.instance, run.calls) for run in batches if isinstance(run, RunBatch)] == [
+        ("cpu-0", ("r/0/0",)),
+        ("cpu-1", ("r/0/1",)),
+    ]
+    again = driver(InstanceDown(instance="cpu-0", reason="killed"), after=0.1)
+    assert [run.calls for run in again if isinstance(run, RunBatch)] == [("r/0/0",)]
+    driver.done("cpu-1", after=0.4, run_ms=500)
+    assert list(driver.scheduler.requests["r"].calls) == ["r/0/0"]
+    driver.done("cpu-2", after=0.1, run_ms=500)
+    assert not driver.scheduler.requests["r"].calls
+
+
+def test_parts_have_all_the_items_of_a_divisible_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy that makes some up, or splits what belongs together, is wrong."""
+    for sizes, divisible in (((2, 2), True), ((3, 0), True), ((2, 1), False)):
+        driver = Driver(make_plan({"a": 10}))
+        driver.arrive("r", size=3, divisible=divisible)
+        policy = driver.scheduler._policy  # noqa: SLF001 - what is put wrong
+
+        def decide(view: View, sizes: tuple[int, ...] = sizes) -> Iterator[Split]:
+            head = view.queues["a"].head()
+            assert head is not None
+            yield Split(head, sizes, "wrong")
+
+        monkeypatch.setattr(policy, "decide", decide)
+        with pytest.raises(IllegalTransitionError, match="split call r/0 of 3 items"):
+            driver.call("r", "a", size=3)
 
 
 def test_an_impossible_event_is_refused_loudly() -> None:

@@ -31,6 +31,7 @@ from heterosis.scheduling import (
     RunBatch,
     Scheduler,
     SetTimer,
+    SplitCall,
     StartInstance,
     StopInstance,
     TimerFired,
@@ -71,6 +72,7 @@ class AnyRun(RuleBasedStateMachine):
         self.running: dict[int, tuple[str, tuple[str, ...]]] = {}
         self.settled: set[str] = set()
         self.calls = 0
+        self.items: dict[str, int] = {}
         self.loading: set[str] = set()
         self.stopping: set[str] = set()
         self.timers: list[str] = []
@@ -84,12 +86,14 @@ class AnyRun(RuleBasedStateMachine):
             self.open.add(event.request.id)
         for effect in effects:
             match effect:
-                case RunBatch(batch=batch, instance=instance, calls=calls):
-                    assert instance not in self.loading | self.stopping
-                    for call in calls:
-                        assert call not in self.settled, "run again after it was settled"
-                        assert all(call not in held for _, held in self.running.values()), "run twice at a time"
-                    self.running[batch] = (instance, calls)
+                case RunBatch():
+                    self.run_batch(effect)
+                case SplitCall(call=call, request=request, parts=parts):
+                    self.singles.discard(request)
+                    assert call not in self.settled, "split after it was settled"
+                    assert sum(part.size for part in parts) == self.items[call], "items are lost, or made up"
+                    self.items |= {part.id: part.size for part in parts}
+                    self.settled.add(call)
                 case DropCall(call=call):
                     self.settled.add(call)
                 case RefuseRequest(request=request):
@@ -103,24 +107,38 @@ class AnyRun(RuleBasedStateMachine):
                 case SetTimer(key=key):
                     self.timers.append(key)
 
+    def run_batch(self, effect: RunBatch) -> None:
+        """Run calls on an instance."""
+        assert effect.instance not in self.loading | self.stopping
+        for call in effect.calls:
+            assert call not in self.settled, "run again after it was settled"
+            assert all(call not in held for _, held in self.running.values()), "run twice at a time"
+        self.running[effect.batch] = (effect.instance, effect.calls)
+
     @rule(wait=st.floats(0, 0.05))
     def pass_time(self, wait: float) -> None:
         """Let time pass."""
         self.now += wait
 
-    @rule(deadline=st.floats(0.001, 0.5))
-    def arrive(self, deadline: float) -> None:
+    @rule(deadline=st.floats(0.001, 0.5), divisible=st.booleans())
+    def arrive(self, deadline: float, divisible: bool) -> None:  # noqa: FBT001
         """Let a request arrive."""
-        name = f"r{len(self.records)}"
-        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
+        name, until = f"r{len(self.records)}", self.now + deadline
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=until, divisible=divisible)
         self.handle(RequestArrived(request=request))
 
-    @rule(deadline=st.floats(0.001, 0.5), stage=st.sampled_from("ab"), size=st.sampled_from([1, 1, 3, 20]))
-    def arrive_with_call(self, deadline: float, stage: str, size: int) -> None:
+    @rule(
+        deadline=st.floats(0.001, 0.5),
+        divisible=st.booleans(),
+        stage=st.sampled_from("ab"),
+        size=st.sampled_from([1, 1, 3, 20]),
+    )
+    def arrive_with_call(self, deadline: float, divisible: bool, stage: str, size: int) -> None:  # noqa: FBT001
         """Let a request arrive with its only call."""
-        name = f"r{len(self.records)}"
+        name, until = f"r{len(self.records)}", self.now + deadline
         self.singles.add(name)
-        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline, size=size)
+        self.items[f"{name}/0"] = size
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=until, size=size, divisible=divisible)
         self.handle(RequestArrived(request=request, call=Call(id=f"{name}/0", request=name, stage=stage, size=size)))
 
     @precondition(lambda self: self.open - self.singles)
@@ -129,7 +147,9 @@ class AnyRun(RuleBasedStateMachine):
         """Open a call of a request in progress."""
         request = data.draw(st.sampled_from(sorted(self.open - self.singles)))
         self.calls += 1
-        self.handle(CallReady(call=Call(id=f"{request}/{self.calls}", request=request, stage=stage, size=size)))
+        name = f"{request}/{self.calls}"
+        self.items[name] = size
+        self.handle(CallReady(call=Call(id=name, request=request, stage=stage, size=size)))
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())

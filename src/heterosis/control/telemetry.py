@@ -26,6 +26,7 @@ from heterosis.scheduling import (
     RequestArrived,
     RequestEnded,
     RunBatch,
+    SplitCall,
     StartInstance,
     StopInstance,
 )
@@ -154,6 +155,7 @@ class Telemetry:
             InstanceDown: self._instance_down,
             RunBatch: self._run,
             DropCall: self._drop,
+            SplitCall: self._split,
             RefuseRequest: self._refuse,
             StartInstance: self._start,
             StopInstance: self._stop,
@@ -258,6 +260,17 @@ class Telemetry:
         held = self._calls.pop(effect.call, None)
         if held is not None:
             self._stage(held[0]).dropped[effect.kind] += 1
+
+    def _split(self, effect: SplitCall, _: float) -> None:
+        """Watch the parts of a call that was counted as one."""
+        open_ = self._requests.get(effect.request)
+        if open_ is None:
+            return
+        open_.single = False
+        stage, _size, since = self._calls.pop(effect.call)
+        for part in effect.parts:
+            open_.calls.append(part.id)
+            self._calls[part.id] = (stage, part.size, since)
 
     def _run(self, effect: RunBatch, at: float) -> None:
         items = 0

@@ -10,6 +10,7 @@ from heterosis.scheduling.effects import (
     SetPowerMode,
     SetTimer,
     SkipCalls,
+    SplitCall,
     StartInstance,
     StopInstance,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "SetPowerMode",
     "SetTimer",
     "SkipCalls",
+    "SplitCall",
     "StartInstance",
     "StopInstance",
     "TimerFired",

@@ -42,5 +42,8 @@ def _run_s(view: View, request: Request, ahead: float) -> float:
     configuration = view.capacity.fastest(stages[0], request.size)
     if configuration is None:
         return 0.0
-    most = max(view.capacity.max_batch[configuration], request.size)
-    return view.estimates.quantile(configuration, min(round(request.size * (1 + ahead)), most), SAFE_PERCENT)
+    size, quantile = request.size, view.estimates.quantile
+    if request.divisible and quantile(configuration, size, SAFE_PERCENT) > request.deadline - view.now:
+        size = -(-size // view.capacity.parts(configuration, size))  # whole, it would be late in any case
+    most = max(view.capacity.max_batch[configuration], size)
+    return quantile(configuration, min(round(size * (1 + ahead)), most), SAFE_PERCENT)

@@ -8,6 +8,9 @@ from heterosis.terms import Configuration, Placement, Plan
 
 PREFETCH_BELOW_S = 0.005
 
+MOST_PARTS = 8
+"""Into how many parts a call is split at most, so that the time of a decision does not grow with instances."""
+
 Place = tuple[str, str, int]
 """A slot, unique in the fleet: node, device, number."""
 
@@ -107,6 +110,11 @@ class Capacity:
             among = self.configurations.get(stage, ())
             self._fastest[stage, size] = min(among, key=lambda each: self._estimates.mean(each, size), default=None)
         return self._fastest[stage, size]
+
+    def parts(self, configuration: Configuration, size: int) -> int:
+        """Into how many parts a call of so many items can be split at most, to run on instances of a configuration."""
+        instances = self.group_slots[self.group[configuration]] // self.width[configuration]
+        return max(min(instances, size, MOST_PARTS), 1)
 
     def work_of_request(self, size: int, pipeline: str = "") -> float:
         """Slot time that a request of so many items to a pipeline is expected to need, at the least."""

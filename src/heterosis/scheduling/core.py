@@ -3,8 +3,9 @@
 Rules
 -----
 1. A request is admitted or refused when it arrives. An admitted request opens calls until it ends; one that comes with
-   its only call ends with that.
+   its only call ends with that, unless it is split.
 2. A call waits centrally until the policy assigns it, in a batch, to an instance of its stage that can take one.
+   The calls of a divisible request may be split: from then on their parts are calls of the request in their stead.
 3. An instance is idle when it is ready, holds no batch, and none of its slots is taken. It may hold more than one
    batch only up to its depth (see `Capacity.depth`).
 4. When an instance goes down, its calls wait again, and it is restarted, after a growing pause where it keeps failing.
@@ -23,6 +24,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from msgspec.structs import replace
+
 from heterosis.scheduling.backlog import Backlog
 from heterosis.scheduling.capacity import Capacity
 from heterosis.scheduling.effects import (
@@ -34,6 +37,7 @@ from heterosis.scheduling.effects import (
     SetPowerMode,
     SetTimer,
     SkipCalls,
+    SplitCall,
     StartInstance,
     StopInstance,
 )
@@ -50,7 +54,7 @@ from heterosis.scheduling.events import (
     TimerFired,
 )
 from heterosis.scheduling.policies import make_policy, successor
-from heterosis.scheduling.policy import Dispatch, Drop, Wake
+from heterosis.scheduling.policy import Dispatch, Drop, Split, Wake
 from heterosis.scheduling.pools import Pools
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord, Unit
@@ -121,6 +125,8 @@ class Scheduler:
                     self._dispatch(decision)
                 case Drop():
                     self._drop(decision.call, decision.kind, decision.reason)
+                case Split():
+                    self._split(decision)
                 case Wake():
                     self._wake(decision)
 
@@ -179,6 +185,28 @@ class Scheduler:
         self.queues[record.call.stage].left(record)
         self._forget(record)
         self._do(DropCall(call=record.call.id, request=record.call.request, kind=kind, reason=reason))
+
+    def _split(self, decision: Split) -> None:
+        whole = decision.call
+        if not whole.request.divisible or sum(decision.sizes) != whole.call.size or min(decision.sizes) < 1:
+            raise IllegalTransitionError(
+                f"policy {self.plan.policy!r} split call {whole.call.id} of {whole.call.size} items "
+                f"into {decision.sizes}"
+            )
+        whole.move(CallState.SPLIT)
+        self.queues[whole.call.stage].left(whole)
+        self._forget(whole)
+        calls = tuple(
+            replace(whole.call, id=f"{whole.call.id}/{number}", size=size) for number, size in enumerate(decision.sizes)
+        )
+        whole.parts = tuple(CallRecord(call, whole.request) for call in calls)
+        owner = self.requests[whole.call.request]
+        owner.single = False
+        for part in whole.parts:
+            owner.calls[part.call.id] = part
+            self._wait(part)
+            part.since = whole.since
+        self._do(SplitCall(call=whole.call.id, request=whole.call.request, parts=calls, reason=decision.reason))
 
     def _forget(self, record: CallRecord) -> None:
         owner = self.requests.get(record.call.request)

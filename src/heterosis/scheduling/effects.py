@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from heterosis.terms import Placement
+from heterosis.terms import Call, Placement
 
 
 class Refusal(StrEnum):
@@ -52,6 +52,15 @@ class DropCall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
+class SplitCall(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """From now on these calls stand for one: each has the next so many of its items."""
+
+    call: str
+    request: str
+    parts: tuple[Call, ...]
+    reason: str
+
+
 class StartInstance(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Start a worker for this placement."""
 
@@ -83,4 +92,6 @@ class SetPowerMode(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     reason: str
 
 
-Effect = RunBatch | SkipCalls | RefuseRequest | DropCall | StartInstance | StopInstance | SetTimer | SetPowerMode
+Effect = (
+    RunBatch | SkipCalls | RefuseRequest | DropCall | SplitCall | StartInstance | StopInstance | SetTimer | SetPowerMode
+)

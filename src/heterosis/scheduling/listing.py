@@ -69,6 +69,8 @@ class Choice(NamedTuple):
     """What the run time will hardly exceed."""
     share: float
     """Of that time, the call's own: it may have to bear a fuller batch."""
+    parts: int = 1
+    """How many it is split into, each on an instance of its own; ``width`` is of all."""
 
     def start(self, view: View) -> float:
         """When it could start, from now."""
@@ -80,8 +82,6 @@ class Choice(NamedTuple):
 class Ticket(NamedTuple):
     """A waiting call, and when its turn is: the least goes first."""
 
-    scarcity: int
-    """In how many groups of slots it fitted when it came, with a wait for one; but the rank, where nobody is spared."""
     rank: int
     """In how many groups of slots it fits before its deadline."""
     urgency: float
@@ -89,12 +89,10 @@ class Ticket(NamedTuple):
     """Breaks ties."""
     record: CallRecord
     choices: list[Choice]
+    splits: list[Choice]
+    """Those of its parts, where it is split."""
     left_s: float
     """Until the call's deadline."""
-    allowed_s: float
-    """Until then when it became ready."""
-    confined: bool
-    """Whether even then it fitted in one group of slots at most, with a wait for one."""
 
 
 class Offer(NamedTuple):
@@ -108,6 +106,8 @@ class Offer(NamedTuple):
     safe_s: float
     share: float = 1.0
     """See `Choice.share`."""
+    parts: int = 1
+    """See `Choice.parts`."""
 
 
 @dataclass(slots=True)

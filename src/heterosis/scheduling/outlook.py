@@ -19,13 +19,7 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 """How caution grows with each call that is dropped after its request's first stage, and goes with each that is run."""
 
 AT_RISK = 0.7
-"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced and nobody is spared."""
-
-SPARED = 0.25
-"""By what share a second on a single slot is dearer while the SLO is safe; on one of n slots, an n-th of it."""
-
-SAFE, SPENT = 0.5, 0.8
-"""Shares of the missed deadlines that the SLO allows, between which few slots get as cheap as many."""
+"""Share of the missed deadlines that the SLO allows, beyond which calls are displaced."""
 
 
 @dataclass(slots=True)
@@ -45,16 +39,10 @@ class Outlook:
     """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
     chances: bool = field(init=False)
     """Whether calls are tried that will be in time only on average."""
-    spares: bool = field(init=False)
-    """Whether those that need most time are spared at the cost of the rest."""
-    dearer: float = field(init=False)
-    """By what share a second on a single slot is dearer, for their sake."""
 
     def __post_init__(self) -> None:
         """Think the SLO safe."""
         self.chances = self.without != "last_chance"
-        self.spares = self.without != "sparing"
-        self.dearer = SPARED if self.spares else 0.0
 
     def inherit(self, before: "Outlook") -> None:
         """Take over what was learnt under the plan before; prices are of its groups of slots, and learnt anew."""
@@ -66,11 +54,7 @@ class Outlook:
         self.prices.note(view, record, deadline - view.now)
         self.busy += MEMORY * (view.busy_share - self.busy)
         missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
-        spent = min(missed / allowed, 1.0) if allowed else float(missed > 0)
-        self.at_risk = spent > AT_RISK
-        if self.without != "sparing":
-            self.spares = not self.at_risk
-            self.dearer = SPARED * min(max((SPENT - spent) / (SPENT - SAFE), 0.0), 1.0)
+        self.at_risk = missed > AT_RISK * allowed
         self.chances = not self.at_risk and self.without != "last_chance"  # then they cost others theirs
 
     def started(self, view: View, record: CallRecord, end: float) -> None:
@@ -87,11 +71,9 @@ class Outlook:
         ):  # it came a long way for nothing
             self.caution = min(self.caution * (1 + MORE_CAUTION), MOST_CAUTION)
 
-    def price(self, view: View, group: int) -> float:
-        """What a second on a slot is worth: more where there are few, while those that need them most are spared."""
-        if self.without == "prices":
-            return 1.0
-        return self.prices.of(group) * (1 + self.dearer / view.capacity.group_slots[group])
+    def price(self, group: int) -> float:
+        """What a second on a slot is worth."""
+        return 1.0 if self.without == "prices" else self.prices.of(group)
 
     def weight(self, request_class: str) -> float:
         """How much sooner than others a class of requests goes."""

@@ -27,6 +27,14 @@ class Drop(msgspec.Struct, frozen=True):
     reason: str
 
 
+class Split(msgspec.Struct, frozen=True):
+    """Let parts of so many items each wait in a divisible call's stead, from then on its ``parts``."""
+
+    call: CallRecord
+    sizes: Sequence[int]
+    reason: str
+
+
 class Wake(msgspec.Struct, frozen=True):
     """Ask again at this time, if nothing happens before."""
 
@@ -42,7 +50,7 @@ class Refuse(msgspec.Struct, frozen=True):
     retry_after_s: float = 0.0
 
 
-Decision = Dispatch | Drop | Wake
+Decision = Dispatch | Drop | Split | Wake
 
 
 class Policy(Protocol):

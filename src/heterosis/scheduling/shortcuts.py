@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from heterosis.scheduling.batching import together
 from heterosis.scheduling.estimates import SAFE_PERCENT
-from heterosis.scheduling.lister import cheapest, fits_after_a_wait, unsure
+from heterosis.scheduling.lister import cheapest, unsure
 from heterosis.scheduling.listing import LOOK, Offer
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Dispatch
@@ -35,9 +35,9 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
                 continue
             start = max(ends[0][0] - view.now, 1e-9)
         times = view.estimates.times(configuration, size, SAFE_PERCENT)
-        offers.append(Offer(configuration, outlook.price(view, group), start, *times))
+        offers.append(Offer(configuration, outlook.price(group), start, *times))
     best = cheapest(outlook, view, offers, left, size)
-    if best is None or (unsure(best, left) and _confined(view, offers, left + view.now - record.since)):
+    if best is None or (record.request.divisible and unsure(best, left)):
         return None
     pool = view.spare(best.configuration) if best.start_s else view.idle(best.configuration)
     instance = next(iter(pool), None)
@@ -46,13 +46,6 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     outlook.started(view, record, view.now + best.start_s + best.mean_s)
     outlook.mixing.note(view, best.configuration, (record,))
     return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
-
-
-def _confined(view: View, offers: Sequence[Offer], allowed_s: float) -> bool:
-    """See `Ticket.confined`; False where there is but one group to choose."""
-    groups = [(view.capacity.group[offer.configuration], offer.safe_s) for offer in offers]
-    places = {group for group, safe_s in groups if fits_after_a_wait(view, group, safe_s, allowed_s)}
-    return len(places) <= 1 < len({group for group, _ in groups})
 
 
 def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | None:

@@ -36,6 +36,8 @@ class CallRecord:
     """When it began to wait."""
     batch: int = 0
     """The batch that it was put in last."""
+    parts: tuple["CallRecord", ...] = ()
+    """What it was split into."""
 
     def move(self, to: CallState) -> None:
         """Change state, legally."""

@@ -13,6 +13,7 @@ class CallState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     DROPPED = "dropped"
+    SPLIT = "split"
 
 
 class InstanceState(StrEnum):
@@ -30,6 +31,7 @@ class InstanceState(StrEnum):
 CALL_TRANSITIONS: dict[tuple[CallState, CallState], str] = {
     (CallState.WAITING, CallState.ASSIGNED): "a policy chose an instance",
     (CallState.WAITING, CallState.DROPPED): "late, refused, or its request ended",
+    (CallState.WAITING, CallState.SPLIT): "a policy split it into parts, which wait in its stead",
     (CallState.ASSIGNED, CallState.DONE): "its batch is done",
     (CallState.ASSIGNED, CallState.FAILED): "the stage raised on it",
     (CallState.ASSIGNED, CallState.WAITING): "its instance went down",

@@ -1,6 +1,6 @@
 """Simulated requests and batches in progress."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from heterosis.scheduling import RunBatch
 from heterosis.scheduling.capacity import Place
@@ -43,6 +43,8 @@ class Running:
     waited_s: float = 0.0
     """Moments at which its calls' batches began, less those at which the calls were ready."""
     joules: float = 0.0
+    parts_left: dict[int, int] = field(default_factory=dict)
+    """Of calls that were split, by position."""
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from heterosis.scheduling import (
     Scheduler,
     SetPowerMode,
     SetTimer,
+    SplitCall,
     StartInstance,
     StopInstance,
     TimerFired,
@@ -151,6 +152,7 @@ class Simulator:
             deadline=at + limit_s,
             request_class=arrival.request_class,
             size=arrival.size,
+            divisible=arrival.divisible,
         )
         records.arrived(arrival, limit_s)
         running = self._running[request.id] = self._begun(number, request, arrival)
@@ -227,8 +229,21 @@ class Simulator:
             case RefuseRequest(request=request, kind=kind, reason=reason):
                 self._refusal = kind
                 self._tell_drop(request, kind, reason)
+            case SplitCall():
+                self._split(effect)
             case DropCall(request=request, kind=kind, reason=reason):
                 self._drop(request, kind, reason)
+
+    def _split(self, effect: SplitCall) -> None:
+        running, position = self._running[effect.request], _position(effect.call)
+        running.parts_left[position] = running.parts_left.get(position, 1) + len(effect.parts) - 1
+        running.waited_s -= (len(effect.parts) - 1) * self._kernel.now
+
+    @staticmethod
+    def _whole(running: Running, position: int) -> bool:
+        """Count a part of a call that is done, if it is one; return whether nothing is left of the call."""
+        left = running.parts_left[position] = running.parts_left.get(position, 1) - 1
+        return not left
 
     # --- batches
 
@@ -245,7 +260,7 @@ class Simulator:
         done = items = 0.0
         for record in calls:
             running = self._running.get(record.request.id)
-            work = 1.0 if running is None else running.shape.work[int(record.call.id.partition("/")[2])]
+            work = 1.0 if running is None else running.shape.work[_position(record.call.id)]
             done += work * record.call.size
             items += record.call.size
         return done / items
@@ -262,6 +277,8 @@ class Simulator:
                 self._wasted += joules * record.call.size
                 continue
             running.joules += joules * record.call.size
+            if running.parts_left and not self._whole(running, _position(record.call.id)):
+                continue
             running.calls_left -= 1
             if running.calls_left:
                 self._call_done(running, record.call.id)
@@ -305,7 +322,7 @@ class Simulator:
     def _call_done(self, running: Running, call: str) -> None:
         """Let the calls be ready that waited for nothing but this one."""
         ready, waits_for = [], running.waits_for
-        for child in running.shape.children[int(call.partition("/")[2])]:
+        for child in running.shape.children[_position(call)]:
             waits_for[child] -= 1
             if not waits_for[child]:
                 ready.append(child)
@@ -317,7 +334,7 @@ class Simulator:
         latency_s = self._kernel.now - running.arrived
         if not self._records.answered(running.number, latency_s, running.waited_s):
             self._wasted += running.joules
-        if not running.shape.single:
+        if running.parts_left or not running.shape.single:
             self._now.append(RequestEnded(request=request.id, outcome="answered"))
 
     def _drop(self, request: str, kind: Refusal, reason: str) -> None:
@@ -343,3 +360,8 @@ class Simulator:
         outcome.joules = joules = self._machines.total(self._plan.overhead.energy * outcome.requests, self._wasted)
         outcome.dynamic_joules, outcome.wasted_joules = joules.dynamic.joules, joules.wasted.joules
         return outcome
+
+
+def _position(call: str) -> int:
+    """Which of its request's calls one is, or is a part of."""
+    return int(call.split("/")[1])

@@ -28,6 +28,8 @@ class Arrival:
     """Its own latency objective, where that is not the plan's."""
     pipeline: str = ""
     """Whose request it is, where the plan is for several."""
+    divisible: bool = False
+    """Whether the items of its calls may run apart."""
 
 
 class Sizes(Protocol):
@@ -49,6 +51,8 @@ class RequestClass:
     sizes: Sizes | None = None
     pipeline: str = ""
     """Whose requests they are, where the plan is for several."""
+    divisible: bool = False
+    """Whether the items of their calls may run apart."""
 
 
 def single_call(stage: str) -> TracedRequest:
@@ -100,6 +104,7 @@ def _give(moments: Sequence[float], classes: Sequence[RequestClass], rng: np.ran
                 kind.name,
                 kind.latency_ms,
                 kind.pipeline,
+                kind.divisible,
             )
         )
     return arrivals

@@ -14,6 +14,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
     request_class: str = DEFAULT_CLASS
     size: int = 1
+    divisible: bool = False
+    """Whether the items of its calls may run apart."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,26 +34,39 @@ class Driver:
         validate(self.scheduler)
         return effects
 
-    def arrive(self, name: str, *, deadline: float = 0.1, size: int = 1) -> list[Effect]:
-        """Let a request arrive; ``deadline`` counts from now."""
-        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=self.now + deadline, size=size)
-        return self(RequestArrived(request=request))
+    def arrive(
+        self, name: str, *, deadline: float = 0.1, size: int = 1, divisible: bool = False, call: Call | None = None
+    ) -> list[Effect]:
+        """Let a request arrive, maybe with its only call; ``deadline`` counts from now."""
+        until = self.now + deadline
+        request = Request(id=name, pipeline="toy", arrival=self.now, deadline=until, size=size, divisible=divisible)
+        return self(RequestArrived(request=request, call=call))
 
     def call(self, request: str, stage: str, number: int = 0, *, size: int = 1) -> list[Effect]:
         """Open a call."""
         return self(CallReady(call=Call(id=f"{request}/{number}", request=request, stage=stage, size=size)))
 
     def ask(
-        self, request: str, stage: str = "a", *, deadline: float = 0.1, size: int = 1, after: float = 0.0
+        self,
+        request: str,
+        stage: str = "a",
+        *,
+        deadline: float = 0.1,
+        size: int = 1,
+        divisible: bool = False,
+        after: float = 0.0,
     ) -> list[Effect]:
         """Let a request arrive some seconds later that makes one call, and open that; return all effects."""
         self.now += after
-        return self.arrive(request, deadline=deadline, size=size) + self.call(request, stage, size=size)
+        arrived = self.arrive(request, deadline=deadline, size=size, divisible=divisible)
+        return arrived + self.call(request, stage, size=size)
 
-    def ask_at_once(self, request: str, stage: str = "a", *, deadline: float = 0.1) -> list[Effect]:
+    def ask_at_once(
+        self, request: str, stage: str = "a", *, deadline: float = 0.1, size: int = 1, divisible: bool = False
+    ) -> list[Effect]:
         """Let a request arrive with its only call."""
-        arrived = Request(id=request, pipeline="toy", arrival=self.now, deadline=self.now + deadline)
-        return self(RequestArrived(request=arrived, call=Call(id=f"{request}/0", request=request, stage=stage)))
+        call = Call(id=f"{request}/0", request=request, stage=stage, size=size)
+        return self.arrive(request, deadline=deadline, size=size, divisible=divisible, call=call)
 
     def done(self, instance: str, *, run_ms: float = 10.0, after: float = 0.0) -> list[Effect]:
         """Finish the first batch of an instance."""

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from heterosis.scheduling import (
     BatchDone,
     CallReady,
+    DropCall,
     Effect,
     Event,
     InstanceReady,
     PlanChanged,
-    RefuseRequest,
     RequestArrived,
     RunBatch,
     Scheduler,
@@ -33,74 +33,61 @@ MACHINES = {"gpu": {1: 10.0, 2: 20.0}, "cpu": {1: 40.0, 2: 80.0}}
 """Milliseconds of a call, by its items."""
 
 
-def first_on_the_gpu(policy: str, lost: int = 0) -> str:
-    """Say who goes first when the GPU gets free: ``waited``, or ``scarce`` of two items.
-
-    When ``waited`` came both machines could have run it in time, even after a wait; now it is the GPU alone, as ever
-    for ``scarce``, which can better afford to wait. Meanwhile so many requests were refused, since they had no time.
-    """
+@pytest.mark.parametrize(("policy", "first"), [("heterosis", "scarce"), ("heterosis:without_scarcity", "flexible")])
+def test_who_fits_in_fewer_places_goes_first(policy: str, first: str) -> None:
+    """When the GPU gets free: one call can wait for the CPU as well, and has less time for that; the other cannot."""
     driver = Driver(make_pool(MACHINES, max_batch=2, policy=policy))
-    assert runs(driver.ask("on the gpu", deadline=0.025, size=2))[0][0] == "gpu"
+    assert runs(driver.ask("on the gpu", size=2))[0][0] == "gpu"
     assert runs(driver.ask("on the cpu", deadline=0.2, size=2))[0][0] == "cpu"
-    for number in range(lost):
-        (refused,) = driver.arrive(f"lost-{number}", deadline=0.001)
-        assert isinstance(refused, RefuseRequest)
-    assert driver.ask("waited", deadline=0.065) == []
-    assert driver.ask("scarce", deadline=0.05, size=2, after=0.012) == []
-    ((machine, (first,)),) = runs(driver.done("gpu", after=0.008, run_ms=20))
-    assert machine == "gpu"
-    return first
+    assert driver.ask("flexible", deadline=0.115, after=0.015) == []
+    assert driver.ask("scarce", deadline=0.125, size=2) == []
+    assert runs(driver.done("gpu", after=0.005, run_ms=20)) == [("gpu", (first,))]
 
 
-def test_while_the_slo_is_safe_who_never_had_a_choice_goes_first() -> None:
-    """A call does not become scarce by waiting."""
-    assert first_on_the_gpu("heterosis") == "scarce"
-
-
-def test_when_the_slo_is_at_risk_only_what_is_left_of_the_choice_counts() -> None:
-    """Both can run on the GPU alone, and the shorter and more urgent one goes first."""
-    assert first_on_the_gpu("heterosis", lost=40) == "waited"
-
-
-@pytest.mark.parametrize("part", ["sparing", "scarcity"])
-def test_without_the_part_the_more_urgent_goes_first(part: str) -> None:
-    """Leaving out either leaves the order to slack."""
-    assert first_on_the_gpu(f"heterosis:without_{part}") == "waited"
+FOUR = {f"cpu-{number}": {1: 10.0, 100: 1000.0} for number in range(4)}
 
 
 @pytest.mark.parametrize(
-    ("gpu_ms", "policy", "tried"),
-    [(45.0, "heterosis", 1), (20.0, "heterosis", 0), (45.0, "heterosis:without_odds", 0)],
+    ("deadline", "policy", "sizes"),
+    [
+        (1.5, "heterosis", [100]),
+        (0.6, "heterosis", [50, 50]),
+        (0.35, "heterosis", [34, 33, 33]),
+        (0.6, "heterosis:without_splitting", []),
+    ],
 )
-def test_who_would_wait_long_for_few_slots_is_tried_on_those_that_are_many(
-    gpu_ms: float, policy: str, tried: int
-) -> None:
-    """A call is in time for sure on the one GPU alone; on a CPU, which gets free first, it is so nearly always."""
-    pool = make_pool(
-        {"gpu": {1: 10.0, 2: gpu_ms}, "cpu": MACHINES["cpu"], "cpu-1": MACHINES["cpu"]}, policy=policy, max_batch=2
+def test_a_call_is_split_into_as_few_parts_as_are_in_time(deadline: float, policy: str, sizes: list[int]) -> None:
+    """Of a hundred items, a second's work for one instance, where four are idle; whole where that is in time."""
+    driver = Driver(make_pool(FOUR, policy=policy))
+    effects = driver.ask("r", deadline=deadline, size=100, divisible=True)
+    records = driver.scheduler.requests["r"].calls.values()
+    assert [record.call.size for record in records] == sizes
+    assert len(runs(effects)) == len(sizes)
+
+
+def test_a_call_whose_items_belong_together_is_never_split() -> None:
+    """It is dropped where no instance can be in time."""
+    driver = Driver(make_pool(FOUR))
+    effects = driver.ask("r", deadline=0.6, size=100)
+    assert [type(effect) for effect in effects] == [DropCall]
+
+
+def test_a_call_waits_for_as_many_instances_as_it_has_parts() -> None:
+    """As long as a split can still be in time."""
+    driver = Driver(make_pool(FOUR))
+    for number in range(3):
+        driver.ask(f"small-{number}", size=5)
+    assert runs(driver.ask("large", deadline=0.7, size=100, divisible=True)) == []
+    assert len(runs(driver.done("cpu-0", after=0.05, run_ms=50))) == 2
+
+
+def test_splitting_keeps_the_largest_in_time() -> None:
+    """At the load that KAIROS allows, it halves the violations among the tenth that has the most items."""
+    split, whole = (
+        at_load("ncf", policy, 6408.0, requests=4000).largest_decile_violations
+        for policy in ("heterosis", "heterosis:without_splitting")
     )
-    points = [
-        replace(point, latency=replace(point.latency, p95_ms=1.2 * point.latency.mean_ms))
-        if point.configuration.device_type == "cpu"
-        else point
-        for point in pool.points
-    ]
-    driver = Driver(replace(pool, points=tuple(points)))
-    assert runs(driver.ask("on the gpu", deadline=0.06, size=2))[0][0] == "gpu"
-    for machine in ("cpu", "cpu-1"):
-        assert runs(driver.ask(f"on {machine}", deadline=0.2, size=2))[0][0] == machine
-    assert driver.ask("large", deadline=0.1, size=2) == []
-    assert len(runs(driver.done("cpu", after=0.005, run_ms=80))) == tried
-
-
-def test_sparing_moves_violations_off_the_largest() -> None:
-    """At a load with few violations a smaller share of them is among the tenth that has the most items."""
-    for model, qps in (("mtwnd", 921.0), ("ncf", 6408.0)):
-        spared, not_spared = (
-            sum(at_load(model, policy, qps, seed=seed).largest_decile_violations for seed in range(2))
-            for policy in ("heterosis", "heterosis:without_sparing")
-        )
-        assert spared < not_spared
+    assert split < 0.7 * whole
 
 
 def test_overload_of_one_pipeline_refuses_none_of_another_on_slots_of_its_own() -> None:

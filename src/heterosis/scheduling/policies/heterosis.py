@@ -1,10 +1,10 @@
 """Ours: late binding, feasible first, the scarce first, and each call where its time is cheapest.
 
 - A call's deadline is its request's, less the time that must be left for what follows its stage (the plan's tail).
-- A call is hopeless when not even the fastest configuration, started now, would meet its request's deadline on average;
-  it is dropped at once, so that it costs nothing more. A request is refused at its arrival when the work already
-  admitted, of the pipelines that it shares slots with, spread over these, leaves it no time; where slots are of one
-  kind, that is as good as certain, and what is admitted is hardly ever dropped later.
+- A call is hopeless when not even the fastest configuration, started now, would meet its request's deadline on average,
+  in parts where it is divisible; it is dropped at once, so that it costs nothing more. A request is refused at its
+  arrival when the work already admitted, of the pipelines that it shares slots with, spread over these, leaves it no
+  time; where slots are of one kind, that is as good as certain, and what is admitted is hardly ever dropped later.
 - The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
   gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
   the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely
@@ -17,17 +17,12 @@
   far as that costs little (`batching`): a request with a wide fan-out is done sooner on all of them. In a crowd a call
   must bear a full batch, lest the most urgent shrink every batch; and the more calls are dropped on the way, the more
   time is left for what follows.
-- While clearly fewer requests miss their deadlines than the SLO allows, those that need most time are spared, at the
-  cost of the rest. Nobody is displaced. Calls that would have fitted in fewer places from the start, a wait for a slot
-  included, go first, so that one that could have run elsewhere does not get ahead by having waited. A second is dearer
-  where there are few slots, since they are the likelier to be taken when a call comes that can run nowhere else; the
-  less so the more of what the SLO allows is spent.
-- Calls that only one group could surely run from the start, and that would have to wait for it or might be late there,
-  go where the fewest misses are to be expected: their own, by the chances on either group, and those of calls like them
-  that will then find more work ahead. So the few slots are left to those for whom the many are no chance.
-- Once the SLO is at risk, a call that fits nowhere takes the place of a longer one of its stage: as many as possible
-  are in time (Moore, "An n job, one machine sequencing algorithm for minimizing the number of late jobs", Management
-  Science 15(1), 1968).
+- A divisible call that no instance, begun now, would surely end in time may be split, into as few parts as would be in
+  time on idle instances of one configuration. What that costs is weighed with the other choices: of all the slots it
+  takes the time, and any of the parts may be late.
+- While clearly fewer requests miss their deadlines than the SLO allows, nobody is displaced. Once it is at risk, a call
+  that fits nowhere takes the place of a longer one of its stage: as many as possible are in time (Moore, "An n job, one
+  machine sequencing algorithm for minimizing the number of late jobs", Management Science 15(1), 1968).
 - Where several classes of requests miss deadlines, those that miss more of them go sooner.
 - An instance that runs a batch is handed the next one in advance, to hide the hop, only where that one is full: until
   the first has ended, more calls may come to go along.
@@ -41,7 +36,8 @@ The time of a decision grows with waiting calls (at most `LOOK` of a stage are l
 instances.
 
 Sources: late binding with deadlines less downstream time as in PARD; early refusal as in Clockwork (OSDI'20, section
-4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5).
+4.2); opportunity cost in place of the fixed coefficients of KAIROS (HPDC'23, section 5); large queries split as in
+DeepRecSys (Gupta et al., ISCA'20), but only where the whole would be late, and only then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -50,25 +46,24 @@ from heterosis.scheduling.admission import too_late
 from heterosis.scheduling.batching import fills_until, together
 from heterosis.scheduling.effects import Refusal
 from heterosis.scheduling.lister import list_calls
-from heterosis.scheduling.listing import NO_HURRY, Entry, Ticket
+from heterosis.scheduling.listing import NO_HURRY, Choice, Entry, Ticket
 from heterosis.scheduling.outlook import Outlook
-from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Wake
+from heterosis.scheduling.policy import Decision, Dispatch, Drop, Refuse, Split, Wake
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.shortcuts import alike, alone
 from heterosis.scheduling.state import CallRecord, InstanceRecord, Priority
 from heterosis.scheduling.states import CallState
 from heterosis.scheduling.view import View
-from heterosis.terms import Configuration, Request
+from heterosis.terms import Call, Configuration, Request
 
 PARTS = {
     "displacement": "who fits nowhere never takes the place of a longer call",
     "fairness": "all classes of requests weigh the same",
     "last_chance": "a call that does not fit at the 95th percentile is not tried at the mean",
-    "odds": "who fits in one group of slots alone goes where it is cheapest, not where the fewest misses are expected",
     "prices": "a second costs the same on all slots",
     "reserve": "no slot is left free for those that need it more",
     "scarcity": "calls go by their slack alone, however many places they fit in",
-    "sparing": "calls go by where they still fit, and few slots are no dearer than many, even when the SLO is safe",
+    "splitting": "a call always runs whole, however many slots are free",
 }
 """What can be left out, and what happens then."""
 
@@ -98,7 +93,8 @@ class Heterosis:
         """By the latest time at which the fastest configuration could start it."""
         deadline = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
         self._outlook.ready(view, record, deadline)
-        return (deadline - _fastest(view, record),)
+        splits = record.request.divisible and self._outlook.without != "splitting"
+        return (deadline - (_fastest_in_parts if splits else _fastest)(view, record.call),)
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
@@ -128,7 +124,7 @@ class Heterosis:
             self._outlook.dropped(view, head)
             yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
 
-    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Dispatch]:
+    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Decision]:
         """Start what is to start now: by a short cut where one call waits, or all are alike, else by the list."""
         short: Sequence[Dispatch] | None = None
         if len(waiting) == 1:
@@ -136,7 +132,7 @@ class Heterosis:
             short = (alone if queue.waiting == 1 else alike)(self._outlook, view, queue)
         return self._list(view, waiting) if short is None else short
 
-    def _list(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Dispatch]:
+    def _list(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Decision]:
         tickets, entries = list_calls(self._outlook, view, [queue for _, queue in waiting])
         starting = {entry.ticket.number: entry.choice.configuration for entry in entries if not entry.start_s}
         vacated = False
@@ -145,6 +141,10 @@ class Heterosis:
             if ticket.record.state is not CallState.WAITING:
                 vacated |= not entry.start_s
                 continue  # a batch took it along
+            if choice.parts > 1:
+                self._outlook.started(view, ticket.record, view.now + choice.mean_s)
+                yield from _in_parts(view, ticket, choice)
+                continue
             instance = _instance(view, entry)
             if instance is None:
                 continue
@@ -161,6 +161,18 @@ class Heterosis:
             left = [(stage, queue) for stage, queue in waiting if queue.waiting]
             if _any_open(view, left):
                 yield from self._start(view, left)
+
+
+def _in_parts(view: View, ticket: Ticket, choice: Choice) -> Iterator[Decision]:
+    """Split a call, and start its parts."""
+    size, parts = ticket.record.call.size, choice.parts
+    sizes = [size // parts + (number < size % parts) for number in range(parts)]
+    reason = f"{ticket.left_s * 1e3:.0f} ms left, too few for the whole"
+    yield Split(ticket.record, sizes, reason)
+    for part in ticket.record.parts:
+        instance = next(iter(view.idle(choice.configuration)), None)
+        if instance is not None:  # else they shared a slot
+            yield Dispatch(instance, (part,), reason)
 
 
 def _others(
@@ -194,10 +206,15 @@ def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
     return False
 
 
-def _fastest(view: View, record: CallRecord) -> float:
-    size = record.call.size
-    configuration = view.capacity.fastest(record.call.stage, size)
-    return 0.0 if configuration is None else view.estimates.mean(configuration, size)
+def _fastest(view: View, call: Call) -> float:
+    configuration = view.capacity.fastest(call.stage, call.size)
+    return 0.0 if configuration is None else view.estimates.mean(configuration, call.size)
+
+
+def _fastest_in_parts(view: View, call: Call) -> float:
+    among = view.capacity.configurations.get(call.stage, ())
+    items = {each: -(-call.size // view.capacity.parts(each, call.size)) for each in among}
+    return min((view.estimates.mean(each, size) for each, size in items.items()), default=0.0)
 
 
 def _instance(view: View, entry: Entry) -> InstanceRecord | None:

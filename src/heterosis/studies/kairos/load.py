@@ -63,5 +63,5 @@ def simulate(plan: Plan, runs: Mapping[str, Runs], sizes: Sizes, *, seed: int, r
 
 def queries_of(plan: Plan, sizes: Sizes, *, seed: int, requests: int) -> list[Arrival]:
     """The queries of a run."""
-    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes)
+    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes, divisible=True)
     return workload(poisson_count(plan.rate_rps, requests, seed), [queries], seed=seed)
