@@ -50,12 +50,15 @@ async def test_text_is_bytes_for_clients_and_must_be_utf8(tmp_path: Path) -> Non
         pipeline.signature.decode({"INPUT0": given, "INPUT1": np.array([[b"\xff"] * 16], object)})
 
 
-def test_a_request_has_as_many_items_as_rows(tmp_path: Path) -> None:
-    """Where rows are items."""
+def test_a_request_has_as_many_items_as_rows_and_they_may_run_apart(tmp_path: Path) -> None:
+    """Where rows are items; that is found out where it is not given."""
     path = write_simple(tmp_path / "sums.onnx")
     values = {"INPUT0": rows(1, 2, 3), "INPUT1": rows(1, 2, 3)}
-    assert ModelPipeline(path, "sums", batched=True).size(values) == 3
-    assert ModelPipeline(path, "sums").size(values) == 1
+    for pipeline in (ModelPipeline(path, "sums"), ModelPipeline(path, "sums", batched=True)):
+        assert (pipeline.size(values), pipeline.divisible(values)) == (3, True)
+        assert not pipeline.divisible({**values, "INPUT1": rows(1)})  # whose rows they are, only the model knows
+    pipeline = ModelPipeline(path, "sums", batched=False)
+    assert (pipeline.size(values), pipeline.divisible(values)) == (1, False)
 
 
 def test_calls_are_joined_and_each_gets_its_own_rows(tmp_path: Path) -> None:
@@ -93,6 +96,8 @@ def test_calls_are_not_joined_where_rows_depend_on_each_other(tmp_path: Path) ->
     for _ in range(2):
         assert [result["y"].tolist() for result in runner.run(calls)] == [[[3.0, 3.0]], [[6.0, 6.0]]]
     assert runner.joins is False
+    pipeline = ModelPipeline(fixed, "sums")
+    assert (pipeline.size(calls[0][0]), pipeline.divisible({"x": np.zeros((4, 2), np.float32)})) == (1, False)
 
 
 def test_a_call_that_fails_harms_none_that_it_was_joined_with(tmp_path: Path) -> None:

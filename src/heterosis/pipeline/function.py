@@ -63,6 +63,10 @@ class Pipeline:
         """How many items a request with these inputs has."""
         return 1
 
+    def divisible(self, values: Mapping[str, Any]) -> bool:  # noqa: ARG002 - likewise
+        """Whether the items of a request with these inputs may run apart."""
+        return False
+
     def samples(self, source: Callable[[], Iterable[Sample]]) -> Callable[[], Iterable[Sample]]:
         """Decorate the function that yields the samples."""
         self._samples = source

@@ -7,7 +7,7 @@ drawn at random (`synthetic`), since it has none.
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,9 +53,8 @@ class File:
 class ModelStage(Stage):
     """The stage of a plain model: a call has one argument, a tensor for each input, and gives one for each output."""
 
-    def __init__(self, path: Path, *, batched: bool = False) -> None:
-        """Know the file, and whether its first axis is one of independent rows."""
-        self.batched = batched
+    def __init__(self, path: Path) -> None:
+        """Know the file."""
         self.implementation = File
         self.name = STAGE
         self.models = {path.stem: path.name}
@@ -65,13 +64,9 @@ class ModelStage(Stage):
         """See `Stage.runner`."""
         return TensorRunner(self, model, session)
 
-    def size(self, args: tuple[Any, ...]) -> int:
-        """How many rows a call has, where those are items."""
-        return rows_of(args[0]) if self.batched else 1
-
 
 class ModelPipeline(Pipeline):
-    """A plain model. Its inputs and outputs are read from the file when they are first asked for, unless given."""
+    """A plain model. What is not given is found out from the file when it is first asked for."""
 
     def __init__(
         self,
@@ -80,10 +75,10 @@ class ModelPipeline(Pipeline):
         specs: tuple[Specs, Specs] | None = None,
         *,
         slo: Slo = SLO,
-        batched: bool = False,
+        batched: bool | None = None,
     ) -> None:
-        """Know the file; ``specs`` are the inputs and outputs, where these are known."""
-        stage = ModelStage(path, batched=batched)
+        """Know the file; ``specs`` are the inputs and outputs, and whether it is ``batched``, where that is known."""
+        stage = ModelStage(path)
 
         async def run(**values: Array) -> Any:
             return await stage(values)
@@ -93,10 +88,15 @@ class ModelPipeline(Pipeline):
         self.name = name
         self.path = path
         self._specs = specs
+        self._batched = batched
 
     def size(self, values: Mapping[str, Any]) -> int:
         """How many rows a request has, where those are items."""
-        return self.stages[0].size((values,))
+        return rows_of(values) if self.batched else 1
+
+    def divisible(self, values: Mapping[str, Any]) -> bool:
+        """Whether a request's rows are items, and every tensor has one for each."""
+        return self.batched and len({array.shape[:1] for array in values.values()}) == 1
 
     @functools.cached_property
     def specs(self) -> tuple[Specs, Specs]:
@@ -121,13 +121,32 @@ class ModelPipeline(Pipeline):
 
     @functools.cached_property
     def _drawn(self) -> tuple[Sample, ...]:
+        random = np.random.default_rng(SEED)
+        return tuple(Sample(synthetic(self.specs[0], 1, self._seen.length, random)) for _ in range(SAMPLES))
+
+    @property
+    def batched(self) -> bool:
+        """Whether its first axis is one of independent rows."""
+        return self._seen.batched if self._batched is None else self._batched
+
+    @functools.cached_property
+    def _seen(self) -> "_Seen":
         session = open_session(self.path)
         try:
             length = fitting_length(session)
+            runner, random = TensorRunner(self.stages[0], self.path.stem, session), np.random.default_rng(SEED)
+            if runner.joins is None:
+                runner.run([(synthetic(session.inputs, 1, length, random),) for _ in range(2)])
+            return _Seen(length, bool(runner.joins))
         finally:
             session.close()
-        random = np.random.default_rng(SEED)
-        return tuple(Sample(synthetic(self.specs[0], 1, length, random)) for _ in range(SAMPLES))
+
+
+class _Seen(NamedTuple):
+    """What was found out by running a model."""
+
+    length: int
+    batched: bool
 
 
 def open_session(path: Path, threads: int = 0) -> Session:

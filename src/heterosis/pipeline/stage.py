@@ -57,10 +57,6 @@ class Stage:
 
         return StageRunner(self, model, session)
 
-    def size(self, args: tuple[Any, ...]) -> int:  # noqa: ARG002 - a stage of another kind looks at them
-        """How many items a call has."""
-        return 1
-
     def artifact(self, model: str) -> Path:
         """Find the file of one of the models."""
         where = self.models[model]

@@ -31,20 +31,22 @@ class DirectRequest:
         timeout_ms: float | None,
         request_class: str,
         now: float | None = None,
+        *,
+        divisible: bool,
     ) -> None:
         """Send a call with these arguments, encoded, of so many items; ``now`` is what `time.monotonic` says.
 
-        Raise RefusedError or UnavailableError where the request is not let in.
+        ``divisible`` is of `Request`. Raise RefusedError or UnavailableError where the request is not let in.
         """
         self._model = model
         began = time.monotonic() if now is None else now
         call = OpenCall(frames, self._done, began, began + PATIENCE_S)
         self._expiry: asyncio.TimerHandle | None = None
         if timeout_ms is None:
-            self._request, self._call = model.ask(call, model.limit_ms, request_class, size)
+            self._request, self._call = model.ask(call, model.limit_ms, request_class, size, divisible=divisible)
         else:
             call.until += timeout_ms / 1e3
-            self._request, self._call = model.ask(call, timeout_ms, request_class, size)
+            self._request, self._call = model.ask(call, timeout_ms, request_class, size, divisible=divisible)
             self._expiry = asyncio.get_running_loop().call_later(timeout_ms / 1e3, self._done, TimeoutError())
 
     def told(self, result: Result) -> None:

@@ -248,17 +248,22 @@ class Model:
             frames = encode(args)
         except EncodeError as error:
             raise StageError(f"model {self.name!r} cannot be called: {error}") from error
-        request = _Awaited(self, frames, pipeline.size(values), timeout_ms, request_class)
+        size, divisible = pipeline.size(values), pipeline.divisible(values)
+        request = _Awaited(self, frames, size, timeout_ms, request_class, divisible=divisible)
         try:
             return decoded(await request.result)
         finally:
             request.cancel()
             del request  # an error has a traceback, that this frame, and this would have the error
 
-    def ask(self, call: OpenCall, limit_ms: float, request_class: str, size: int) -> tuple[Request, str]:
+    def ask(
+        self, call: OpenCall, limit_ms: float, request_class: str, size: int, *, divisible: bool
+    ) -> tuple[Request, str]:
         """Let a request of a model without code in, with its call; see `Router.ask`."""
         try:
-            asked = self.router.ask(self.key, limit_ms / 1e3, request_class, size, self.only_stage, call)
+            asked = self.router.ask(
+                self.key, limit_ms / 1e3, request_class, size, self.only_stage, call, divisible=divisible
+            )
         except HeterosisError as error:
             self._refused(error, call.since)
             raise
@@ -309,9 +314,9 @@ class _Awaited(DirectRequest):
 
     __slots__ = ("result",)
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, divisible: bool) -> None:
         self.result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
-        super().__init__(*args)
+        super().__init__(*args, divisible=divisible)
 
     def told(self, result: Result) -> None:
         _settle(self.result, result)
@@ -333,7 +338,7 @@ class _RequestCaller:
             raise StageError(f"stage {stage.name!r} cannot be called: {error}") from error
         name = f"{self._request}/{next(self._numbers)}"
         qualified = qualified_name(self._key, stage.name)
-        call = Call(id=name, request=self._request, stage=qualified, size=stage.size(args))
+        call = Call(id=name, request=self._request, stage=qualified)
         result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
         try:
             self._router.open_call(call, frames, partial(_settle, result))

@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from math import inf
 
 import msgspec
@@ -31,6 +32,7 @@ from heterosis.scheduling import (
     SetPowerMode,
     SetTimer,
     SkipCalls,
+    SplitCall,
     StartInstance,
     StopInstance,
     TimerFired,
@@ -38,6 +40,7 @@ from heterosis.scheduling import (
 from heterosis.serving import watchdog
 from heterosis.serving.hosting import Hosting
 from heterosis.serving.messages import Done, Ready, Run, Skip
+from heterosis.serving.parts import Joint, cut
 from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.transport import SharedMemory
 from heterosis.serving.transport.framing import Frames, Part
@@ -99,6 +102,8 @@ class Router(Hosting):
         self._calls: dict[str, OpenCall] = {}
         self._gathered: list[Call] = []
         """Calls that were opened in this turn of the loop, maybe side by side."""
+        self._parts: dict[str, list[str]] = {}
+        """Of the calls that were split, by request: calls that are open themselves."""
         self._batches: dict[int, tuple[str, ...]] = {}
         self._refused: dict[str, HeterosisError] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -156,7 +161,15 @@ class Router(Hosting):
         return request
 
     def ask(
-        self, pipeline: str, limit_s: float, request_class: str, size: int, stage: str, only: OpenCall
+        self,
+        pipeline: str,
+        limit_s: float,
+        request_class: str,
+        size: int,
+        stage: str,
+        only: OpenCall,
+        *,
+        divisible: bool,
     ) -> tuple[Request, str]:
         """Let a request in with its only call, which was opened just now; return that call's name, too.
 
@@ -164,7 +177,13 @@ class Router(Hosting):
         """
         name, now = f"r{next(self._request_ids)}", only.since
         request = Request(
-            id=name, pipeline=pipeline, arrival=now, deadline=now + limit_s, request_class=request_class, size=size
+            id=name,
+            pipeline=pipeline,
+            arrival=now,
+            deadline=now + limit_s,
+            request_class=request_class,
+            size=size,
+            divisible=divisible,
         )
         call = Call(id=f"{name}/0", request=name, stage=stage, size=size)
         self._calls[call.id] = only
@@ -187,6 +206,9 @@ class Router(Hosting):
         ``call`` is one to close before.
         """
         self._calls.pop(call, None)
+        if self._parts:
+            for part in self._parts.pop(request.id, ()):
+                self._calls.pop(part, None)
         if request.id in self.scheduler.requests:
             self._handle(RequestEnded(request=request.id, outcome=outcome))
 
@@ -241,6 +263,8 @@ class Router(Hosting):
                 places = self._batches[effect.batch]
                 skip = Skip(batch=effect.batch, places=tuple(places.index(call) for call in effect.calls))
                 self.workers.send(effect.instance, skip)
+            case SplitCall():
+                self._split(effect)
             case DropCall():
                 self._fail(effect.call, _ERRORS[effect.kind](effect.reason))
             case RefuseRequest():
@@ -253,6 +277,15 @@ class Router(Hosting):
                 self._switches.switch(effect)
             case SetTimer():
                 self._set_timer(effect)
+
+    def _split(self, effect: SplitCall) -> None:
+        """Open the parts of a call; it stays open itself, and hears what comes of them."""
+        whole = self._calls[effect.call]
+        sizes = [part.size for part in effect.parts]
+        joint = Joint(sizes, partial(self._tell, effect.call))
+        for place, (part, frames) in enumerate(zip(effect.parts, cut(whole.frames, sizes), strict=True)):
+            self._calls[part.id] = OpenCall(frames, partial(joint.told, place), whole.since)
+            self._parts.setdefault(effect.request, []).append(part.id)
 
     def _set_timer(self, timer: SetTimer) -> None:
         delay = max(timer.at - time.monotonic(), TICK_S)

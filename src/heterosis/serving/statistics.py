@@ -21,7 +21,10 @@ class Spell(msgspec.Struct):
 
 
 class Statistics(msgspec.Struct):
-    """Of one model since it was loaded. Of a pipeline, `queue` and `infer` are of its calls, all stages together."""
+    """Of one model since it was loaded. Of a pipeline, `queue` and `infer` are of its calls, all stages together.
+
+    The parts of a call that was split count as calls of their own.
+    """
 
     outcomes: Counter[str] = msgspec.field(default_factory=Counter)
     """Requests by how they ended: ``answered``, ``late``, ``failed``, ``cancelled``, or a kind of refusal."""

@@ -154,6 +154,7 @@ def test_a_result_whose_frames_are_not_what_it_says_is_read_as_any_other() -> No
         inputs=[],
         lengths=[],
         size=1,
+        divisible=False,
         request_class="default",
         timeout_ms=None,
     )

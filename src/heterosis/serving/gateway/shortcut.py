@@ -57,7 +57,9 @@ class Shortcut(msgspec.Struct):
     lengths: list[int]
     """Of the tensors, in bytes."""
     size: int
-    """Items of the call."""
+    """Items of the request."""
+    divisible: bool
+    """See `Request`."""
     request_class: str
     timeout_ms: float | None
     answers: dict[bytes, Template] = {}
@@ -103,7 +105,8 @@ class Passed(DirectRequest):
         decode = model.statistics.decode
         decode.count += 1
         decode.seconds += now - since
-        super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class, now)
+        divisible = shortcut.divisible
+        super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class, now, divisible=divisible)
 
     def told(self, result: Result) -> None:
         """Answer."""
@@ -179,6 +182,7 @@ def _found(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
         inputs=[(place, sum(lengths[:place])) for place in places],
         lengths=lengths,
         size=pipeline.size(values),
+        divisible=pipeline.divisible(values),
         request_class=class_of(asked.parameters),
         timeout_ms=relative_timeout_ms(asked.parameters),
     )
