@@ -1,4 +1,4 @@
-"""The fewest large queries that anybody can lose: a bound for one who knows all arrivals and run times.
+"""The fewest large queries that anybody can lose who splits none: a bound for one who knows arrivals and run times.
 
 Some queries are so large that of a pool only its base machine can run them in time. Where there is one such machine,
 serve these queries alone: all have the same time from arrival to deadline, so who comes first is due first, and the

@@ -17,7 +17,7 @@ from heterosis.studies.kairos.setting import ALLOWED_VIOLATIONS, MODELS, SIZES, 
 from heterosis.studies.parallel import starmap
 from heterosis.studies.study import Options, Step
 
-POLICIES = ("kairos", "heterosis", "clockwork", "earliest_completion", "drs", "fcfs")
+POLICIES = ("kairos", "heterosis", "heterosis:without_splitting", "clockwork", "earliest_completion", "drs", "fcfs")
 """Those that the study compares where it is not told otherwise."""
 REFERENCE = "kairos"
 HOMOGENEOUS: Pool = (4, 0, 0, 0)
@@ -35,7 +35,7 @@ class AtKairosLoad(msgspec.Struct, frozen=True, kw_only=True):
     largest_decile_violations: float
     """Among the tenth of the queries that have the most items."""
     largest_decile_bound: float | None
-    """The least that anybody loses of these, where that can be found (see `clairvoyant`)."""
+    """The least that anybody loses of these who splits none, where that can be found (see `clairvoyant`)."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     upper_bound: float
     """KAIROS' own bound of the pool."""
     lp_bound: float
-    """What no policy can exceed at mean run times."""
+    """What no policy can exceed at mean run times that runs each query on one machine."""
     lp_share: float
     """Allowable load as a share of ``lp_bound``."""
     homogeneous_qps: float

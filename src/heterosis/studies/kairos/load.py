@@ -41,11 +41,12 @@ def at_load(
 ) -> Figures:
     """Offer ``qps`` queries per second to a pool (the model's own where none is given).
 
+    The items of a query are independent, so that a policy may split it; of those compared ours alone does.
     Runs of one seed have the same queries in the same order at any load, by any policy: the gaps are scaled.
     """
     kind, runs = MODELS[model], runs_of(model, data)
     plan = plan_of(kind, pool or kind.pool, runs, policy, qps)
-    outcome = simulate(plan, runs, QuerySizes(), seed=seed, requests=requests)
+    outcome = simulate(plan, runs, QuerySizes(), seed=seed, requests=requests, divisible=True)
     violated, sizes = outcome.records.violated, outcome.records.sizes
     return Figures(
         requests=outcome.requests,
@@ -55,13 +56,15 @@ def at_load(
     )
 
 
-def simulate(plan: Plan, runs: Mapping[str, Runs], sizes: Sizes, *, seed: int, requests: int) -> Outcome:
-    """Offer a plan of `plan_of` the load that it is for, with Poisson arrivals."""
-    arrivals = queries_of(plan, sizes, seed=seed, requests=requests)
+def simulate(
+    plan: Plan, runs: Mapping[str, Runs], sizes: Sizes, *, seed: int, requests: int, divisible: bool = False
+) -> Outcome:
+    """Offer a plan of `plan_of` the load that it is for, with Poisson arrivals. What is ``divisible`` may be split."""
+    arrivals = queries_of(plan, sizes, seed=seed, requests=requests, divisible=divisible)
     return Simulator(plan, seed=seed, service=service_of(plan, runs)).run(arrivals)
 
 
-def queries_of(plan: Plan, sizes: Sizes, *, seed: int, requests: int) -> list[Arrival]:
+def queries_of(plan: Plan, sizes: Sizes, *, seed: int, requests: int, divisible: bool = False) -> list[Arrival]:
     """The queries of a run."""
-    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes, divisible=True)
+    queries = RequestClass(shapes=(single_call(STAGE),), sizes=sizes, divisible=divisible)
     return workload(poisson_count(plan.rate_rps, requests, seed), [queries], seed=seed)

@@ -2,8 +2,9 @@
 
 KAIROS (Li et al., "KAIROS: Building Cost-Efficient Machine Learning Inference Systems with Heterogeneous Cloud
 Resources", HPDC'23, §7 and its public artifact, MIT licence). One query is one batch of 1..1000 items; it runs on one
-machine, alone. A pool is a number of machines of each type. Departure: the published load generator draws gaps of
-whole milliseconds from a Poisson distribution, which is no Poisson process; here the gaps are exponential.
+machine, alone. A pool is a number of machines of each type. Departures: the published load generator draws gaps of
+whole milliseconds from a Poisson distribution, which is no Poisson process; here the gaps are exponential. And the
+items of a query are ranked one by one, so a policy may split it; of those compared ours alone does.
 """
 
 import math
