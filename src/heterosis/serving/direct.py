@@ -74,8 +74,10 @@ class DirectRequest:
         """Let go of it."""
         if self._expiry is not None:
             self._expiry.cancel()
-        name, self._call = self._call, ""
-        self._model.ended(self._request, outcome, now - self._request.arrival, name)
+        model, request = self._model, self._request
+        call, self._call = self._call, ""
+        model.ended(outcome, now - request.arrival)
+        model.router.end(request, outcome, call)
 
 
 def out_of_time(began: float) -> DeadlineError:

@@ -239,7 +239,8 @@ class Model:
             outcome = "answered" if time.monotonic() <= request.deadline else "late"
             return result
         finally:
-            self.ended(request, outcome, time.monotonic() - began)
+            self.ended(outcome, time.monotonic() - began)
+            self.router.end(request, outcome)
 
     async def _infer_directly(self, values: Mapping[str, Any], timeout_ms: float | None, request_class: str) -> Any:
         args = (values,)
@@ -270,14 +271,13 @@ class Model:
         self._active += 1
         return asked
 
-    def ended(self, request: Request, outcome: str, took_s: float, call: str = "") -> None:
-        """Let go of a request that was let in, and of its only call."""
+    def ended(self, outcome: str, took_s: float) -> None:
+        """Count the end of a request that was let in."""
         self._active -= 1
         if not self._active and self._idle is not None:
             self._idle.set()
             self._idle = None
         self.statistics.ended(outcome, took_s)
-        self.router.end(request, outcome, call)
 
     def _refused(self, error: HeterosisError, began: float) -> None:
         outcome = "overload" if isinstance(error, RefusedError) else "unavailable"

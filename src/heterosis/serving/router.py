@@ -157,7 +157,9 @@ class Router(Hosting):
             request_class=request_class,
             size=size,
         )
-        self._let_in(RequestArrived(request=request), now)
+        self._step(RequestArrived(request=request), now)
+        if self._refused:
+            raise self._refused.pop(request.id)
         return request
 
     def ask(
@@ -187,18 +189,11 @@ class Router(Hosting):
         )
         call = Call(id=f"{name}/0", request=name, stage=stage, size=size)
         self._calls[call.id] = only
-        try:
-            self._let_in(RequestArrived(request=request, call=call), now)
-        except HeterosisError:
+        self._step(RequestArrived(request=request, call=call), now)
+        if self._refused:
             del self._calls[call.id]
-            raise
+            raise self._refused.pop(name)
         return request, call.id
-
-    def _let_in(self, arrived: RequestArrived, now: float) -> None:
-        self._step(arrived, now)
-        refused = self._refused.pop(arrived.request.id, None)
-        if refused is not None:
-            raise refused
 
     def end(self, request: Request, outcome: str, call: str = "") -> None:
         """Let go of a request, unless it has ended with its only call, and of its calls that still wait.
@@ -369,7 +364,8 @@ class Router(Hosting):
         skipped = tuple(calls[place] for place in done.skipped) if done.skipped else ()
         failed = tuple(calls[place] for place in done.errors) if done.errors else ()
         # First of all the instance gets its next batch.
-        self._handle(BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped))
+        event = BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped)
+        self._step(event, time.monotonic())
         position = 0
         for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
             if place not in done.skipped and (held := self._calls.pop(call, None)) is not None:

@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import aiohttp
 import numpy as np
@@ -17,9 +18,11 @@ from tritonclient import grpc as triton_grpc
 from heterosis.devices import local_fleet
 from heterosis.scheduling import RunBatch
 from heterosis.serving.folder import ModelFolder
+from heterosis.serving.gateway.http.infer import _Again
 from heterosis.serving.gateway.shortcut import Passed, Shortcut, _learn
 from heterosis.serving.protocol import InferRequest, InferResponse
 from heterosis.serving.values import encode
+from heterosis.terms.errors import RefusedError
 from heterosis.testing.onnx_models import write_model, write_simple
 from tests.serving.conftest import Server, serve_source
 
@@ -103,6 +106,51 @@ async def test_answers_are_the_same_the_first_time_and_later(server: Server, pas
     assert passed == [False, True, True]
     statistics = server.repository.get("sums").statistics
     assert statistics.success.count == statistics.decode.count == statistics.encode.count == 3
+
+
+async def test_what_is_like_the_last_request_of_a_connection_need_not_be_looked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as it is, down to the JSON, and the model is the same; else all goes as for any other request."""
+    answered, again = [], _Again.__call__
+
+    def note(self: _Again, body: memoryview, begin: int) -> Any:
+        answer = again(self, body, begin)
+        answered.append(answer is not None)
+        return answer
+
+    monkeypatch.setattr(_Again, "__call__", note)
+
+    def request(one: int, other: int, names: Sequence[str] = ("INPUT0", "INPUT1")) -> tuple[bytes, dict[str, str]]:
+        tensors = {name: np.full((400, 16), value, np.int32) for name, value in zip(names, (one, other), strict=True)}
+        return binary(tensors, ["OUTPUT1"])
+
+    async with aiohttp.ClientSession(server.url, connector=aiohttp.TCPConnector(limit=1)) as session:
+
+        async def difference(*arguments: Any) -> list[int]:
+            body, headers = request(*arguments)
+            async with session.post(INFER, data=body, headers=headers) as response:
+                answer = await response.read()
+                assert response.status == 200, answer
+                found: list[int] = np.unique(arrays(answer, response.headers[LENGTH])["OUTPUT1"]).tolist()
+                return found
+
+        assert [await difference(value, 2) for value in (3, 4, 5, 6)] == [[1], [2], [3], [4]]
+        assert answered == [True] * 3
+        assert await difference(3, 2, ("INPUT1", "INPUT0")) == [-1]
+        assert answered == [True] * 3 + [False]
+        async with session.get("/v2") as response:
+            assert response.status == 200
+        assert [await difference(value, 2) for value in (3, 4, 5)] == [[1], [2], [3]]
+        assert answered == [True] * 3 + [False] + [True] * 2
+        await server.repository.load("sums")
+        assert [await difference(value, 2) for value in (3, 4)] == [[1], [2]]
+        assert answered[6:] == [False, True]
+        monkeypatch.setattr(server.router, "ask", Mock(side_effect=RefusedError("full")))
+        body, headers = request(1, 2)
+        async with session.post(INFER, data=body, headers=headers) as response:
+            assert (response.status, b"full" in await response.read()) == (429, True)
+        assert answered[8:] == [True]
 
 
 async def test_over_grpc_too(server: Server, passed: list[bool]) -> None:

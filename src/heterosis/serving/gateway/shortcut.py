@@ -5,6 +5,7 @@ tensors are passed to a worker, and the results back, as the bytes that they are
 (text, BOOL, what is widened, classes, clients' shared memory) always go the other way.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -52,8 +53,8 @@ class Shortcut(msgspec.Struct):
     """Without its tensors."""
     header: bytes
     """Of the values that a worker gets."""
-    inputs: Sequence[tuple[int, int]]
-    """For each of these values: which of the tensors it is, and how far that lies from the first."""
+    inputs: Sequence[tuple[int, int, int]]
+    """For each of these values: which of the tensors it is, and where that begins and ends among them."""
     lengths: list[int]
     """Of the tensors, in bytes."""
     size: int
@@ -64,14 +65,23 @@ class Shortcut(msgspec.Struct):
     timeout_ms: float | None
     answers: dict[bytes, Template] = {}
     """By the header of a result."""
+    length: int = 0
+    """Of all tensors, in bytes."""
 
-    def frames(self, raw: Raw, body: Buffer = b"", begin: int = 0) -> Frames:
-        """What to send to a worker. The tensors end a body that begins there in its memory, if they are of one."""
+    def __post_init__(self) -> None:
+        """Add it up."""
+        self.length = sum(self.lengths)
+
+    def frames(self, raw: Raw) -> Frames:
+        """What to send to a worker."""
+        return [self.header, *(Part(raw[place], None, 0) for place, _, _ in self.inputs)]
+
+    def frames_in(self, body: memoryview, begin: int) -> Frames:
+        """What to send to a worker of a body that ends with the tensors, and begins there in its memory."""
         frames: list[Buffer | Part] = [self.header]
-        block = body if isinstance(body, memoryview) else None
-        first = 0 if block is None else begin + len(block) - sum(self.lengths)
-        for place, offset in self.inputs:
-            frames.append(Part(raw[place], block, first + offset))
+        first = len(body) - self.length
+        for _, start, end in self.inputs:
+            frames.append(Part(body[first + start : first + end], body, begin + first + start))
         return frames
 
     def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
@@ -144,7 +154,7 @@ class Passed(DirectRequest):
 
 def shortcut_for(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
     """Return the short cut for a request, as far as there is one. Raise what says that the request is malformed."""
-    if model.state is not State.READY or model.router.emulated or model.on_trial:
+    if not passes(model):
         return None
     known: Shortcut | None
     try:
@@ -155,6 +165,11 @@ def shortcut_for(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut |
             asked.known.clear()
         asked.known[model.serial] = known
     return known if known is not None and list(map(len, raw)) == known.lengths else None
+
+
+def passes(model: Model) -> bool:
+    """Whether requests to a model may go the short way."""
+    return model.state is State.READY and not model.router.emulated and not model.on_trial
 
 
 def _found(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
@@ -174,12 +189,13 @@ def _found(model: Model, asked: Asked, raw: Raw, read: Read) -> Shortcut | None:
     header, *buffers = encode((values,))
     names, lengths = [source.name for source in asked.inputs], list(map(len, raw))
     places = [names.index(name) for name in values]
+    starts = [0, *itertools.accumulate(lengths)]
     if read_header(header) is None or list(map(len, buffers)) != [lengths[place] for place in places]:
         return None
     return Shortcut(
         asked=asked.request({}),
         header=bytes(header),
-        inputs=[(place, sum(lengths[:place])) for place in places],
+        inputs=[(place, starts[place], starts[place + 1]) for place in places],
         lengths=lengths,
         size=pipeline.size(values),
         divisible=pipeline.divisible(values),

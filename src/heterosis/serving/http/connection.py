@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 from heterosis.serving.http.answers import CONTINUE, LAST_CHUNK, chunk, head_of
 from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
-from heterosis.serving.http.messages import Buffer, Handler, HttpRequest, HttpResponse, Pending
+from heterosis.serving.http.messages import Again, Answer, Buffer, Handler, HttpRequest, HttpResponse, Pending
 from heterosis.serving.http.rooms import Rooms
 
 FIRST_READ_BYTES = 4096
@@ -52,6 +52,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._raw_head = b""
         """The last head, as it came, where another like it is expected."""
         self._parsed_head: Head | None = None
+        self._again: Again | None = None
+        """What answers another request with that head."""
         self._body: memoryview | None = None
         """Where the body goes; where one like the last is expected, behind its head, and with a byte to spare."""
         self._body_filled = self._body_begin = self._body_end = 0
@@ -149,7 +151,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             if filled >= self._body_end:
                 self._answer(room)
             return
-        self._body, self._raw_head = None, b""
+        self._body, self._raw_head, self._again = None, b"", None
         self._buffer = bytearray(room[:filled]).ljust(FIRST_READ_BYTES)
         self._filled = filled
         self._read_buffer()
@@ -172,7 +174,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._refuse(malformed(str(error)))
 
     def _begin(self, raw: bytes, head: Head, end: int) -> None:
-        self._head = head
+        self._head, self._again = head, None
         if head.length is not None and head.length > self._server.max_body_bytes:
             self._refuse(too_large(head.length, self._server.max_body_bytes))
             return
@@ -243,23 +245,26 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._room = body if begin else None
             body = body[begin : self._body_end]
         self._body, self._last = None, last
-        answer = self._server.handler(
-            HttpRequest(
-                method=head.method,
-                path=head.path,
-                query=head.query,
-                headers=head.headers,
-                body=body.toreadonly(),
-                begin=begin,
-            )
-        )
-        if isinstance(answer, HttpResponse):  # later, lest a buffer full of such requests end in a deep recursion
-            self._answering = self._loop.call_soon(self._answered, answer)
-        elif isinstance(answer, Pending):
+        body = body.toreadonly()
+        answer: Answer | None = None if self._again is None else self._again(body, begin)
+        if answer is None:
+            answer = self._handle(head, body, begin)
+        if isinstance(answer, Pending):
             self._answering = answer
             answer.answered = self._answered  # type: ignore[misc] # its subclasses have the slot
+        elif isinstance(answer, HttpResponse):  # later, lest a buffer full of such requests end in a deep recursion
+            self._answering = self._loop.call_soon(self._answered, answer)
         else:
             self._answering = self._loop.create_task(self._run(answer))
+
+    def _handle(self, head: Head, body: memoryview, begin: int) -> Answer:
+        request = HttpRequest(
+            method=head.method, path=head.path, query=head.query, headers=head.headers, body=body, begin=begin
+        )
+        answer = self._server.handler(request)
+        if self._raw_head and head is self._parsed_head and isinstance(answer, Pending):
+            self._again = answer.again(request)
+        return answer
 
     async def _run(self, answer: Coroutine[Any, Any, HttpResponse]) -> None:
         try:
@@ -313,7 +318,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def _write(self, response: HttpResponse, *, keep_alive: bool) -> None:
         """Write an answer whose body is no stream."""
-        body = cast(Sequence[Buffer], response.body)
+        body: Sequence[Buffer] = response.body  # type: ignore[assignment] # who calls this has looked
         length = sum(map(len, body))
         head = head_of(response.status, response.headers, length=length, keep_alive=keep_alive)
         if self._head is not None and self._head.method == "HEAD":

@@ -59,6 +59,14 @@ class Pending:
         """Let nobody wait for it any more."""
         raise NotImplementedError
 
+    def again(self, request: HttpRequest) -> "Again | None":  # noqa: ARG002 - what subclasses are given
+        """What answers other requests with the head of the one that this is the answer to, sooner than the handler."""
+        return None
+
+
+Again = Callable[[memoryview, int], "HttpResponse | Pending | None"]
+"""Answers a request whose head is known, by its body and where that begins; None: the handler shall."""
+
 
 class Answered(Protocol):
     """Takes an answer."""

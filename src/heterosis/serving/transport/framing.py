@@ -8,7 +8,7 @@ frames begin at multiples of `ALIGNMENT` from the start of the first, so that ar
 import functools
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -136,13 +136,14 @@ class Assembler:
         entries = bytes(self._view[start + _COUNT.size : start + head])
         self._layout = layout = _remembered(entries) if frames <= REMEMBERED_FRAMES else _layout_of(entries)
         inline = layout.inline_bytes
-        if not (self._shares or layout.all_sent):
+        if layout.slices is None and not self._shares:
             raise FramingError("a frame in shared memory, of one who shares none")
         if inline > self.most_bytes:
             raise FramingError(f"a message of {inline} bytes")
         if have >= head + inline:
             self._start += head + inline
-            return layout.cut(memoryview(bytes(self._view[start + head : start + head + inline])))
+            body = memoryview(bytes(self._view[start + head : start + head + inline]))
+            return layout.cut(body) if layout.slices is None else list(map(body.__getitem__, layout.slices))
         if head + inline > len(self._buffer) - start:
             here = have - head
             self._block = np.empty(inline, np.uint8).data
@@ -158,11 +159,10 @@ class _Layout(NamedTuple):
     inline_bytes: int
     frames: Sequence[slice | Place]
     """Of those that were sent: where they lie in what was."""
-    all_sent: bool = True
+    slices: Sequence[slice] | None = ()
+    """The same where all were sent."""
 
     def cut(self, body: memoryview) -> list[memoryview | Place]:
-        if self.all_sent:
-            return list(map(body.__getitem__, cast(Sequence[slice], self.frames)))
         found: list[memoryview | Place] = []
         for each in self.frames:
             found.append(body[each] if isinstance(each, slice) else each)  # noqa: PERF401 - a comprehension is a call
@@ -181,7 +181,8 @@ def _layout_of(entries: bytes) -> _Layout:
         else:
             found.append(slice(position, position + length))
             position += -(-length // ALIGNMENT) * ALIGNMENT
-    return _Layout(position, found, all(isinstance(each, slice) for each in found))
+    slices = [each for each in found if isinstance(each, slice)]
+    return _Layout(position, found, slices if len(slices) == len(found) else None)
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_layout_of)

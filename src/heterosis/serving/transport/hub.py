@@ -102,8 +102,14 @@ class Peer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
         try:
-            for message in self._assembler.arrived(nbytes):
-                self._take(cast(list[memoryview], message))
+            frames: list[memoryview]
+            for frames in self._assembler.arrived(nbytes):  # type: ignore[assignment] # it shares no memory with us
+                message: FromWorker = self._hub.decode(frames[0])
+                if isinstance(message, Hello):
+                    self._shares = message.shares
+                elif self._held:
+                    self._held.popleft()
+                self._hub.received(self, message, frames[1:])
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
@@ -162,11 +168,3 @@ class Peer(asyncio.BufferedProtocol):
         begin = memory.begin_of(copied)
         assert begin is not None  # noqa: S101
         return copied, begin
-
-    def _take(self, frames: list[memoryview]) -> None:
-        message: FromWorker = self._hub.decode(frames[0])
-        if isinstance(message, Hello):
-            self._shares = message.shares
-        elif self._held:
-            self._held.popleft()
-        self._hub.received(self, message, frames[1:])

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from heterosis.serving.gateway.core import Gateway
 from heterosis.serving.gateway.http.paths import of_model
-from heterosis.serving.gateway.shortcut import Passed, shortcut_for
+from heterosis.serving.gateway.shortcut import Passed, Shortcut, passes, shortcut_for
 from heterosis.serving.http import Answer, HttpRequest, HttpResponse, Operation, Pending, Route
 from heterosis.serving.http.compression import unfolded
 from heterosis.serving.http.failures import failure
-from heterosis.serving.http.messages import Answered
+from heterosis.serving.http.messages import Again, Answered
 from heterosis.serving.models import Model
 from heterosis.serving.protocol import HEADER_LENGTH, Buffer, InferRequest, InferResponse, encode_response
 from heterosis.serving.protocol.asked import Asked, Raw
@@ -51,7 +51,10 @@ class Infer:
             shortcut = shortcut_for(found, asked, raw, with_tensors)
             if shortcut is not None:
                 timeout_ms = shortcut.timeout_ms if said is None else relative_timeout_ms(asked.parameters, said)
-                return _Passed(gateway, found, shortcut, shortcut.frames(raw, body, request.begin), timeout_ms, began)
+                frames = shortcut.frames_in(memoryview(body), request.begin)
+                passed = _Passed(gateway, found, shortcut, frames, timeout_ms, began)
+                passed.named = model, version
+                return passed
         except BaseException:
             gateway.metrics.answered(time.monotonic() - began)
             raise
@@ -73,9 +76,17 @@ class Infer:
 class _Passed(Passed, Pending):
     """A request whose tensors are passed on as they came."""
 
-    __slots__ = ("answered",)
+    __slots__ = ("answered", "named")
 
     answered: Answered
+    named: tuple[str, str]
+    """Name and version of the model, as they were asked for."""
+
+    def again(self, request: HttpRequest) -> Again | None:
+        """See `Pending`."""
+        if "content-encoding" in request.headers:
+            return None
+        return _Again(self._gateway, self._model, self._shortcut, self.named, request)
 
     def write(self, response: InferResponse, request: InferRequest) -> Sequence[Buffer]:
         """Write an answer in parts."""
@@ -89,6 +100,29 @@ class _Passed(Passed, Pending):
         else:
             # The worker has answered, and there are no arrays of the body here.
             self.answered(HttpResponse(headers=_headers(len(answer[0])), body=answer), body_is_done=True)
+
+
+class _Again:
+    """Answers requests that are like one that went the short way, down to their heads."""
+
+    def __init__(
+        self, gateway: Gateway, model: Model, shortcut: Shortcut, named: tuple[str, str], request: HttpRequest
+    ) -> None:
+        self._gateway, self._model, self._shortcut, self._named = gateway, model, shortcut, named
+        self._timeout_ms = relative_timeout_ms(shortcut.asked.parameters, request.headers.get(_TIMEOUT))
+        self._json = bytes(request.body[: len(request.body) - shortcut.length])
+
+    def __call__(self, body: memoryview, begin: int) -> HttpResponse | Pending | None:
+        gateway, model, json = self._gateway, self._model, self._json
+        began = time.monotonic()
+        try:
+            if body[: len(json)] != json or gateway.model(*self._named) is not model or not passes(model):
+                return None
+            frames = self._shortcut.frames_in(body, begin)
+            return _Passed(gateway, model, self._shortcut, frames, self._timeout_ms, began)
+        except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an answer
+            gateway.metrics.answered(time.monotonic() - began)
+            return failure(error)
 
 
 @functools.lru_cache(256)
