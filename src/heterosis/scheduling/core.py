@@ -34,12 +34,9 @@ from heterosis.scheduling.effects import (
     Refusal,
     RefuseRequest,
     RunBatch,
-    SetPowerMode,
     SetTimer,
     SkipCalls,
     SplitCall,
-    StartInstance,
-    StopInstance,
 )
 from heterosis.scheduling.estimates import Estimates
 from heterosis.scheduling.events import (
@@ -53,18 +50,16 @@ from heterosis.scheduling.events import (
     RequestEnded,
     TimerFired,
 )
+from heterosis.scheduling.instances import Instances
 from heterosis.scheduling.policies import make_policy, successor
 from heterosis.scheduling.policy import Dispatch, Drop, Split, Wake
-from heterosis.scheduling.pools import Pools
 from heterosis.scheduling.queues import Queue
-from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord, Unit
-from heterosis.scheduling.states import CallState, IllegalTransitionError, InstanceState
+from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord
+from heterosis.scheduling.states import CallState, IllegalTransitionError
 from heterosis.scheduling.view import View
-from heterosis.terms import DEFAULT_MODE, Call, Plan
+from heterosis.terms import Call, Plan
 
 MAX_DEATHS = 3
-RESTART_PAUSE_S = 0.5
-MAX_RESTART_PAUSE_S = 30.0
 
 
 class Scheduler:
@@ -73,12 +68,11 @@ class Scheduler:
     def __init__(self, plan: Plan) -> None:
         """Know a plan's figures; its instances start with the first `PlanChanged`."""
         self.requests: dict[str, RequestRecord] = {}
-        self.instances: dict[str, InstanceRecord] = {}
-        self.batches: dict[int, InstanceRecord] = {}
         self.queues: dict[str, Queue] = defaultdict(Queue)
-        self.pools = Pools()
-        self.modes: dict[Unit, str] = {}
-        """The power mode that each device was last brought into."""
+        self._planned = Instances(self._do)
+        self.instances = self._planned.records
+        self.batches = self._planned.batches
+        self.pools = self._planned.pools
         self.backlogs: dict[tuple[str, ...], Backlog] = {}
         """By the pipelines of a `capacity.Domain`."""
         self.estimates = Estimates(())
@@ -228,15 +222,9 @@ class Scheduler:
             queue.left(record)
             size += record.call.size
             calls.append(record.call.id)
-        self._set_mode(instance)
         begin = instance.batches[-1].expected_end if instance.batches else self._now
         end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
-        instance.batches.append(BatchRecord(self._batch_count, records, size, end, self._now))
-        self.batches[self._batch_count] = instance
-        if len(instance.batches) == 1:
-            self.pools.occupy(instance)
-        else:
-            self.pools.prolong(instance)
+        self._planned.hold(instance, BatchRecord(self._batch_count, records, size, end, self._now))
         self._do(
             RunBatch(
                 batch=self._batch_count,
@@ -246,19 +234,11 @@ class Scheduler:
             )
         )
 
-    def _set_mode(self, instance: InstanceRecord) -> None:
-        mode = instance.configuration.power_mode
-        if self.modes.get(instance.unit, DEFAULT_MODE) != mode:
-            node, device = instance.unit
-            self._do(SetPowerMode(node=node, device=device, mode=mode, reason=f"for the next batch of {instance.name}"))
-        self.modes[instance.unit] = mode
-
     def _batch_done(self, event: BatchDone) -> None:
         instance = self.batches[event.batch]
         batch = instance.batches[0]
         if batch.id != event.batch:
             batch = next(batch for batch in instance.batches if batch.id == event.batch)
-        instance.failures = 0
         stage = instance.configuration.stage
         size, did = batch.size, 0.0
         work: list[float] = []
@@ -289,9 +269,7 @@ class Scheduler:
                 owner.work_left_s -= done
                 owner.backlog.worked(owner.bin, done)
                 del owner.calls[record.call.id]
-        self._take_off(instance, batch)
-        if instance.state is InstanceState.DRAINING and not instance.batches:
-            self._stop(instance)
+        self._planned.done(instance, batch, self._now)
 
     def _measured(self, instance: InstanceRecord, batch: BatchRecord, run_s: float, work_s: float) -> None:
         width = len(instance.places) or 1
@@ -300,42 +278,14 @@ class Scheduler:
         if self.queues[instance.configuration.stage]:
             backlog.pressed((self._now - batch.begin) * width, work_s)
 
-    def _take_off(self, instance: InstanceRecord, batch: BatchRecord) -> None:
-        instance.batches.remove(batch)
-        del self.batches[batch.id]
-        if instance.batches:
-            instance.batches[0].begin = self._now
-            self.pools.prolong(instance)
-        else:
-            self.pools.release(instance)
-
     # --- instances
 
     def _instance_ready(self, event: InstanceReady) -> None:
-        instance = self.instances[event.instance]
-        if instance.state is not InstanceState.STOPPING:  # told to stop while it was loading
-            instance.move(InstanceState.READY)
-            self.pools.refresh(instance)
+        self._planned.ready(event.instance)
 
     def _instance_down(self, event: InstanceDown) -> None:
-        instance = self.instances[event.instance]
-        wanted = instance.state in {InstanceState.STARTING, InstanceState.READY}
-        instance.move(InstanceState.DOWN)
-        self.pools.refresh(instance)
-        for batch in list(instance.batches):
-            self._take_off(instance, batch)
-            for record in batch.calls:
-                self._return(record, event.reason)
-        if not wanted:
-            self._remove(instance)
-            return
-        instance.failures += 1
-        if instance.failures == 1:
-            self._start(instance, f"restart: {event.reason}")
-        else:
-            pause = min(MAX_RESTART_PAUSE_S, RESTART_PAUSE_S * 2.0 ** min(instance.failures - 2, 20))
-            why = f"went down {instance.failures} times without finishing a batch; last: {event.reason}"
-            self._do(SetTimer(at=self._now + pause, key=f"restart:{instance.name}", reason=why))
+        for record in self._planned.down(event.instance, event.reason, self._now):
+            self._return(record, event.reason)
 
     def _return(self, record: CallRecord, reason: str) -> None:
         """Let a call of an instance that went down wait again, unless nobody wants it or it is to blame."""
@@ -348,27 +298,14 @@ class Scheduler:
         if record.deaths >= MAX_DEATHS:
             self._drop(record, Refusal.POISON, f"{record.deaths} instances went down while running it: {reason}")
 
-    def _start(self, instance: InstanceRecord, reason: str) -> None:
-        instance.move(InstanceState.STARTING)
-        self._do(StartInstance(placement=instance.placement, reason=reason))
-
-    def _stop(self, instance: InstanceRecord) -> None:
-        instance.move(InstanceState.STOPPING)
-        self.pools.refresh(instance)
-        self._do(StopInstance(instance=instance.name, reason="no longer planned"))
-
-    def _remove(self, instance: InstanceRecord) -> None:
-        self.pools.remove(instance)
-        del self.instances[instance.name]
+    # --- timers
 
     def _timer_fired(self, event: TimerFired) -> None:
         kind, _, name = event.key.partition(":")
         if kind == "wake":
             self._wake_at = None
-            return
-        instance = self.instances.get(name)
-        if instance is not None and instance.state is InstanceState.DOWN:
-            self._start(instance, "restart after a pause")
+        else:
+            self._planned.pause_is_over(name)
 
     def _wake(self, decision: Wake) -> None:
         # A timer that is due but has not gone off yet, as timers are late, will not be there for a later moment.
@@ -380,38 +317,9 @@ class Scheduler:
 
     def _plan_changed(self, event: PlanChanged) -> None:
         wanted = {placement.instance: placement for placement in event.plan.placements}
-        for name, placement in wanted.items():
-            known = self.instances.get(name)
-            if known is not None and known.placement != placement and known.may_become(placement):
-                self.pools.relabel(known, placement)
+        self._planned.relabel(wanted)
         self._adopt(event.plan)
-        for name, instance in list(self.instances.items()):
-            if name not in wanted:
-                self._retire(instance)
-        for name, placement in wanted.items():
-            known = self.instances.get(name)
-            if known is None:
-                instance = self.instances[name] = InstanceRecord(placement, self.capacity.depth(placement))
-                instance.group = self.capacity.group[instance.configuration]
-                self.pools.add(instance)
-                self._do(StartInstance(placement=placement, reason="planned"))
-            elif known.placement != placement or known.state is InstanceState.STOPPING:
-                raise IllegalTransitionError(f"instance {name} exists with another placement; plan it by a new name")
-            elif known.state is InstanceState.DRAINING:
-                known.move(InstanceState.READY)
-                self.pools.refresh(known)
-
-    def _retire(self, instance: InstanceRecord) -> None:
-        match instance.state:
-            case InstanceState.DOWN:
-                self._remove(instance)
-            case InstanceState.READY if instance.batches:
-                instance.move(InstanceState.DRAINING)
-                self.pools.refresh(instance)
-            case InstanceState.READY | InstanceState.STARTING:
-                self._stop(instance)
-            case InstanceState.DRAINING | InstanceState.STOPPING:
-                pass
+        self._planned.follow(wanted, self.capacity)
 
     def _adopt(self, plan: Plan) -> None:
         self.plan = plan
