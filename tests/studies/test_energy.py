@@ -2,11 +2,13 @@
 
 import pytest
 
+from heterosis.planning.fleet import holds
 from heterosis.studies.energy import control, day, setting
 from heterosis.studies.energy.competitors import OURS, competitors
 from heterosis.studies.energy.control import EPOCH_S, EPOCHS, bound_j, forecasts, rates_of
 from heterosis.studies.energy.day import _accuracy, bounds, play
 from heterosis.studies.energy.setting import DAY_S, PIPELINES, moments, pipeline
+from heterosis.workflow.fleets import simulated
 
 HOURS = 4
 LOAD = 0.3
@@ -85,8 +87,8 @@ def test_a_plan_is_kept_only_where_it_holds() -> None:
     few, many = (ours.task(setting.workloads({"traffic": traffic, "documents": 17.0})) for traffic in (7.5, 45.0))
     allotment = ours.plan(few)
     assert allotment is not None
-    assert control.holds(few, allotment)
-    assert not control.holds(many, allotment)
+    assert holds(few, simulated(few)(allotment))
+    assert not holds(many, simulated(many)(allotment))
 
 
 @pytest.mark.usefixtures("short_day")

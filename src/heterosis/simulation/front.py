@@ -50,3 +50,8 @@ class Front:
             self._kernel.at(self._kernel.now + wait_s, Entered(self._waiting.popleft()))
             if self._waiting:
                 self._machines.serve(self._cpu_s)
+
+    def entered(self, event: Entered) -> Arrival:
+        """Let go of a request that enters."""
+        self.holds -= 1
+        return event.arrival

@@ -172,8 +172,7 @@ class Simulator:
         if isinstance(event, Served):
             self._front.served()
         elif isinstance(event, Entered):
-            self._front.holds -= 1
-            self._arrive(self._kernel.now, event.arrival)
+            self._arrive(self._kernel.now, self._front.entered(event))
         elif isinstance(event, Tick):
             self._tick()
         elif isinstance(event, Failure):

@@ -10,7 +10,7 @@ import msgspec
 
 from heterosis.control.demand import CERTAINTY
 from heterosis.control.questions import RESERVE
-from heterosis.planning.fleet import Allotment, Task, Workload, lower_bound, to_plan
+from heterosis.planning.fleet import Allotment, Task, Workload, holds, lower_bound, to_plan
 from heterosis.planning.fleet.changes import load_of, worthwhile
 from heterosis.planning.forecast import Forecast
 from heterosis.studies.energy.competitors import Competitor
@@ -105,7 +105,8 @@ def course(
             first = new
         else:
             decision = worthwhile(task, plan, new, load={name: RESERVE * each for name, each in load_of(new).items()})
-            if not decision.change and (new == plan or holds(task, allotments[-1])):
+            # That devices bear their rates in full batches is not enough: here no tuner adds any until the next hour.
+            if not decision.change and (new == plan or holds(task, simulated(task)(allotments[-1]))):
                 allotments.append(allotments[-1])
                 tasks.append(tasks[-1])
                 continue
@@ -127,15 +128,6 @@ def course(
         starting_j=starting_j,
         solve_s=longest,
     )
-
-
-def holds(task: Task, allotment: Allotment) -> bool:
-    """Whether what runs keeps the SLOs at the rates of a task, by the simulator.
-
-    That its devices bear them in full batches does not say so, and here no tuner adds any until the next hour.
-    """
-    shares = simulated(task)(allotment).by_pipeline
-    return all(shares[each.graph.pipeline] >= each.slo.percentile / 100 for each in task.workloads)
 
 
 def bound_j(competitor: Competitor, rates: Sequence[dict[str, float]], *, whole_devices: bool) -> float:
