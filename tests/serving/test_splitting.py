@@ -19,13 +19,14 @@ from tritonclient import http as triton
 from heterosis.launch.local import LocalLauncher
 from heterosis.pipeline.model import STAGE, ModelPipeline
 from heterosis.scheduling import RunBatch, SplitCall, validate
+from heterosis.scheduling.estimates import Estimates
 from heterosis.serving.models import Servable
 from heterosis.serving.repository import FixedSource
 from heterosis.serving.router import OpenCall, Router
 from heterosis.serving.values import decode, encode
 from heterosis.simulation import replay
 from heterosis.terms import Call, Plan, TensorSpec
-from heterosis.terms.errors import DeadlineError, StageError
+from heterosis.terms.errors import DeadlineError, RefusedError, StageError
 from heterosis.testing import Kind, as_emulated, make_latency, make_mixed_plan, make_plan, make_variant, write_emulated
 from heterosis.testing.onnx_models import write_simple, write_simple_string
 from tests.serving.conftest import Server, serve_source
@@ -38,12 +39,14 @@ Values = dict[str, np.ndarray[Any, Any]]
 Client = Callable[[Server, Values], Values]
 
 
-def serving(folder: Path, write: Callable[[Path], Path], plan: Plan | None = None, **options: Any) -> Any:
-    """Serve a model on two instances, by a plan that thinks it a thousand times slower than it is."""
+def serving(
+    folder: Path, write: Callable[[Path], Path], plan: Plan | None = None, *, base_ms: float = 1000.0, **options: Any
+) -> Any:
+    """Serve a model on two instances, by a plan that thinks it far slower than it is."""
     path = write(folder / "sums.onnx")
     if plan is None:
         variant = make_variant(STAGE, model=path.stem, engine="onnxruntime", artifact=str(path))
-        plan = make_plan({STAGE: 1000.0}, max_batch=8, slo_ms=1e6, variants={STAGE: variant}, pipeline="sums")
+        plan = make_plan({STAGE: base_ms}, max_batch=8, slo_ms=1e6, variants={STAGE: variant}, pipeline="sums")
     pipeline = ModelPipeline(path, "sums", slo=plan.slo, batched=True)
     servable = Servable(pipeline=pipeline, target=str(path), plan=plan, warm_up=lambda *_: (), max_batch=8)
 
@@ -149,6 +152,43 @@ async def test_only_the_part_of_a_worker_that_dies_runs_again(tmp_path: Path) ->
     np.testing.assert_array_equal(found["OUTPUT0"], numbers()["INPUT0"] + numbers()["INPUT1"])
     assert [call for call in parts_run(server) if call.startswith("r1/0/1")] == ["r1/0/1"]
     assert len(parts_run(server)) > 2
+    assert replay(server.records) is None
+
+
+async def test_workers_that_die_under_load_mix_up_no_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Large and small requests at once, some cancelled: who is answered gets the right rows, and nothing is left."""
+    monkeypatch.setattr(Estimates, "observe", lambda *_: None)  # it would find out how fast the model is
+    answered = 0
+    running = True
+    async with serving(tmp_path, write_simple, base_ms=20.0) as server:
+
+        async def client(number: int) -> None:
+            nonlocal answered
+            while running:
+                number = (number + 37) % ROWS
+                values = numbers(number + 1)
+                with contextlib.suppress(DeadlineError, RefusedError, TimeoutError):
+                    async with asyncio.timeout(0.3 if number % 5 == 0 else None):
+                        found = await server.model.infer(values, timeout_ms=100 + 9.5 * (number + 1))
+                    np.testing.assert_array_equal(found["OUTPUT0"], values["INPUT0"] + values["INPUT1"])
+                    answered += 1
+                await asyncio.sleep(0.02)
+
+        clients = [asyncio.create_task(client(number)) for number in range(4)]
+        for turn in range(3):
+            await asyncio.sleep(0.3)
+            pids = await stopped(server)
+            await until(lambda: bool(server.router.scheduler.batches))
+            await asyncio.sleep(0.1)
+            for number, pid in enumerate(pids.values()):
+                os.kill(pid, signal.SIGKILL if number == turn % 2 else signal.SIGCONT)
+            await server.router.wait_ready()
+        running = False
+        await asyncio.gather(*clients)
+        splits = [each for record in server.records for each in record.effects if isinstance(each, SplitCall)]
+        assert nothing_is_left(server)
+    assert len(splits) > 5
+    assert answered > 20
     assert replay(server.records) is None
 
 
