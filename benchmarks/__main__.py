@@ -22,6 +22,7 @@ from benchmarks import (
     planner,
     scheduler,
     soak,
+    splitting,
     start,
 )
 
@@ -43,6 +44,7 @@ ON_REQUEST = {
     "ocr-overhead": ocr_overhead.run,
     "overload": overload.run,
     "soak": soak.run,
+    "splitting": splitting.run,
     "start": start.run,
     "tenth-of-a-day": day.run_tenth,
 }
