@@ -90,7 +90,7 @@ async def test_goodput_stays_at_capacity_whatever_is_offered(serving: Serve, tmp
             assert load.goodput_rps >= 0.75 * min(at_capacity.goodput_rps, capacity_rps)
             assert np.quantile(load.refused_s, 0.99) < 0.01
             assert load.late < 0.2 * len(load.refused_s)  # hardly any, where nothing else runs
-        backlog = server.router.scheduler.view.backlog(server.model.key)
+        backlog = server.router.scheduler.view.backlogs[server.model.key]
         assert backlog.total == pytest.approx(0.0, abs=1e-6)
         assert not server.router._calls  # noqa: SLF001 - nothing is kept of what was refused
 

@@ -12,12 +12,12 @@ def too_late(view: View, request: Request) -> Refuse | None:
 
     That work is due before it, of the pipelines that it shares slots with, and spread over these.
     """
-    backlog = view.backlog(request.pipeline)
+    backlog = view.backlogs[request.pipeline]
     ahead = backlog.before(request.deadline - view.now)
-    own = view.capacity.work_of_request(request.size, request.pipeline)
+    own = view.capacity.request_work[request.pipeline, request.size]
     if ahead <= 0 or own <= 0:
         return None
-    domain = view.capacity.domain(request.pipeline)
+    domain = view.capacity.domains[request.pipeline]
     if domain.alike:  # what is ahead is served first, wherever that is, and then this
         wait_s = ahead * backlog.pressed_strain / domain.slots
         run_s = _run_s(view, request, ahead / own / domain.slots)
@@ -36,10 +36,10 @@ def too_late(view: View, request: Request) -> Refuse | None:
 
 def _run_s(view: View, request: Request, ahead: float) -> float:
     """How long a request takes once its turn has come, in batches with as many like it as are ahead of it on a slot."""
-    stages = view.capacity.stages(request.pipeline)
+    stages = view.capacity.stages[request.pipeline]
     if len(stages) > 1:
         return view.capacity.path_s(request.pipeline, request.size)
-    configuration = view.capacity.fastest(stages[0], request.size)
+    configuration = view.capacity.fastest[stages[0], request.size]
     if configuration is None:
         return 0.0
     size, quantile = request.size, view.estimates.quantile

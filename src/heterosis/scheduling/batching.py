@@ -44,7 +44,7 @@ def _share(view: View, instance: InstanceRecord, calls: int, size: int) -> int:
     ``size`` is taken for that of all of them.
     """
     fullest = min(max(instance.placement.max_batch // size, 1), calls)
-    most = min(max(len(view.idle(instance.configuration)), 1), calls)
+    most = min(max(len(view.idle[instance.configuration]), 1), calls)
     mean = view.estimates.mean
     enough = SPREAD * mean(instance.configuration, fullest * size) / fullest
     for batches in range(most, 1, -1):

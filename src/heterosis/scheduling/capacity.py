@@ -1,9 +1,11 @@
 """What follows from a plan alone: who shares slots, how deep instances are filled, how much work a request is."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from heterosis.scheduling.estimates import Estimates
+from heterosis.scheduling.remembered import Remembered
 from heterosis.terms import Configuration, Placement, Plan
 
 PREFETCH_BELOW_S = 0.005
@@ -35,15 +37,16 @@ class Capacity:
     def __init__(self, plan: Plan) -> None:
         """Read them off the plan and its operating points."""
         self._estimates = Estimates(plan.points)
-        self._work: dict[tuple[str, int], float] = {}
-        self._fastest: dict[tuple[str, int], Configuration | None] = {}
-        self._request_work: dict[tuple[str, int], float] = {}
-        self._slot_times: dict[tuple[Configuration, int], float] = {}
+        self.fastest: Mapping[tuple[str, int], Configuration | None] = Remembered(self._find_fastest)
+        """The configuration that runs a call of a stage, of so many items, in the least time; None: there is none."""
+        self.work: Mapping[tuple[str, int], float] = Remembered(self._find_work)
+        """Slot time that a call of a stage, of so many items, is expected to need, at the least."""
+        self.request_work: Mapping[tuple[str, int], float] = Remembered(self._find_request_work)
+        """Slot time that a request to a pipeline, of so many items, is expected to need, at the least."""
+        self.slot_time: Mapping[tuple[Configuration, int], float] = Remembered(self._find_slot_time)
+        """Slot time of a call of so many items in a full batch of a configuration."""
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
-        found: dict[str, dict[Configuration, int]] = {}
-        for placement in plan.placements:
-            configuration = placement.configuration
-            found.setdefault(configuration.stage, {}).setdefault(configuration, placement.max_batch)
+        found = _configurations(plan)
         self.configurations: dict[str, tuple[Configuration, ...]] = {stage: tuple(of) for stage, of in found.items()}
         """The configurations that each stage has instances of."""
         self.group: dict[Configuration, int] = {}
@@ -55,8 +58,8 @@ class Capacity:
         self._find_groups(plan)
         self.slots = max(self.group_slots.total(), 1)
         """Distinct slots of all instances."""
-        self._whole = Domain((), self.slots, len(self.group_slots) == 1)
-        self._domains = self._find_domains(plan)
+        self.domains = self._find_domains(plan)
+        """Who competes with the requests of a pipeline, and for how much."""
         self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
         """Time that must be left for what follows each stage."""
         self.longest_tail = max(self.tails.values(), default=0.0)
@@ -85,62 +88,43 @@ class Capacity:
             each.pipeline: {stage: demand[stage] / each.rate_rps for stage in each.stages} for each in plan.pipelines
         }
 
-        self._all_stages = tuple(self.calls_per_request)
-        self._stages = {pipeline: tuple(calls) for pipeline, calls in self._calls_by_pipeline.items()}
-
-    def domain(self, pipeline: str) -> Domain:
-        """Who competes with the requests of a pipeline, and for how much."""
-        return self._domains.get(pipeline, self._whole)
-
-    def stages(self, pipeline: str) -> tuple[str, ...]:
+        self.stages = defaultdict(
+            lambda: tuple(self.calls_per_request),
+            {pipeline: tuple(calls) for pipeline, calls in self._calls_by_pipeline.items()},
+        )
         """The stages of a pipeline, or of the only one."""
-        return self._stages.get(pipeline, self._all_stages)
 
     def path_s(self, pipeline: str, size: int) -> float:
         """Time that a request of so many items takes on free slots, as far as the plan foresees."""
-        return max((self._fastest_s(stage, size) + self.tails[stage] for stage in self.stages(pipeline)), default=0.0)
+        return max((self._fastest_s(stage, size) + self.tails[stage] for stage in self.stages[pipeline]), default=0.0)
 
     def _fastest_s(self, stage: str, size: int) -> float:
-        configuration = self.fastest(stage, size)
+        configuration = self.fastest[stage, size]
         return 0.0 if configuration is None else self._estimates.mean(configuration, size)
 
-    def fastest(self, stage: str, size: int) -> Configuration | None:
-        """The configuration that runs a call of so many items in the least time; None where there is none."""
-        if (stage, size) not in self._fastest:
-            among = self.configurations.get(stage, ())
-            self._fastest[stage, size] = min(among, key=lambda each: self._estimates.mean(each, size), default=None)
-        return self._fastest[stage, size]
+    def _find_fastest(self, key: tuple[str, int]) -> Configuration | None:
+        stage, size = key
+        among = self.configurations.get(stage, ())
+        return min(among, key=lambda each: self._estimates.mean(each, size), default=None)
 
     def parts(self, configuration: Configuration, size: int) -> int:
         """Into how many parts a call of so many items can be split at most, to run on instances of a configuration."""
         instances = self.group_slots[self.group[configuration]] // self.width[configuration]
         return max(min(instances, size, MOST_PARTS), 1)
 
-    def work_of_request(self, size: int, pipeline: str = "") -> float:
-        """Slot time that a request of so many items to a pipeline is expected to need, at the least."""
-        work = self._request_work.get((pipeline, size))
-        if work is None:
-            calls = self._calls_by_pipeline.get(pipeline, self.calls_per_request)
-            work = sum(number * self.work(stage, size) for stage, number in calls.items())
-            self._request_work[pipeline, size] = work
-        return work
+    def _find_request_work(self, key: tuple[str, int]) -> float:
+        pipeline, size = key
+        calls = self._calls_by_pipeline.get(pipeline, self.calls_per_request)
+        return sum(number * self.work[stage, size] for stage, number in calls.items())
 
-    def work(self, stage: str, size: int) -> float:
-        """Slot time that a call of so many items is expected to need, at the least."""
-        work = self._work.get((stage, size))
-        if work is None:
-            times = (self.slot_time(each, size) for each in self.configurations.get(stage, ()))
-            work = self._work[stage, size] = min(times, default=0.0)
-        return work
+    def _find_work(self, key: tuple[str, int]) -> float:
+        stage, size = key
+        return min((self.slot_time[each, size] for each in self.configurations.get(stage, ())), default=0.0)
 
-    def slot_time(self, configuration: Configuration, size: int) -> float:
-        """Slot time of a call of so many items in a full batch of a configuration."""
-        time = self._slot_times.get((configuration, size))
-        if time is None:
-            items = max(size, self.max_batch[configuration])
-            time = self._estimates.mean(configuration, items) * size / items * self.width[configuration]
-            self._slot_times[configuration, size] = time
-        return time
+    def _find_slot_time(self, key: tuple[Configuration, int]) -> float:
+        configuration, size = key
+        items = max(size, self.max_batch[configuration])
+        return self._estimates.mean(configuration, items) * size / items * self.width[configuration]
 
     def _find_groups(self, plan: Plan) -> None:
         """Slots are interchangeable where the same configurations can run on them."""
@@ -158,8 +142,8 @@ class Capacity:
                     if configuration not in members:
                         members.append(configuration)
 
-    def _find_domains(self, plan: Plan) -> dict[str, Domain]:
-        """Put together the pipelines that have a group of slots in common."""
+    def _find_domains(self, plan: Plan) -> Mapping[str, Domain]:
+        """Put together the pipelines that have a group of slots in common; who is unknown competes with all."""
         parts: list[tuple[set[str], set[int]]] = []
         for each in plan.pipelines:
             groups = {self.group[one] for stage in each.stages for one in self.configurations.get(stage, ())}
@@ -168,7 +152,8 @@ class Capacity:
                 parts.remove(part)
                 names, groups = names | part[0], groups | part[1]
             parts.append((names, groups))
-        found: dict[str, Domain] = {}
+        whole = Domain((), self.slots, len(self.group_slots) == 1)
+        found: dict[str, Domain] = defaultdict(lambda: whole)
         for names, groups in parts:
             slots = max(sum(self.group_slots[group] for group in groups), 1)
             found |= dict.fromkeys(names, Domain(tuple(sorted(names)), slots, len(groups) == 1))
@@ -183,3 +168,12 @@ class Capacity:
             return 1
         alone = bool(placement.slots) and all(self._sharers[place] == 1 for place in places(placement))
         return 2 if alone and 0 < self._estimates.mean(placement.configuration, 1) < PREFETCH_BELOW_S else 1
+
+
+def _configurations(plan: Plan) -> dict[str, dict[Configuration, int]]:
+    """What each stage has instances of, with the most items of a batch."""
+    found: dict[str, dict[Configuration, int]] = {}
+    for placement in plan.placements:
+        configuration = placement.configuration
+        found.setdefault(configuration.stage, {}).setdefault(configuration, placement.max_batch)
+    return found

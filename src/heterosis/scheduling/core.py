@@ -95,6 +95,12 @@ class Scheduler:
             PlanChanged: self._plan_changed,
             TimerFired: self._timer_fired,
         }
+        self._deciders: dict[type[Any], Callable[[Any], None]] = {
+            Dispatch: self._dispatch,
+            Drop: lambda drop: self._drop(drop.call, drop.kind, drop.reason),
+            Split: self._split,
+            Wake: self._wake,
+        }
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event, at a time (monotonic seconds) that never runs backwards; return what to do, in order."""
@@ -108,21 +114,10 @@ class Scheduler:
         if self._undecided:
             for queue in self.queues.values():
                 if queue.waiting:
-                    self._decide()
+                    for decision in self._policy.decide(self.view):
+                        self._deciders[type(decision)](decision)
                     break
         return effects
-
-    def _decide(self) -> None:
-        for decision in self._policy.decide(self.view):
-            match decision:
-                case Dispatch():
-                    self._dispatch(decision)
-                case Drop():
-                    self._drop(decision.call, decision.kind, decision.reason)
-                case Split():
-                    self._split(decision)
-                case Wake():
-                    self._wake(decision)
 
     # --- requests and calls
 
@@ -133,8 +128,8 @@ class Scheduler:
         if no is not None:
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
-        work = self.capacity.work_of_request(request.size, request.pipeline)
-        backlog = self.view.backlog(request.pipeline)
+        work = self.capacity.request_work[request.pipeline, request.size]
+        backlog = self.view.backlogs[request.pipeline]
         at = backlog.entered(request.deadline - request.arrival, work)
         owner = self.requests[request.id] = RequestRecord(request, backlog, at, work)
         if event.call is not None:
@@ -243,7 +238,7 @@ class Scheduler:
         size, did = batch.size, 0.0
         work: list[float] = []
         for record in batch.calls:
-            needed = self.capacity.work(stage, record.call.size)
+            needed = self.capacity.work[stage, record.call.size]
             work.append(needed)
             did += needed
         if event.skipped:
@@ -273,7 +268,7 @@ class Scheduler:
 
     def _measured(self, instance: InstanceRecord, batch: BatchRecord, run_s: float, work_s: float) -> None:
         width = len(instance.places) or 1
-        backlog = self.view.backlog(batch.calls[0].request.pipeline)
+        backlog = self.view.backlogs[batch.calls[0].request.pipeline]
         backlog.measured(run_s * width, work_s)
         if self.queues[instance.configuration.stage]:
             backlog.pressed((self._now - batch.begin) * width, work_s)
@@ -340,7 +335,7 @@ class Scheduler:
     def _count_anew(self) -> None:
         """Count the work of requests in progress where the new plan has it compete."""
         for record in self.requests.values():
-            backlog = self.view.backlog(record.request.pipeline)
+            backlog = self.view.backlogs[record.request.pipeline]
             if backlog is not record.backlog:
                 record.backlog.ended(record.bin, record.work_left_s)
                 limit_s = record.request.deadline - record.request.arrival

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from heterosis.scheduling.remembered import Remembered
 from heterosis.terms import Configuration, OperatingPoint
 
 PERCENTS = (50, 95, 99)
@@ -27,43 +28,37 @@ class Estimates:
         for point in sorted(points, key=lambda point: point.batch):
             self._points[point.configuration].append(point)
         self.drift: dict[Configuration, float] = dict(drift or {})
-        self._known: dict[tuple[Configuration, int], _Figures] = {}
+        self._known: Mapping[tuple[Configuration, int], _Figures] = Remembered(self._find)
         """Figures without drift, as they are asked for: dispatching asks for the same few again and again."""
 
     def mean(self, configuration: Configuration, batch: int) -> float:
         """Mean run time of a batch; 0 where nothing is known."""
-        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
-        return known.mean_s * self.drift.get(configuration, 1.0)
+        return self._known[configuration, batch].mean_s * self.drift.get(configuration, 1.0)
 
     def quantile(self, configuration: Configuration, batch: int, percent: int) -> float:
         """50th, 95th or 99th percentile of the run time of a batch; 0 where nothing is known."""
-        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
-        return known.quantiles_s[percent] * self.drift.get(configuration, 1.0)
+        return self._known[configuration, batch].quantiles_s[percent] * self.drift.get(configuration, 1.0)
 
     def joules(self, configuration: Configuration, batch: int) -> float | None:
         """Dynamic energy of each item of a batch; None where unknown."""
-        return (self._known.get((configuration, batch)) or self._at(configuration, batch)).joules_per_item
+        return self._known[configuration, batch].joules_per_item
 
     def times(self, configuration: Configuration, batch: int, percent: int) -> tuple[float, float]:
         """Mean and a percentile of the run time of a batch, looked up at once."""
-        known = self._known.get((configuration, batch)) or self._at(configuration, batch)
+        known = self._known[configuration, batch]
         drift = self.drift.get(configuration, 1.0)
         return known.mean_s * drift, known.quantiles_s[percent] * drift
 
     def observe(self, configuration: Configuration, batch: int, run_s: float) -> None:
         """Take a measured batch into the drift."""
         drift = self.drift.get(configuration, 1.0)
-        expected = self.mean(configuration, batch) / drift
+        expected = self._known[configuration, batch].mean_s
         if expected > 0:
             ratio = min(max(run_s / expected, 0.1), 10.0)  # one outlier moves the drift by no more than half
             self.drift[configuration] = drift + SMOOTHING * (ratio - drift)
 
-    def _at(self, configuration: Configuration, batch: int) -> "_Figures":
-        """Look figures up that are not known yet."""
-        known = self._known[configuration, batch] = self._find(configuration, batch)
-        return known
-
-    def _find(self, configuration: Configuration, batch: int) -> "_Figures":
+    def _find(self, key: tuple[Configuration, int]) -> "_Figures":
+        configuration, batch = key
         points = self._points.get(configuration)
         if not points:
             return _Figures(0.0, dict.fromkeys(PERCENTS, 0.0), None)

@@ -35,7 +35,7 @@ def _slot_time(view: View, choice: Choice, size: int) -> float:
     """How long a call has each of its slots."""
     if choice.parts > 1:
         return choice.mean_s
-    return view.capacity.slot_time(choice.configuration, size) / choice.width
+    return view.capacity.slot_time[choice.configuration, size] / choice.width
 
 
 def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots: dict[int, Slots]) -> Ticket:
@@ -82,7 +82,7 @@ def _splits(view: View, choices: Sequence[Choice], record: CallRecord, left_s: f
         return []
     found = []
     for whole in choices:
-        most = min(len(view.idle(whole.configuration)), view.capacity.parts(whole.configuration, size))
+        most = min(len(view.idle[whole.configuration]), view.capacity.parts(whole.configuration, size))
         for parts in range(2, most + 1):
             mean, safe = view.estimates.times(whole.configuration, -(-size // parts), SAFE_PERCENT)
             if safe <= left_s:

@@ -24,10 +24,10 @@ class Slots:
     def __init__(self, view: View, group: int, price: float) -> None:
         """See who has them; ``price`` is what a second on one of them is worth."""
         self.price = price
-        self._now, self._ends = view.now, view.ends(group)
+        self._now, self._ends = view.now, view.ends[group]
         self._free = 0
         for each in view.capacity.members[group]:
-            free = len(view.idle(each)) * view.capacity.width[each]
+            free = len(view.idle[each]) * view.capacity.width[each]
             self._free = max(self._free, free)
         self._times: list[float] | None = None
 
@@ -76,7 +76,7 @@ class Choice(NamedTuple):
         """When it could start, from now."""
         start = self.slots.start(self.width)
         # The slots may be free and yet the instance not: it is still loading, or they are not those that it needs.
-        return start if start or view.idle(self.configuration) else self.slots.next()
+        return start if start or view.idle[self.configuration] else self.slots.next()
 
 
 class Ticket(NamedTuple):

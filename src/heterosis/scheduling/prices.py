@@ -106,7 +106,7 @@ class Prices:
             for each in capacity.configurations.get(stage, ()):
                 if view.estimates.mean(each, size) <= allowed_s:
                     group = capacity.group[each]
-                    times[group] = min(times.get(group, np.inf), capacity.slot_time(each, size))
+                    times[group] = min(times.get(group, np.inf), capacity.slot_time[each, size])
             classes.append(CallClass(of.calls, times))
         self._found = find_prices(classes, capacity.group_slots)
         for of in self._bins.values():  # the older half of what was seen counts half

@@ -29,8 +29,8 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
         if view.capacity.width[configuration] > 1:
             return None
         group, start = view.capacity.group[configuration], 0.0
-        if not view.idle(configuration):
-            ends = view.ends(group)
+        if not view.idle[configuration]:
+            ends = view.ends[group]
             if not ends:
                 continue
             start = max(ends[0][0] - view.now, 1e-9)
@@ -39,8 +39,8 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     best = cheapest(outlook, view, offers, left, size)
     if best is None or (record.request.divisible and unsure(best, left)):
         return None
-    pool = view.spare(best.configuration) if best.start_s else view.idle(best.configuration)
-    instance = next(iter(pool), None)
+    pool = view.spare if best.start_s else view.idle
+    instance = next(iter(pool[best.configuration].values()), None)
     if instance is None or (best.start_s and size < instance.placement.max_batch):
         return ()
     outlook.started(view, record, view.now + best.start_s + best.mean_s)
@@ -60,17 +60,17 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     if len(queue.kinds) != 1 or outlook.at_risk or outlook.without is not None or len(allowed) != 1:
         return None
     configuration = allowed[0]
-    idle, spare = view.idle(configuration), view.spare(configuration)
+    idle, spare = view.idle[configuration], view.spare[configuration]
     if not idle and queue.waiting * size < view.capacity.max_batch[configuration]:
         return ()  # what is bound in advance is bound in full batches
-    ends = view.ends(view.capacity.group[configuration])
+    ends = view.ends[view.capacity.group[configuration]]
     if view.capacity.width[configuration] > 1 or len(idle) + len(spare) != 1 or not (idle or ends):
         return None
     start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
     mean, safe = view.estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
     late = outlook.caution * view.capacity.tails.get(stage, 0.0) + view.now
     waiting = sorted(queue.first(LOOK), key=_deadline)
-    first, instance = waiting[0], next(iter(idle or spare))
+    first, instance = waiting[0], next(iter((idle or spare).values()))
     left = first.request.deadline - late
     if not 0 < mean <= safe or left - start - safe < 0:
         return None

@@ -43,7 +43,7 @@ class Load:
 
     def work_s(self, stage: str) -> float:
         """Slot time of a call."""
-        return self.view.capacity.work(stage, 1)
+        return self.view.capacity.work[stage, 1]
 
 
 def test_a_request_counts_with_all_its_work_as_soon_as_it_comes() -> None:

@@ -91,7 +91,7 @@ def _can_make_it(view: View, stage: str, record: CallRecord) -> bool:
     for configuration in view.capacity.configurations.get(stage, ()):
         must = left - _run_s(view, configuration, record.call.size)
         if must >= view.now and (
-            view.idle(configuration)
+            view.idle[configuration]
             or any(
                 free_at(view, each) <= must for each in view.instances.values() if each.configuration == configuration
             )

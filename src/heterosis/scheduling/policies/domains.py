@@ -38,7 +38,7 @@ def heads(view: View) -> list[CallRecord]:
     found = (
         queue.head()
         for stage, queue in view.queues.items()
-        if queue and any(map(view.idle, view.capacity.configurations.get(stage, ())))
+        if queue and any(view.idle[each] for each in view.capacity.configurations.get(stage, ()))
     )
     return sorted((head for head in found if head is not None), key=lambda head: head.priority)
 
@@ -48,7 +48,7 @@ def domains(view: View, head: CallRecord) -> list[Domain]:
     found: dict[Unit, Domain] = {}
     for configuration in view.capacity.configurations.get(head.call.stage, ()):
         free: dict[Unit, int] = {}
-        for instance in view.idle(configuration):
+        for instance in view.idle[configuration].values():
             unit = instance.unit
             free[unit] = free.get(unit, 0) + 1
             if free[unit] == 1:
@@ -61,5 +61,5 @@ def domains(view: View, head: CallRecord) -> list[Domain]:
 def running(view: View) -> Iterator[tuple[float, InstanceRecord]]:
     """What runs now, a slot at a time, with the moment at which it is expected to be done."""
     for group in view.capacity.members:
-        for end, name in view.ends(group):
+        for end, name in view.ends[group]:
             yield end, view.instances[name]

@@ -50,12 +50,12 @@ class Drs(Fcfs):
                 if line[0].state is not CallState.WAITING:
                     line.popleft()
                     continue
-                idle = [each for each in side if view.idle(each)]
+                idle = [each for each in side if view.idle[each]]
                 if not idle:
                     break
                 size = line[0].call.size
                 fastest = min(idle, key=lambda each: view.estimates.mean(each, size))
-                yield Dispatch(next(iter(view.idle(fastest))), (line.popleft(),), reason)
+                yield Dispatch(next(iter(view.idle[fastest].values())), (line.popleft(),), reason)
 
     def _split(self, view: View, stage: str) -> "_Split":
         split = self._splits.get(stage)

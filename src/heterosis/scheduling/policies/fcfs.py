@@ -32,10 +32,10 @@ class Fcfs:
                 for stage, queue in view.queues.items()
                 if (head := queue.head()) is not None
                 for configuration in view.capacity.configurations.get(stage, ())
-                if view.idle(configuration) or view.spare(configuration)
+                if view.idle[configuration] or view.spare[configuration]
             ]
             if not ready:
                 return
             _, stage, configuration = min(ready, key=lambda entry: entry[0])
-            instance = next(iter(view.idle(configuration) or view.spare(configuration)))
+            instance = next(iter((view.idle[configuration] or view.spare[configuration]).values()))
             yield Dispatch(instance, view.queues[stage].batch(instance.placement.max_batch), self.reason)

@@ -93,8 +93,11 @@ class Heterosis:
         """By the latest time at which the fastest configuration could start it."""
         deadline = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
         self._outlook.ready(view, record, deadline)
-        splits = record.request.divisible and self._outlook.without != "splitting"
-        return (deadline - (_fastest_in_parts if splits else _fastest)(view, record.call),)
+        if record.request.divisible and self._outlook.without != "splitting":
+            return (deadline - _fastest_in_parts(view, record.call),)
+        size = record.call.size
+        fastest = view.capacity.fastest[record.call.stage, size]
+        return (deadline - (0.0 if fastest is None else view.estimates.mean(fastest, size)),)
 
     def decide(self, view: View) -> Iterator[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
@@ -170,7 +173,7 @@ def _in_parts(view: View, ticket: Ticket, choice: Choice) -> Iterator[Decision]:
     reason = f"{ticket.left_s * 1e3:.0f} ms left, too few for the whole"
     yield Split(ticket.record, sizes, reason)
     for part in ticket.record.parts:
-        instance = next(iter(view.idle(choice.configuration)), None)
+        instance = next(iter(view.idle[choice.configuration].values()), None)
         if instance is not None:  # else they shared a slot
             yield Dispatch(instance, (part,), reason)
 
@@ -201,14 +204,9 @@ def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
     """Whether any instance could take a call; asked at most events, so without detours."""
     for stage, _ in waiting:
         for each in view.capacity.configurations.get(stage, ()):
-            if view.open(each):
+            if view.idle[each] or view.spare[each]:
                 return True
     return False
-
-
-def _fastest(view: View, call: Call) -> float:
-    configuration = view.capacity.fastest(call.stage, call.size)
-    return 0.0 if configuration is None else view.estimates.mean(configuration, call.size)
 
 
 def _fastest_in_parts(view: View, call: Call) -> float:
@@ -220,4 +218,5 @@ def _fastest_in_parts(view: View, call: Call) -> float:
 def _instance(view: View, entry: Entry) -> InstanceRecord | None:
     """An instance that can take a batch: idle, or else, to hide the hop, one that runs its last."""
     configuration = entry.choice.configuration
-    return next(iter(view.spare(configuration) if entry.start_s else view.idle(configuration)), None)
+    pool = view.spare if entry.start_s else view.idle
+    return next(iter(pool[configuration].values()), None)

@@ -15,8 +15,8 @@ def openings(view: View, stage: str, variant: str | None = None) -> list[Instanc
     configurations = [
         each for each in view.capacity.configurations.get(stage, ()) if variant is None or each.variant == variant
     ]
-    idle = [next(iter(found)) for each in configurations if (found := view.idle(each))]
-    return idle or [next(iter(found)) for each in configurations if (found := view.spare(each))]
+    idle = [next(iter(found.values())) for each in configurations if (found := view.idle[each])]
+    return idle or [next(iter(found.values())) for each in configurations if (found := view.spare[each])]
 
 
 def first_opening(view: View, without: Collection[Configuration]) -> tuple[str, InstanceRecord] | None:

@@ -42,7 +42,7 @@ class Pace:
         """Share of a device's speed that each mode costs, over all stages."""
         self._limit_s = plan.slo.latency_ms / 1e3
         self._devices = len({placement.unit for placement in plan.placements})
-        self._mean = plan.rate_rps * self.capacity.work_of_request(1) / self.capacity.slots
+        self._mean = plan.rate_rps * self.capacity.request_work["", 1] / self.capacity.slots
         self._at = view.now
         self._density = 0.0
         self._ends: list[tuple[float, str, float]] = []
@@ -58,7 +58,7 @@ class Pace:
         if left_s <= 0:
             return
         came, counted = self._work.get(request.id, (0.0, 0.0))
-        came += self.capacity.work(call.stage, call.size)
+        came += self.capacity.work[call.stage, call.size]
         more = max(came + self.capacity.tails.get(call.stage, 0.0) - counted, 0.0)
         self._work[request.id] = came, counted + more
         part = more / max(left_s, more) / self.capacity.slots  # a slot for all of the time is the most that it can use
@@ -72,7 +72,7 @@ class Pace:
 
         That is how much of one device's speed may still be given up; negative where all devices are too slow.
         """
-        waiting = sum(len(queue) * self.capacity.work(stage, 1) for stage, queue in view.queues.items())
+        waiting = sum(len(queue) * self.capacity.work[stage, 1] for stage, queue in view.queues.items())
         count = sum(map(len, view.queues.values()))
         free = (1 - view.busy_share) * self.capacity.slots
         excess = waiting * max(1 - free / count, 0.0) if count else 0.0
@@ -109,7 +109,7 @@ def _losses(view: View) -> dict[Mode, float]:
     for stage, configurations in view.capacity.configurations.items():
         times: dict[Mode, float] = {}
         for each in configurations:
-            time = view.capacity.slot_time(each, 1) * view.capacity.calls_per_request.get(stage, 0.0)
+            time = view.capacity.slot_time[each, 1] * view.capacity.calls_per_request.get(stage, 0.0)
             times[mode_of(each)] = min(time, times.get(mode_of(each), time))
         for mode, time in times.items():
             took[mode] += time

@@ -63,7 +63,7 @@ class Slack(Fcfs):
         else:
             best = min(open_now, key=lambda each: view.estimates.mean(each, size))
             reason = f"nothing keeps {budget * 1e3:.0f} ms, full speed"
-        return Dispatch(next(iter(view.idle(best))), (head,), reason)
+        return Dispatch(next(iter(view.idle[best].values())), (head,), reason)
 
 
 def _budget(view: View, stage: str, head: CallRecord) -> float:
@@ -76,7 +76,7 @@ def _budget(view: View, stage: str, head: CallRecord) -> float:
 
 
 def _open(view: View, stage: str) -> list[Configuration]:
-    return [each for each in view.capacity.configurations.get(stage, ()) if view.idle(each)]
+    return [each for each in view.capacity.configurations.get(stage, ()) if view.idle[each]]
 
 
 def _joules(view: View, configuration: Configuration, size: int) -> float:

@@ -132,7 +132,7 @@ def _offer(view: View, head: CallRecord, instance: InstanceRecord, own_s: float,
 def _awake_w(view: View, head: CallRecord) -> float:
     """A slot's part of the power that keeps its device awake; 0 where unknown."""
     size = head.call.size
-    top = view.capacity.fastest(head.call.stage, size)
+    top = view.capacity.fastest[head.call.stage, size]
     joules, run_s = (None, 0.0) if top is None else (view.estimates.joules(top, size), view.estimates.mean(top, size))
     return (
         0.0 if top is None or joules is None or run_s <= 0 else AWAKE * joules * size / run_s / view.capacity.width[top]
@@ -141,7 +141,7 @@ def _awake_w(view: View, head: CallRecord) -> float:
 
 def _budget(view: View, head: CallRecord) -> float:
     """The call's share of the time that is left, in seconds, as in `Slack`; negative when it is late."""
-    fastest = view.capacity.fastest(head.call.stage, head.call.size)
+    fastest = view.capacity.fastest[head.call.stage, head.call.size]
     needed = 0.0 if fastest is None else view.estimates.mean(fastest, head.call.size)
     tail = view.capacity.tails.get(head.call.stage, 0.0)
     left = head.request.deadline - view.now

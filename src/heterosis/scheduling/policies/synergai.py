@@ -68,7 +68,7 @@ class SynergAI:
                     continue
                 best = min(idle, key=lambda each: _exec(view, record, each))
                 reason = "no worker makes its target, least execution time"
-            yield Dispatch(next(iter(view.idle(best))), (record,), reason)
+            yield Dispatch(next(iter(view.idle[best].values())), (record,), reason)
             busy = None
             if not any(self._idle(view, stage) for stage in stages):
                 return
@@ -80,7 +80,7 @@ class SynergAI:
 
     @staticmethod
     def _idle(view: View, stage: str) -> list[Configuration]:
-        return [each for each in view.capacity.configurations.get(stage, ()) if view.idle(each)]
+        return [each for each in view.capacity.configurations.get(stage, ()) if view.idle[each]]
 
     @staticmethod
     def _worth_waiting(view: View, record: CallRecord, busy: dict[Configuration, float]) -> bool:
