@@ -270,7 +270,7 @@ class Scheduler:
         width = len(instance.places) or 1
         backlog = self.view.backlogs[batch.calls[0].request.pipeline]
         backlog.measured(run_s * width, work_s)
-        if self.queues[instance.configuration.stage]:
+        if self.queues[instance.configuration.stage].waiting:
             backlog.pressed((self._now - batch.begin) * width, work_s)
 
     # --- instances

@@ -86,4 +86,4 @@ class Outlook:
         """
         if self.busy <= CROWDED:
             return size
-        return min(max(view.capacity.max_batch[configuration], size), size * len(view.queues[configuration.stage]))
+        return min(max(view.capacity.max_batch[configuration], size), size * view.queues[configuration.stage].waiting)

@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Iterator
+from operator import itemgetter
 
 from heterosis.scheduling.state import CallRecord, Priority
 from heterosis.scheduling.states import CallState
@@ -9,6 +10,8 @@ from heterosis.scheduling.states import CallState
 _Entry = tuple[Priority, int, CallRecord]
 Kind = tuple[int, str]
 """What makes calls of a stage alike to a scheduler: size, and class of the request."""
+
+_record = itemgetter(2)
 
 SPARSE = 64
 """Entries of calls that left a queue, beyond as many as wait in it, that are kept before they are swept out."""
@@ -64,8 +67,10 @@ class Queue:
 
     def first(self, count: int) -> list[CallRecord]:
         """The first calls that wait, in order, at most ``count``."""
-        found: list[CallRecord] = []
         entries = self._entries
+        if len(entries) - self._start == self.waiting:  # all of them wait
+            return list(map(_record, entries[self._start : self._start + count]))
+        found: list[CallRecord] = []
         for position in range(self._start, len(entries)):
             _, number, record = entries[position]
             if record.state is CallState.WAITING and record.entry == number:

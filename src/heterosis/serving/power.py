@@ -27,25 +27,21 @@ class Switches:
     def __init__(self, modes: PowerModes | None) -> None:
         """Without ``modes`` there is nothing to set: the devices are emulated, say."""
         self._modes = modes
-        self._under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self.under_way: dict[tuple[str, str], asyncio.Task[None]] = {}
+        """By device."""
 
     def switch(self, effect: SetPowerMode) -> None:
         """Begin to bring a device into a mode. Where that fails it stays in the one that it has, and is used so."""
         log.info("power mode", node=effect.node, device=effect.device, mode=effect.mode, set=self._modes is not None)
         if self._modes is not None:
             unit = (effect.node, effect.device)
-            task = asyncio.ensure_future(self._set(self._modes, effect, self._under_way.get(unit)))
-            self._under_way[unit] = task
+            task = asyncio.ensure_future(self._set(self._modes, effect, self.under_way.get(unit)))
+            self.under_way[unit] = task
             task.add_done_callback(functools.partial(self._settled, unit))
-
-    @property
-    def under_way(self) -> bool:
-        """Whether any device is being changed."""
-        return bool(self._under_way)
 
     def when_settled(self, node: str, device: str, act: Callable[..., None], *args: object) -> None:
         """Act once a device is in its mode: at once, unless it is being changed."""
-        task = self._under_way.get((node, device))
+        task = self.under_way.get((node, device))
         if task is None:
             act(*args)
         else:
@@ -53,11 +49,11 @@ class Switches:
 
     async def close(self) -> None:
         """Wait for what is under way."""
-        await asyncio.gather(*self._under_way.values())
+        await asyncio.gather(*self.under_way.values())
 
     def _settled(self, unit: tuple[str, str], task: asyncio.Task[None]) -> None:
-        if self._under_way.get(unit) is task:
-            del self._under_way[unit]
+        if self.under_way.get(unit) is task:
+            del self.under_way[unit]
 
     @staticmethod
     async def _set(modes: PowerModes, effect: SetPowerMode, before: "asyncio.Task[None] | None") -> None:

@@ -99,6 +99,10 @@ class Repository:
         rollout = None if version else self.rollouts.get(name)
         return self.get(name, version) if rollout is None else rollout.turn()
 
+    def only(self, name: str, version: str = "") -> Model | None:
+        """Return the model that every such request is for, as `get` does; None while one of its name is on trial."""
+        return None if name in self.rollouts else self.get(name, version)
+
     def rollout_of(self, model: Model) -> Rollout | None:
         """The trial that a model is on, if it is."""
         rollout = self.rollouts.get(model.name)

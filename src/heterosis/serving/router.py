@@ -185,7 +185,7 @@ class Router(Hosting):
             deadline=now + limit_s,
             request_class=request_class,
             size=size,
-            divisible=divisible,
+            divisible=divisible and size > 1,
         )
         call = Call(id=f"{name}/0", request=name, stage=stage, size=size)
         self._calls[call.id] = only

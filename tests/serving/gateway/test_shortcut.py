@@ -146,11 +146,17 @@ async def test_what_is_like_the_last_request_of_a_connection_need_not_be_looked_
         await server.repository.load("sums")
         assert [await difference(value, 2) for value in (3, 4)] == [[1], [2]]
         assert answered[6:] == [False, True]
+        rollout = Mock(turn=Mock(return_value=server.repository.get("sums")))
+        monkeypatch.setitem(server.repository.rollouts, "sums", rollout)
+        assert [await difference(value, 2) for value in (3, 4, 5)] == [[1], [2], [3]]
+        assert answered[8:] == [False] * 3
+        assert rollout.turn.call_count == 3  # each has its turn once
+        monkeypatch.delitem(server.repository.rollouts, "sums")
         monkeypatch.setattr(server.router, "ask", Mock(side_effect=RefusedError("full")))
         body, headers = request(1, 2)
         async with session.post(INFER, data=body, headers=headers) as response:
             assert (response.status, b"full" in await response.read()) == (429, True)
-        assert answered[8:] == [True]
+        assert answered[11:] == [True]
 
 
 async def test_over_grpc_too(server: Server, passed: list[bool]) -> None:

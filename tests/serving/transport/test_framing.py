@@ -39,7 +39,7 @@ def read(assembler: Assembler, stream: bytes, cuts: list[int]) -> list[list[memo
     end = next(ends)
     position = 0
     while position < len(stream):
-        room = assembler.room()
+        room = assembler.room
         count = min(len(room), max(1, end - position), len(stream) - position)
         room[:count] = stream[position : position + count]
         position += count

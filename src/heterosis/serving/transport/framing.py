@@ -26,7 +26,8 @@ MAX_MESSAGE_BYTES = 4 << 30
 
 _COUNT = struct.Struct("<I")
 _ENTRY_BYTES = 16
-_PADDING = bytes(ALIGNMENT)
+PADDING = tuple(bytes(-length % ALIGNMENT) for length in range(ALIGNMENT))
+"""What follows a frame that is sent, by what its length has beyond a multiple of `ALIGNMENT`."""
 
 Place = tuple[int, int]
 """Where a frame lies in shared memory: first byte, and length."""
@@ -49,6 +50,11 @@ class FramingError(Exception):
     """Bytes that are no message."""
 
 
+def head_of(entries: Sequence[int]) -> bytes:
+    """Return the beginning of a message whose frames have these lengths and places (or `INLINE`), in turn."""
+    return struct.pack(f"<I{len(entries)}Q", len(entries) // 2, *entries)
+
+
 def frame(frames: Sequence[Buffer | Place]) -> list[Buffer]:
     """Return what to send for frames, in parts; of those that are in shared memory, where they are."""
     entries: list[int] = []
@@ -59,10 +65,8 @@ def frame(frames: Sequence[Buffer | Place]) -> list[Buffer]:
         else:
             length = len(each)
             entries += (length, INLINE)
-            parts.append(each)
-            if surplus := length % ALIGNMENT:
-                parts.append(_PADDING[surplus:])
-    parts[0] = struct.pack(f"<I{len(entries)}Q", len(frames), *entries)
+            parts += (each, PADDING[length % ALIGNMENT])
+    parts[0] = head_of(entries)
     return parts
 
 
@@ -77,18 +81,13 @@ class Assembler:
         self.most_bytes = most_bytes
         self._shares = shares
         self._buffer = bytearray(READ_BYTES)
-        self._view = memoryview(self._buffer)
+        self._view = self.room = memoryview(self._buffer)
+        """Where the next bytes go."""
         self._start = self._end = 0
         self._layout = _Layout(0, ())
         self._block: memoryview | None = None
         """Where the inline frames of a large message go."""
         self._block_filled = 0
-
-    def room(self) -> memoryview:
-        """Where the next bytes go."""
-        if self._block is not None:
-            return self._block[self._block_filled :]
-        return self._view[self._end :]
 
     def arrived(self, count: int) -> list[list[memoryview | Place]]:
         """Take note of so many bytes in the room; return the messages that are complete, as frames or their places.
@@ -101,6 +100,7 @@ class Assembler:
             if self._block_filled == len(self._block):
                 block, self._block = self._block, None
                 found.append(self._layout.cut(block))
+            self._make_room()
             return found
         self._end += count
         while self._start < self._end and (message := self._next()) is not None:
@@ -114,7 +114,15 @@ class Assembler:
             else:
                 self._view[:left] = bytes(self._view[self._start : self._end])
                 self._start, self._end = 0, left
+        if self._end or self._block is not None or self.room is not self._view:
+            self._make_room()
         return found
+
+    def _make_room(self) -> None:
+        if self._block is not None:
+            self.room = self._block[self._block_filled :]
+        else:
+            self.room = self._view[self._end :] if self._end else self._view
 
     def _grow(self) -> None:
         larger = bytearray(2 * len(self._buffer))
@@ -128,7 +136,7 @@ class Assembler:
         if have < _COUNT.size:
             return None
         (frames,) = _COUNT.unpack_from(self._buffer, start)
-        if not 0 < frames <= min(MAX_FRAMES, self.most_bytes // _ENTRY_BYTES):
+        if not 0 < frames <= MAX_FRAMES or frames * _ENTRY_BYTES > self.most_bytes:
             raise FramingError(f"a message of {frames} frames")
         head = _COUNT.size + frames * _ENTRY_BYTES
         if have < head:

@@ -14,7 +14,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker, Hello, Skip
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Frames, FramingError, Part, Place, frame
+from heterosis.serving.transport.framing import (
+    ALIGNMENT,
+    INLINE,
+    MAX_MESSAGE_BYTES,
+    PADDING,
+    Assembler,
+    Frames,
+    FramingError,
+    Part,
+    head_of,
+)
 from heterosis.serving.transport.memory import SharedMemory
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
@@ -97,7 +107,7 @@ class Peer(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - we know better
         """Where the next bytes go."""
-        return self._assembler.room()
+        return self._assembler.room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
@@ -122,26 +132,26 @@ class Peer(asyncio.BufferedProtocol):
         """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
         if self._transport.is_closing():
             return
-        sent: list[Buffer | Place] = [_encode(message)]
+        header = _encode(message)
+        length = len(header)
+        entries = [length, INLINE]
+        parts: list[Buffer] = [b"", header, PADDING[length % ALIGNMENT]]
         held: list[Buffer] = []
         inline = 0
         for each in frames:
-            buffer: Buffer
-            if isinstance(each, Part):
-                buffer, block, at = each.view, each.block, each.at
-            else:
-                buffer, block, at = each, None, -1
+            buffer, block, at = (each.view, each.block, each.at) if isinstance(each, Part) else (each, None, -1)
             length = len(buffer)
             shared = self._shared(buffer, block, at) if length >= SHARED_BYTES and self._shares else None
             if shared is not None:
-                sent.append((shared[1], length))
+                entries += (length, shared[1])
                 held.append(shared[0])
             else:
-                sent.append(buffer)
+                entries += (length, INLINE)
+                parts += (buffer, PADDING[length % ALIGNMENT])
                 inline += length
         if not isinstance(message, Skip):
             self._held.append(held)
-        parts = frame(sent)
+        parts[0] = head_of(entries)
         if inline <= JOINED_BYTES:
             self._transport.write(b"".join(parts))
         else:

@@ -80,7 +80,7 @@ class Link:
         assert self._socket is not None  # noqa: S101
         while not self._messages:
             try:
-                count = self._socket.recv_into(self._assembler.room())
+                count = self._socket.recv_into(self._assembler.room)
             except OSError as error:
                 raise LinkEndedError from error
             if not count:
@@ -102,7 +102,7 @@ class Link:
         assert self._socket is not None  # noqa: S101
         if not self._messages:
             try:
-                count = self._socket.recv_into(self._assembler.room(), 0, socket.MSG_DONTWAIT)
+                count = self._socket.recv_into(self._assembler.room, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return None
             except OSError as error:

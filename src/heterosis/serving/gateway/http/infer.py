@@ -115,8 +115,10 @@ class _Again:
     def __call__(self, body: memoryview, begin: int) -> HttpResponse | Pending | None:
         gateway, model, json = self._gateway, self._model, self._json
         began = time.monotonic()
+        if gateway.draining or body[: len(json)] != json or not passes(model):
+            return None
         try:
-            if body[: len(json)] != json or gateway.model(*self._named) is not model or not passes(model):
+            if gateway.repository.only(*self._named) is not model:
                 return None
             frames = self._shortcut.frames_in(body, begin)
             return _Passed(gateway, model, self._shortcut, frames, self._timeout_ms, began)
