@@ -22,7 +22,7 @@ def test_in_a_crowd_a_call_is_charged_its_own_share_of_a_full_batch(busy: float,
     outlook.busy = busy
     view: Any = SimpleNamespace(
         capacity=SimpleNamespace(max_batch={SHORT: 8, WIDE: 16}),
-        queues={"classify": range(40)},
+        queues={"classify": SimpleNamespace(waiting=40)},
         estimates=SimpleNamespace(joules=lambda *_: None),
     )
     offers = [

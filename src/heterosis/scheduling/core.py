@@ -235,35 +235,28 @@ class Scheduler:
         if batch.id != event.batch:
             batch = next(batch for batch in instance.batches if batch.id == event.batch)
         stage = instance.configuration.stage
-        size, did = batch.size, 0.0
-        work: list[float] = []
+        size, did = 0, 0.0
         for record in batch.calls:
-            needed = self.capacity.work[stage, record.call.size]
-            work.append(needed)
-            did += needed
-        if event.skipped:
-            ran = [
-                (record.call.size, each)
-                for record, each in zip(batch.calls, work, strict=True)
-                if record.call.id not in event.skipped
-            ]
-            size, did = sum(each for each, _ in ran), sum(each for _, each in ran)
-        if size:
-            self.estimates.observe(instance.configuration, size, event.run_ms / 1e3)
-            self._measured(instance, batch, event.run_ms / 1e3, did)
-        for record, needed in zip(batch.calls, work, strict=True):
-            record.move(CallState.FAILED if record.call.id in event.failed else CallState.DONE)
-            owner = self.requests.get(record.call.request)
+            call = record.call
+            needed = self.capacity.work[stage, call.size]
+            if call.id not in event.skipped:
+                size += call.size
+                did += needed
+            record.move(CallState.FAILED if call.id in event.failed else CallState.DONE)
+            owner = self.requests.get(call.request)
             if owner is None:
                 continue
             if owner.single:
-                del self.requests[record.call.request]
+                del self.requests[call.request]
                 owner.backlog.ended(owner.bin, owner.work_left_s)
             else:
                 done = min(needed, owner.work_left_s)
                 owner.work_left_s -= done
                 owner.backlog.worked(owner.bin, done)
-                del owner.calls[record.call.id]
+                del owner.calls[call.id]
+        if size:
+            self.estimates.observe(instance.configuration, size, event.run_ms / 1e3)
+            self._measured(instance, batch, event.run_ms / 1e3, did)
         self._planned.done(instance, batch, self._now)
 
     def _measured(self, instance: InstanceRecord, batch: BatchRecord, run_s: float, work_s: float) -> None:

@@ -51,7 +51,8 @@ class Outlook:
 
     def ready(self, view: View, record: CallRecord, deadline: float) -> None:
         """Take a call into account that became ready and has a deadline of its own."""
-        self.prices.note(view, record, deadline - view.now)
+        if len(view.capacity.group_slots) > 1:
+            self.prices.note(view, record, deadline - view.now)
         self.busy += MEMORY * (view.busy_share - self.busy)
         missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
         self.at_risk = missed > AT_RISK * allowed

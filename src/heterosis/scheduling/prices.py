@@ -85,8 +85,6 @@ class Prices:
 
     def note(self, view: View, record: CallRecord, allowed_s: float) -> None:
         """Take a call that became ready into account; ``allowed_s`` is the time until its deadline."""
-        if len(view.capacity.group_slots) == 1:
-            return
         key = (record.call.stage, round(BINS_PER_OCTAVE * log2(record.call.size)))
         of = self._bins.setdefault(key, _Bin())
         of.calls += 1

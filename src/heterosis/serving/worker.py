@@ -57,7 +57,10 @@ class Inbox:
             while (more := self._link.receive_nowait()) is not None:
                 self._take(*more)
         while not self._batches or self._link.has_more:
-            self._take(*self._link.receive())
+            message, frames = self._link.receive()
+            if not (self._batches or self._link.has_more) and isinstance(message, Run):
+                return message, frames, ()
+            self._take(message, frames)
         batch = next(iter(self._batches))
         message, frames = self._batches.pop(batch)
         skipped = self._skipped.pop(batch, ())
