@@ -29,6 +29,6 @@ def test_in_a_crowd_a_call_is_charged_its_own_share_of_a_full_batch(busy: float,
         Offer(configuration, 1.0, 0.0, mean_s, mean_s, share=1 / outlook.items(view, configuration, 1))
         for configuration, mean_s in [(SHORT, 0.037), (WIDE, 0.049)]
     ]
-    found = cheapest(outlook, view, offers, left_s=0.2, size=1)
+    found = cheapest(outlook, view, offers, left_s=0.2, size=1, tries=False)
     assert found is not None
     assert found.configuration == chosen

@@ -45,7 +45,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
     left = record.request.deadline - outlook.caution * tail - view.now
     choices = []
     slacks: dict[int, float] = {}
-    fastest, possible, chance = left, False, outlook.chances
+    fastest, possible, tries = left, False, outlook.tries(record.request.request_class)
     for configuration in outlook.mixing.allowed(view, record):
         group = capacity.group[configuration]
         of = slots.get(group)
@@ -61,7 +61,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
         slack = left - start - safe
         if slack >= slacks.get(group, 0.0):
             slacks[group] = slack
-        if chance and start + mean <= left:
+        if tries and start + mean <= left:
             possible = True
         fastest = min(fastest, mean)
     splits = _splits(view, choices, record, left) if outlook.without != "splitting" else []
@@ -69,7 +69,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
     if outlook.without == "scarcity" and slacks:
         rank = 1
     urgency = min(slacks.values(), default=0.0) * (fastest + tail) / outlook.weight(record.request.request_class)
-    return Ticket(rank, urgency, number, record, choices, splits, left)
+    return Ticket(rank, urgency, number, record, choices, splits, left, tries)
 
 
 def _splits(view: View, choices: Sequence[Choice], record: CallRecord, left_s: float) -> list[Choice]:
@@ -108,17 +108,21 @@ def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
         for each in choices
     ]
     size = ticket.record.call.size
-    best = cheapest(outlook, view, offers, ticket.left_s, size)
+    best = cheapest(outlook, view, offers, ticket.left_s, size, tries=ticket.tries)
     if best is None and ticket.rank == NO_HURRY:
         last_s = ticket.record.request.deadline - view.now
-        best = cheapest(outlook, view, [offer for offer in offers if not offer.start_s], last_s, size)
+        best = cheapest(
+            outlook, view, [offer for offer in offers if not offer.start_s], last_s, size, tries=ticket.tries
+        )
     return None if best is None else choices[offers.index(best)]
 
 
-def cheapest(outlook: Outlook, view: View, offers: Sequence[Offer], left_s: float, size: int) -> Offer | None:
-    """The offer of least cost of those that are in time: surely, or else on average."""
+def cheapest(
+    outlook: Outlook, view: View, offers: Sequence[Offer], left_s: float, size: int, *, tries: bool
+) -> Offer | None:
+    """The offer of least cost of those that are in time: surely, or else, if it ``tries``, on average."""
     fitting = [offer for offer in offers if offer.start_s + offer.safe_s <= left_s]
-    if not fitting and outlook.chances:
+    if not fitting and tries:
         fitting = [offer for offer in offers if offer.start_s + offer.mean_s <= left_s]
     if outlook.without == "reserve":
         fitting = [offer for offer in fitting if not offer.start_s] or fitting

@@ -22,6 +22,10 @@ AT_RISK = 0.7
 """Share of the missed deadlines that the SLO allows, beyond which calls are displaced."""
 
 
+PAYS = 1.5
+"""How many times the mean share of missed deadlines a class has that pays for the others."""
+
+
 @dataclass(slots=True)
 class Outlook:
     """Learns from each call that becomes ready, is run, or is dropped."""
@@ -37,12 +41,6 @@ class Outlook:
     """Whether more deadlines are missed than the SLO allows, or nearly so."""
     caution: float = 1.0
     """How many times the plan's tail is left for what follows a stage: more where much is dropped on the way."""
-    chances: bool = field(init=False)
-    """Whether calls are tried that will be in time only on average."""
-
-    def __post_init__(self) -> None:
-        """Think the SLO safe."""
-        self.chances = self.without != "last_chance"
 
     def inherit(self, before: "Outlook") -> None:
         """Take over what was learnt under the plan before; prices are of its groups of slots, and learnt anew."""
@@ -56,7 +54,6 @@ class Outlook:
         self.busy += MEMORY * (view.busy_share - self.busy)
         missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
         self.at_risk = missed > AT_RISK * allowed
-        self.chances = not self.at_risk and self.without != "last_chance"  # then they cost others theirs
 
     def started(self, view: View, record: CallRecord, end: float) -> None:
         """Note that a call is run, and is expected to end at a time."""
@@ -75,6 +72,15 @@ class Outlook:
     def price(self, group: int) -> float:
         """What a second on a slot is worth."""
         return 1.0 if self.without == "prices" else self.prices.of(group)
+
+    def tries(self, request_class: str) -> bool:
+        """Whether calls of a class are tried that will be in time only on average.
+
+        With the SLO at risk they cost others theirs, so then only where the class pays for the others.
+        """
+        if self.without == "last_chance":
+            return False
+        return not self.at_risk or self.weight(request_class) >= PAYS
 
     def weight(self, request_class: str) -> float:
         """How much sooner than others a class of requests goes."""

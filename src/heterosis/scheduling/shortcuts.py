@@ -36,7 +36,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
             start = max(ends[0][0] - view.now, 1e-9)
         times = view.estimates.times(configuration, size, SAFE_PERCENT)
         offers.append(Offer(configuration, outlook.price(group), start, *times))
-    best = cheapest(outlook, view, offers, left, size)
+    best = cheapest(outlook, view, offers, left, size, tries=outlook.tries(record.request.request_class))
     if best is None or (record.request.divisible and unsure(best, left)):
         return None
     pool = view.spare if best.start_s else view.idle

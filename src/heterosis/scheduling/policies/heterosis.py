@@ -8,7 +8,7 @@
 - The waiting calls are listed, on paper, on the groups of slots that could run them, each from the time at which a slot
   gets free. Calls that fit before their deadlines in fewer places go first; among equals the one with the least slack,
   the shorter the sooner. Fitting is judged at the 95th percentile of the run time; a call that fits nowhere so surely
-  is given its chance where it fits on average, while the SLO is not at risk.
+  is given its chance where it fits on average, while the SLO is not at risk or its class pays for the others.
 - Each goes where it costs least: its time, and the time it waits for the slot, at the price of that slot (see
   `prices`), and its joules. With little to do joules decide, under pressure time does.
 - What is listed to start now is started; the rest waits, bound to nothing, and is listed anew at the next event. So a
