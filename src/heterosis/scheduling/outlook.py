@@ -21,7 +21,6 @@ MORE_CAUTION, LESS_CAUTION, MOST_CAUTION = 0.05, 0.002, 3.0
 AT_RISK = 0.7
 """Share of the missed deadlines that the SLO allows, beyond which calls are displaced."""
 
-
 PAYS = 1.5
 """How many times the mean share of missed deadlines a class has that pays for the others."""
 
