@@ -69,15 +69,15 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
     mean, safe = view.estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
     late = outlook.caution * view.capacity.tails.get(stage, 0.0) + view.now
-    waiting = sorted(queue.first(LOOK), key=_deadline)
-    first, instance = waiting[0], next(iter((idle or spare).values()))
+    waiting = queue.first(LOOK)
+    first, instance = min(waiting, key=_deadline), next(iter((idle or spare).values()))
     left = first.request.deadline - late
     if not 0 < mean <= safe or left - start - safe < 0:
         return None
     most = instance.placement.max_batch
     calls = [first]
     if most > size:
-        others = [(record, record.request.deadline - late) for record in waiting[1:]]
+        others = [(record, record.request.deadline - late) for record in sorted(waiting, key=_deadline)[1:]]
         calls = together(view, instance, (first, left), others)
     if start and len(calls) * size < most:
         return ()  # nothing is gained by binding it now, and others may come to go along
