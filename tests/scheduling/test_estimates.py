@@ -2,7 +2,7 @@
 
 import pytest
 
-from heterosis.scheduling.estimates import Estimates
+from heterosis.scheduling.estimates import Estimates, in_time
 from heterosis.testing import make_plan
 
 PLAN = make_plan({"a": 10}, max_batch=4)
@@ -36,3 +36,10 @@ def test_what_is_unknown_is_zero_time_and_no_energy() -> None:
     estimates = Estimates(())
     assert estimates.mean(CONFIGURATION, 1) == 0
     assert estimates.joules(CONFIGURATION, 1) is None
+
+
+@pytest.mark.parametrize(("within_s", "chance"), [(0.08, 0.0), (0.1, 0.5), (0.11, 0.95), (0.2, 1.0)])
+def test_the_chance_to_be_in_time_follows_mean_and_percentile(within_s: float, chance: float) -> None:
+    """Even at the mean, 95 % at that percentile, and none or all far from them."""
+    assert in_time(within_s, 0.1, 0.11) == pytest.approx(chance, abs=1e-3)
+    assert in_time(within_s, 0.1, 0.1) == (within_s >= 0.1)

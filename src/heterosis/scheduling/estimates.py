@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from math import erf
 from typing import NamedTuple
 
 from heterosis.scheduling.remembered import Remembered
@@ -13,6 +14,18 @@ SAFE_PERCENT = 95
 """The percentile of a run time that has to fit before a deadline."""
 SMOOTHING = 0.05
 """Weight of one batch in the drift; small, since real inputs differ by more than devices drift."""
+
+
+SIGMAS, ALL_SIGMAS = 1.645, 4.0
+"""Standard deviations of a normal distribution to its 95th percentile, and to where hardly anything is left."""
+
+
+def in_time(within_s: float, mean_s: float, safe_s: float) -> float:
+    """Chance that a run ends within a time: of a normal distribution, by its mean and its 95th percentile."""
+    beyond_s, deviation_s = within_s - mean_s, (safe_s - mean_s) / SIGMAS
+    if abs(beyond_s) >= ALL_SIGMAS * deviation_s:
+        return 1.0 if beyond_s >= 0 else 0.0
+    return 0.5 + 0.5 * erf(beyond_s / (deviation_s * 2**0.5))
 
 
 class Estimates:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from math import inf
 
-from heterosis.scheduling.estimates import SAFE_PERCENT
+from heterosis.scheduling.estimates import SAFE_PERCENT, in_time
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.queues import Queue
@@ -12,6 +12,10 @@ from heterosis.scheduling.view import View
 
 BRAKE = 40.0
 """Weight of time against joules when half of the slots are busy."""
+
+
+FAINT = 0.2
+"""A chance to be in time that is not worth a slot."""
 
 
 def list_calls(outlook: Outlook, view: View, queues: Sequence[Queue]) -> tuple[list[Ticket], list[Entry]]:
@@ -109,6 +113,9 @@ def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
     ]
     size = ticket.record.call.size
     best = cheapest(outlook, view, offers, ticket.left_s, size, tries=ticket.tries)
+    allowed_s = ticket.left_s + view.now - ticket.record.since
+    if outlook.without != "odds" and unsure(best, ticket.left_s) and confined(view, offers, allowed_s):
+        best = _likeliest(outlook, view, offers, ticket.left_s, allowed_s)
     if best is None and ticket.rank == NO_HURRY:
         last_s = ticket.record.request.deadline - view.now
         best = cheapest(
@@ -162,3 +169,36 @@ def _displace(outlook: Outlook, ticket: Ticket, entries: list[Entry]) -> None:
 def unsure(best: Offer | None, left_s: float) -> bool:
     """Whether the cheapest offer may end late, or has to wait and so may get later still."""
     return best is None or best.start_s > 0 or best.safe_s > left_s
+
+
+def confined(view: View, offers: Sequence[Offer], allowed_s: float) -> bool:
+    """Whether, of several groups of slots, a call fits in one at most, even with all the time that it had at first.
+
+    That is, whole, and with a wait for the first slot to get free.
+    """
+    slots = view.capacity.group_slots
+    groups = [(view.capacity.group[each.configuration], each.safe_s) for each in offers if each.parts == 1]
+    fits = {group for group, safe_s in groups if safe_s * (1 + 1 / (1 + slots[group])) <= allowed_s}
+    return len(fits) <= 1 < len({group for group, _ in groups})
+
+
+def _likeliest(outlook: Outlook, view: View, offers: Sequence[Offer], left_s: float, allowed_s: float) -> Offer | None:
+    """The offer that is expected to cause the fewest misses: the call's own, and those of others that come after it.
+
+    Of these there are more, the more work is ahead of a group's slots: half of the square of that work, in units of the
+    time that the call had at first. So, nearly, grow the relative values of a Markov decision process that has the work
+    ahead for its state, up to the whole of that time.
+    """
+    capacity, best, least = view.capacity, None, inf
+    least_chance = FAINT if outlook.without != "last_chance" else SAFE_PERCENT / 100
+    for each in offers:
+        chance = in_time(left_s - each.start_s, each.mean_s, each.safe_s) ** each.parts
+        if chance < least_chance:
+            continue
+        width = each.parts * capacity.width[each.configuration]
+        share = width / capacity.group_slots[capacity.group[each.configuration]]
+        end_s = each.start_s + each.mean_s
+        missed = 1 - chance + share * (end_s**2 - each.start_s**2) / (2 * allowed_s**2)
+        if missed < least:
+            best, least = each, missed
+    return best

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from heterosis.scheduling.batching import together
 from heterosis.scheduling.estimates import SAFE_PERCENT
-from heterosis.scheduling.lister import cheapest, unsure
+from heterosis.scheduling.lister import cheapest, confined, unsure
 from heterosis.scheduling.listing import LOOK, Offer
 from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Dispatch
@@ -37,7 +37,9 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
         times = view.estimates.times(configuration, size, SAFE_PERCENT)
         offers.append(Offer(configuration, outlook.price(group), start, *times))
     best = cheapest(outlook, view, offers, left, size, tries=outlook.tries(record.request.request_class))
-    if best is None or (record.request.divisible and unsure(best, left)):
+    if best is None:
+        return None
+    if unsure(best, left) and (record.request.divisible or confined(view, offers, left + view.now - record.since)):
         return None
     pool = view.spare if best.start_s else view.idle
     instance = next(iter(pool[best.configuration].values()), None)

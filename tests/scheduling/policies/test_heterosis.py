@@ -44,6 +44,31 @@ def test_who_fits_in_fewer_places_goes_first(policy: str, first: str) -> None:
     assert runs(driver.done("gpu", after=0.005, run_ms=20)) == [("gpu", (first,))]
 
 
+@pytest.mark.parametrize(
+    ("gpu_ms", "policy", "tried"),
+    [(45.0, "heterosis", 1), (20.0, "heterosis", 0), (45.0, "heterosis:without_odds", 0)],
+)
+def test_who_would_wait_long_for_few_slots_is_tried_on_those_that_are_many(
+    gpu_ms: float, policy: str, tried: int
+) -> None:
+    """A call is in time for sure on the one GPU alone; on a CPU, which gets free first, it is so nearly always."""
+    pool = make_pool(
+        {"gpu": {1: 10.0, 2: gpu_ms}, "cpu": MACHINES["cpu"], "cpu-1": MACHINES["cpu"]}, policy=policy, max_batch=2
+    )
+    points = [
+        replace(point, latency=replace(point.latency, p95_ms=1.2 * point.latency.mean_ms))
+        if point.configuration.device_type == "cpu"
+        else point
+        for point in pool.points
+    ]
+    driver = Driver(replace(pool, points=tuple(points)))
+    assert runs(driver.ask("on the gpu", deadline=0.06, size=2))[0][0] == "gpu"
+    for machine in ("cpu", "cpu-1"):
+        assert runs(driver.ask(f"on {machine}", deadline=0.2, size=2))[0][0] == machine
+    assert driver.ask("large", deadline=0.1, size=2) == []
+    assert len(runs(driver.done("cpu", after=0.005, run_ms=80))) == tried
+
+
 FOUR = {f"cpu-{number}": {1: 10.0, 100: 1000.0} for number in range(4)}
 
 

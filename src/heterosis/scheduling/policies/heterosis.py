@@ -17,6 +17,9 @@
   far as that costs little (`batching`): a request with a wide fan-out is done sooner on all of them. In a crowd a call
   must bear a full batch, lest the most urgent shrink every batch; and the more calls are dropped on the way, the more
   time is left for what follows.
+- Calls that only one group could surely run from the start, and that would have to wait for it or might be late there,
+  go where the fewest misses are to be expected: their own, by the chances on either group, and those of calls like them
+  that will then find more work ahead. So the few slots are left to those for whom the many are no chance.
 - A divisible call that no instance, begun now, would surely end in time may be split, into as few parts as would be in
   time on idle instances of one configuration. What that costs is weighed with the other choices: of all the slots it
   takes the time, and any of the parts may be late.
@@ -60,6 +63,7 @@ PARTS = {
     "displacement": "who fits nowhere never takes the place of a longer call",
     "fairness": "all classes of requests weigh the same",
     "last_chance": "a call that does not fit at the 95th percentile is not tried at the mean",
+    "odds": "who fits in one group of slots alone goes where it is cheapest, not where the fewest misses are expected",
     "prices": "a second costs the same on all slots",
     "reserve": "no slot is left free for those that need it more",
     "scarcity": "calls go by their slack alone, however many places they fit in",
