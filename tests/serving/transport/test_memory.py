@@ -1,6 +1,7 @@
 """Memory that is shared with workers."""
 
 import gc
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
@@ -63,3 +64,27 @@ def test_the_byte_asked_for_is_at_the_start_of_a_cache_line(length: int, offset:
     block = memory.allocate(length + offset + 1, offset)
     if block is not None:
         assert np.frombuffer(block[offset:], np.uint8).ctypes.data % 64 == 0
+
+
+def test_what_a_crowd_has_left_behind_goes_back_to_the_system() -> None:
+    """Once it was idle for a round; what is in use keeps its content, and what is free can be used again."""
+    memory = SharedMemory(SIZE)
+
+    def resident() -> int:
+        return Path(memory.path).stat().st_blocks * 512
+
+    kept = memory.copy(b"k" * 8192)
+    crowd = [memory.copy(b"c" * 8192) for _ in range(20)]
+    assert resident() == 21 * 8192
+    memory.trim()
+    crowd.clear()
+    memory.trim()
+    assert resident() == 21 * 8192
+    memory.trim()
+    assert resident() == 8192
+    memory.trim()
+    again = [memory.copy(bytes([number]) * 8192) for number in range(3)]
+    assert kept is not None
+    assert bytes(kept) == b"k" * 8192
+    assert [bytes(each or b"") for each in again] == [bytes([number]) * 8192 for number in range(3)]
+    assert resident() == 4 * 8192

@@ -1,8 +1,9 @@
 """Memory that a router shares with the workers on its host: it writes, they only read.
 
 A block belongs to who asked for it until nothing refers to it any more: numpy arrays and memoryviews of it keep it, as
-they would keep memory of their own. Blocks are used again, the latest first, since that is the warmest. The memory has
-no name in the file system, and is gone with the last process that has it; pages that were never used cost nothing.
+they would keep memory of their own. Blocks are used again, the latest first, since that is the warmest; what a crowd
+of requests has left behind goes back to the system (`SharedMemory.trim`). The memory has no name in the file system,
+and is gone with the last process that has it; pages that were never used cost nothing.
 """
 
 import functools
@@ -10,6 +11,7 @@ import mmap
 import os
 import weakref
 from collections import defaultdict
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -30,12 +32,17 @@ class SharedMemory:
         """Reserve so many bytes of address space. Raise OSError where the system has no such thing."""
         self._file = os.memfd_create("heterosis-transport", os.MFD_CLOEXEC)
         os.ftruncate(self._file, size)
-        self._bytes = np.frombuffer(mmap.mmap(self._file, size), np.uint8)
+        self._mapped = mmap.mmap(self._file, size)
+        self._bytes = np.frombuffer(self._mapped, np.uint8)
         self._address: int = self._bytes.ctypes.data
         self._size = size
         self._unused = 0
         """From here on nothing was ever given."""
         self._free: dict[int, list[int]] = defaultdict(list)
+        self._seen_free: dict[int, list[int]] = {}
+        """What was free when it was last trimmed."""
+        self._hollow: set[int] = set()
+        """Free blocks whose pages are given back."""
         self._given: dict[int, _Given] = {}
         """By the identity of the array that is lent."""
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
@@ -73,6 +80,21 @@ class SharedMemory:
         """Where a frame begins; None where that is elsewhere."""
         address = np.frombuffer(frame, np.uint8).__array_interface__["data"][0] - self._address
         return address if 0 <= address < self._size else None
+
+    def trim(self) -> None:
+        """Give the pages of those blocks back to the system that nobody has needed since this was last called.
+
+        Of free blocks of a size those at the front are the ones that were left alone: the last come is the next to go.
+        """
+        hollow: set[int] = set()
+        for pages, free in self._free.items():
+            idle = [now for now, before in takewhile(_alike, zip(free, self._seen_free.get(pages, ()), strict=False))]
+            for start in idle:
+                if start not in self._hollow:
+                    self._mapped.madvise(mmap.MADV_REMOVE, start, pages)
+            hollow.update(idle)
+            self._seen_free[pages] = free.copy()
+        self._hollow = hollow
 
     @property
     def given(self) -> int:
@@ -115,6 +137,10 @@ class SharedView:
         if place + length > len(self._view):
             raise IndexError(f"no {length} bytes at {place} in memory of {len(self._view)}")
         return self._view[place : place + length]
+
+
+def _alike(pair: tuple[int, int]) -> bool:
+    return pair[0] == pair[1]
 
 
 @functools.lru_cache(1024)
