@@ -9,7 +9,7 @@ from heterosis.serving.transport import SharedMemory
 from heterosis.serving.transport.hub import SHARED_BYTES
 
 _HEADER_LENGTH = HEADER_LENGTH.lower()
-MOST_KEPT_BYTES = 32 << 20
+MOST_KEPT_BYTES = 8 << 20
 """Of rooms that were taken back; what is more goes the way of all memory."""
 
 _Kind = tuple[int, int, str]
