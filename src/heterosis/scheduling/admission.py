@@ -44,6 +44,6 @@ def _run_s(view: View, request: Request, ahead: float) -> float:
         return 0.0
     size, quantile = request.size, view.estimates.quantile
     if request.divisible and quantile(configuration, size, SAFE_PERCENT) > request.deadline - view.now:
-        size = -(-size // view.capacity.parts(configuration, size))  # whole, it would be late in any case
+        size = view.capacity.least_part(configuration, size)  # whole, it would be late in any case
     most = max(view.capacity.max_batch[configuration], size)
     return quantile(configuration, min(round(size * (1 + ahead)), most), SAFE_PERCENT)

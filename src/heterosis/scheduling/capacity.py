@@ -112,6 +112,10 @@ class Capacity:
         instances = self.group_slots[self.group[configuration]] // self.width[configuration]
         return max(min(instances, size, MOST_PARTS), 1)
 
+    def least_part(self, configuration: Configuration, size: int) -> int:
+        """Items that a part of a call of so many has at the most, where it is split into as many parts as can be."""
+        return -(-size // self.parts(configuration, size))
+
     def _find_request_work(self, key: tuple[str, int]) -> float:
         pipeline, size = key
         calls = self._calls_by_pipeline.get(pipeline, self.calls_per_request)

@@ -106,6 +106,19 @@ def test_a_call_waits_for_as_many_instances_as_it_has_parts() -> None:
     assert len(runs(driver.done("cpu-0", after=0.05, run_ms=50))) == 2
 
 
+def test_who_finds_idle_instances_taken_by_another_is_split_later() -> None:
+    """Of two that wait for two instances each, the second stays whole until there are two for it."""
+    driver = Driver(make_pool(FOUR))
+    for number in range(3):
+        driver.ask(f"small-{number}", size=5)
+    for name, size, deadline in (("first", 60, 0.35), ("second", 100, 0.85)):
+        assert runs(driver.ask(name, deadline=deadline, size=size, divisible=True)) == []
+    assert [who for _, (who,) in runs(driver.done("cpu-0", after=0.05, run_ms=50))] == ["first"] * 2
+    assert [record.call.size for record in driver.scheduler.requests["second"].calls.values()] == [100]
+    assert driver.done("cpu-1", run_ms=50) == []
+    assert [who for _, (who,) in runs(driver.done("cpu-2", run_ms=50))] == ["second"] * 2
+
+
 def test_splitting_keeps_the_largest_in_time() -> None:
     """At the load that KAIROS allows, it halves the violations among the tenth that has the most items."""
     split, whole = (

@@ -149,8 +149,9 @@ class Heterosis:
                 vacated |= not entry.start_s
                 continue  # a batch took it along
             if choice.parts > 1:
-                self._outlook.started(view, ticket.record, view.now + choice.mean_s)
-                yield from _in_parts(view, ticket, choice)
+                if not entry.start_s:  # else others have taken idle instances before it; it is listed anew
+                    self._outlook.started(view, ticket.record, view.now + choice.mean_s)
+                    yield from _in_parts(view, ticket, choice)
                 continue
             instance = _instance(view, entry)
             if instance is None:
@@ -214,9 +215,9 @@ def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
 
 
 def _fastest_in_parts(view: View, call: Call) -> float:
+    mean, least_part = view.estimates.mean, view.capacity.least_part
     among = view.capacity.configurations.get(call.stage, ())
-    items = {each: -(-call.size // view.capacity.parts(each, call.size)) for each in among}
-    return min((view.estimates.mean(each, size) for each, size in items.items()), default=0.0)
+    return min((mean(each, least_part(each, call.size)) for each in among), default=0.0)
 
 
 def _instance(view: View, entry: Entry) -> InstanceRecord | None:
