@@ -48,7 +48,7 @@ def serving(
         variant = make_variant(STAGE, model=path.stem, engine="onnxruntime", artifact=str(path))
         plan = make_plan({STAGE: base_ms}, max_batch=8, slo_ms=1e6, variants={STAGE: variant}, pipeline="sums")
     pipeline = ModelPipeline(path, "sums", slo=plan.slo, batched=True)
-    servable = Servable(pipeline=pipeline, target=str(path), plan=plan, warm_up=lambda *_: (), max_batch=8)
+    servable = Servable(pipeline=pipeline, target=str(path), plan=plan, warm_up=lambda *_: ())
 
     @contextlib.asynccontextmanager
     async def served() -> Any:

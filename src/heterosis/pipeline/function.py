@@ -63,6 +63,11 @@ class Pipeline:
         """How many items a request with these inputs has."""
         return 1
 
+    @property
+    def batched(self) -> bool:
+        """Whether the first axis of its tensors is one of independent items."""
+        return False
+
     def divisible(self, values: Mapping[str, Any]) -> bool:  # noqa: ARG002 - likewise
         """Whether the items of a request with these inputs may run apart."""
         return False

@@ -126,7 +126,7 @@ class ModelPipeline(Pipeline):
 
     @property
     def batched(self) -> bool:
-        """Whether its first axis is one of independent rows."""
+        """See `Pipeline.batched`."""
         return self._seen.batched if self._batched is None else self._batched
 
     @functools.cached_property

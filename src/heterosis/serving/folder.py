@@ -92,7 +92,6 @@ class ModelFolder:
             plan=plan,
             warm_up=lambda placement, _: warm_up(found, placement.max_batch),
             platform=f"{ENGINE_OF[path.suffix]}_{path.suffix[1:]}",
-            max_batch=found.points[-1].batch if found.batched else 0,
         )
 
     def _files(self) -> dict[str, dict[str, Path]]:

@@ -47,14 +47,11 @@ class Servable(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = "heterosis"
     variant_for: VariantFor | None = None
     """What the worker of a placement loads, where that is not the plan's variant as it is."""
-    max_batch: int = 0
-    """Most items of a request whose tensors have a batch axis; 0 where they have none."""
 
     def with_batches(self, max_batch: int) -> "Servable":
         """Return the same with another largest batch."""
         placements = (msgspec.structs.replace(each, max_batch=max_batch) for each in self.plan.placements)
-        plan = msgspec.structs.replace(self.plan, placements=tuple(placements))
-        return msgspec.structs.replace(self, plan=plan, max_batch=max_batch if self.max_batch else 0)
+        return msgspec.structs.replace(self, plan=msgspec.structs.replace(self.plan, placements=tuple(placements)))
 
 
 class Model:
@@ -107,8 +104,14 @@ class Model:
 
     @property
     def max_batch(self) -> int:
-        """Most items of a request whose tensors have a batch axis; 0 where they have none."""
-        return self.servable.max_batch
+        """Most items of a batch by the plan in force, where tensors have a batch axis; 0 where they have none.
+
+        Requests may have more: one that is too large for a batch with others runs alone, or is split.
+        """
+        if not self.servable.pipeline.batched:
+            return 0
+        placements = self.router.plan.placements
+        return max((each.max_batch for each in placements if each.configuration.stage in self.stages), default=1)
 
     @property
     def platform(self) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,7 +12,12 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 from tritonclient.utils import shared_memory as shm
 
-from tests.serving.conftest import Serve
+from heterosis.pipeline.model import STAGE, ModelPipeline
+from heterosis.serving.models import Servable
+from heterosis.serving.repository import FixedSource
+from heterosis.testing import make_plan, make_variant
+from heterosis.testing.onnx_models import write_simple
+from tests.serving.conftest import Serve, serve_source
 
 Client = Any
 
@@ -52,6 +58,28 @@ async def test_configuration(talk: Callable[..., Any]) -> None:
             client.get_model_config("other")
 
     await talk(conversation)
+
+
+@pytest.mark.parametrize(("batched", "most", "dims"), [(True, 8, [16]), (False, 0, [-1, 16])])
+async def test_configuration_of_a_planned_model(tmp_path: Path, *, batched: bool, most: int, dims: list[int]) -> None:
+    """Of a model whose rows may be joined the plan's batches count, and shapes go without their axis."""
+    path = write_simple(tmp_path / "sums.onnx")
+    variant = make_variant(STAGE, model=path.stem, engine="onnxruntime", artifact=str(path))
+    plan = make_plan({STAGE: 1.0}, max_batch=8, slo_ms=5000, variants={STAGE: variant}, pipeline="sums")
+    pipeline = ModelPipeline(path, "sums", batched=batched)
+    servable = Servable(pipeline=pipeline, target=str(path), plan=plan, warm_up=lambda *_: ())
+
+    def conversation(client: Client) -> None:
+        config = client.get_model_config("sums")
+        assert config["max_batch_size"] == most
+        assert [each["dims"] for each in (*config["input"], *config["output"])] == [dims] * 4
+        assert ("dynamic_batching" in config) == batched
+
+    async with serve_source(tmp_path, FixedSource(servable)) as server:
+        await server.repository.load("sums")
+        client = triton.InferenceServerClient(server.url.removeprefix("http://"))
+        await asyncio.to_thread(conversation, client)
+        client.close()
 
 
 async def test_statistics(talk: Callable[..., Any]) -> None:
