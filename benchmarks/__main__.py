@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from benchmarks import (
@@ -49,6 +50,8 @@ ON_REQUEST = {
     "tenth-of-a-day": day.run_tenth,
 }
 """Take minutes or tell details, and run only when they are named."""
+VERDICTS = {"soak": soak.faults}
+"""Of those that something must be true of: what is wrong."""
 
 
 def main() -> None:
@@ -67,13 +70,18 @@ def main() -> None:
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
     figures = {}
+    faults = []
     for name in arguments.names or BENCHMARKS:
         print(f"== {name}")
         figures[name] = known[name]()
         for figure, value in figures[name].items():
             print(f"{figure:62} {value:12.3f}")
+        if name in VERDICTS:
+            faults += [f"{name}: {fault}" for fault in VERDICTS[name](figures[name])]
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
+    if faults:
+        sys.exit("\n".join(faults))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,19 @@
 """A long load, with clients killed at random: what grows, and what fails.
 
 The server runs at about 80 % of what it can do: 60 % are asked for by clients that stay, 20 % by ones that are killed
-(SIGKILL, in the middle of whatever they send or wait for) after half a second to three. Memory (the pages of all the
-server's processes, shared ones in equal parts) and open files are read every second; what they are after the first
-minute is held against what they are later. Of open files, clients' connections come and go with the clients, so they
-are counted apart; once no client is left, there must be none. Only the clients that stay can tell of errors, and must
-have none.
+(SIGKILL, in the middle of whatever they send or wait for) after half a second to three. Each time the requests that
+come meanwhile wait, so memory goes up and down with them. Memory (what the server's processes have written) and open
+files are read every second; the minute that follows the first is held against the last. What memory comes down to in a
+minute, at its least, must not have grown: a leak would show there, and a crowd that happens to be larger does not. Of
+open files, clients' connections come and go with the clients, so they are counted apart; once no client is left, there
+must be none. Only the clients that stay can tell of errors, and must have none.
 """
 
 import random
 import statistics
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -19,6 +21,7 @@ from threading import Event, Thread
 import msgspec
 
 from benchmarks.peers import generator
+from benchmarks.peers.memory import Memory
 from benchmarks.peers.models import example, make_models
 from benchmarks.peers.server import Batching, Server, running
 from benchmarks.peers.servers import PEERS
@@ -26,6 +29,10 @@ from benchmarks.peers.trial import Program
 
 SECONDS = 600.0
 SETTLED_S = 60.0
+WINDOW_S = 60.0
+"""What is compared: so long after it has settled, and so long at the end."""
+MOST_GROWN = 0.02
+"""Of what memory comes down to: what the heap may keep of a crowd larger than all before."""
 PROBE_S = 5.0
 STAYING, KILLED = 0.6, 0.2
 LIVES_S = (0.5, 3.0)
@@ -64,21 +71,43 @@ def run(seconds: float = SECONDS, settled_s: float = SETTLED_S) -> dict[str, flo
             time.sleep(LINGER_S)
             _, left = open_files(server)
     settled = [each for each in readings if each.at_s >= settled_s]
-    first, last = settled[: max(1, len(settled) // 10)], settled[-max(1, len(settled) // 10) :]
+    window_s = min(WINDOW_S, (seconds - settled_s) / 2)
+    first = [each for each in settled if each.at_s < settled_s + window_s]
+    last = [each for each in settled if each.at_s >= seconds - window_s]
     return {
         "capacity, requests/s": capacity,
         "answered to clients that stay": figures.count,
         "errors": figures.errors,
         "p50 ms": figures.p50_ms,
         "p99 ms": figures.p99_ms,
-        "memory once settled, MB": statistics.median(each.rss_bytes for each in first) / 2**20,
-        "memory at the end, MB": statistics.median(each.rss_bytes for each in last) / 2**20,
+        "least memory once settled, MB": least_mb(first),
+        "least memory at the end, MB": least_mb(last),
+        "median memory once settled, MB": median_mb(first),
+        "median memory at the end, MB": median_mb(last),
+        "most memory in between, MB": max(each.memory.written for each in settled) / 2**20,
+        "code and other files beside it, MB": statistics.median(each.memory.files for each in settled) / 2**20,
         "open files but connections, once settled": statistics.median(each.files for each in first),
         "open files but connections, at the end": statistics.median(each.files for each in last),
         "connections once settled": statistics.median(each.connections for each in first),
         "connections at the end": statistics.median(each.connections for each in last),
         "connections once no client is left": left,
     }
+
+
+def faults(figures: Mapping[str, float]) -> list[str]:
+    """Say what is wrong with what was found."""
+    found = []
+    if figures["errors"]:
+        found.append(f"{figures['errors']:.0f} requests of clients that stayed failed")
+    before, after = figures["least memory once settled, MB"], figures["least memory at the end, MB"]
+    if after > before * (1 + MOST_GROWN):
+        found.append(f"memory grew: it came down to {before:.1f} MB once settled, and to {after:.1f} MB at the end")
+    before, after = (figures[f"open files but connections, {when}"] for when in ("once settled", "at the end"))
+    if after > before:
+        found.append(f"open files grew from {before:.0f} to {after:.0f}")
+    if left := figures["connections once no client is left"]:
+        found.append(f"{left:.0f} connections of clients that are gone were still open")
+    return found
 
 
 def offer(program: Program, order: generator.Order) -> generator.Figures:
@@ -108,17 +137,41 @@ class Reading(msgspec.Struct, frozen=True):
     """What a server holds at a moment."""
 
     at_s: float
-    rss_bytes: int
+    memory: Memory
     files: int
     """Open ones of all its processes, but for clients' connections."""
     connections: int
 
 
+def least_mb(readings: Sequence[Reading]) -> float:
+    """What memory came down to."""
+    return min(each.memory.written for each in readings) / 2**20
+
+
+def median_mb(readings: Sequence[Reading]) -> float:
+    """What it mostly was."""
+    return statistics.median(each.memory.written for each in readings) / 2**20
+
+
 def read(server: Server, readings: list[Reading], over: Event) -> None:
-    """Note memory and open files every second."""
+    """Note memory and open files every second, and tell of them every minute."""
     started = time.monotonic()
     while not over.wait(1.0):
-        readings.append(Reading(time.monotonic() - started, server.rss_bytes(), *open_files(server)))
+        readings.append(Reading(time.monotonic() - started, server.memory(), *open_files(server)))
+        if len(readings) % 60 == 0:
+            tell(readings[-60:])
+
+
+def tell(readings: Sequence[Reading]) -> None:
+    """Say how it stands."""
+    most = max(each.memory.written for each in readings) / 2**20
+    last = readings[-1]
+    print(
+        f"{last.at_s:5.0f} s  {least_mb(readings):6.1f} to {most:6.1f} MB (median {median_mb(readings):6.1f}), "
+        f"{last.files} open files, {last.connections} connections",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def open_files(server: Server) -> tuple[int, int]:

@@ -25,17 +25,3 @@ def tree_cpu_seconds(root: int) -> float:
         total += ticks.get(pid, 0)
         waiting += parents.get(pid, [])
     return total / TICKS
-
-
-def tree_rss_bytes(root: int) -> int:
-    """Resident memory of a process and its descendants; pages that they share count for each in equal parts."""
-    import psutil
-
-    total = 0
-    process = psutil.Process(root)
-    for each in (process, *process.children(recursive=True)):
-        try:
-            total += each.memory_full_info().pss
-        except psutil.NoSuchProcess:
-            continue
-    return total

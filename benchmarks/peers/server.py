@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.peers.cpu import tree_cpu_seconds, tree_rss_bytes
+from benchmarks.peers.cpu import tree_cpu_seconds
+from benchmarks.peers.memory import Memory, tree_memory
 from benchmarks.peers.models import Model
 from benchmarks.peers.peer import Peer
 
@@ -48,9 +49,9 @@ class Server(msgspec.Struct, frozen=True):
         """What it said last."""
         return _last_words(Path(self.log))
 
-    def rss_bytes(self) -> int:
+    def memory(self) -> Memory:
         """Memory of all its processes."""
-        return tree_rss_bytes(self.pid)
+        return tree_memory(self.pid)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Memory for the bodies of requests."""
 
+from pathlib import Path
+
 import pytest
 
 from heterosis.serving import bodies
@@ -38,6 +40,38 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     rooms = BodyMemory(memory)
     take_all_back(rooms, [rooms.give(BODY, {}, 0) for _ in range(8)], BODY)
     assert 0 < memory.given <= 3
+
+
+def test_rooms_that_nobody_needs_any_more_go_back_to_the_system() -> None:
+    """Those of a crowd, once it is over; whoever goes on finds its own."""
+    memory = SharedMemory(SIZE)
+    rooms = BodyMemory(memory)
+    crowd = [rooms.give(BODY, {}, 0) for _ in range(8)]
+    for room in crowd:
+        room[:] = bytes(BODY)
+    begins = {memory.begin_of(room) for room in crowd}
+    del room
+    take_all_back(rooms, crowd, BODY)
+    for _ in range(3):
+        room = rooms.give(BODY, {}, 0)
+        assert memory.begin_of(room) in begins
+        rooms.take_back(room, BODY, {}, 0)
+        del room
+        rooms.trim()
+    assert memory.given == 1
+    assert BODY <= Path(memory.path).stat().st_blocks * 512 < 2 * BODY
+
+
+def test_kinds_of_requests_that_come_no_more_are_forgotten() -> None:
+    """However many there were: what is kept of one is no longer counted."""
+    memory = SharedMemory(SIZE)
+    rooms = BodyMemory(memory)
+    for length in range(BODY, BODY + 5):
+        rooms.take_back(rooms.give(length, {}, 0), length, {}, 0)
+    assert memory.given == 5
+    for _ in range(2):
+        rooms.trim()
+    assert memory.given == 0
 
 
 def test_where_the_memory_is_full_what_is_kept_goes_first() -> None:

@@ -58,9 +58,6 @@ from heterosis.terms.joining import NOTHING
 
 log = structlog.get_logger()
 
-TRIM_S = 10.0
-"""How long blocks of shared memory lie idle, at the least, before their pages go back to the system."""
-
 TICK_S = 1e-3
 """An event loop's resolution: it may call that much too early."""
 
@@ -119,7 +116,7 @@ class Router(Hosting):
         """Listen for workers at an address; those on this host share memory, where there is some."""
         await self.workers.listen(address, memory)
         self._put_in_force(NOTHING, "nothing is served yet")
-        self._watching = asyncio.create_task(self._watch(memory))
+        self._watching = asyncio.create_task(self._watch())
 
     async def stop(self) -> None:
         """Stop every worker. Requests in progress are answered with an error."""
@@ -132,19 +129,12 @@ class Router(Hosting):
         await self.workers.close()
         await self._switches.close()
 
-    async def _watch(self, memory: SharedMemory | None) -> None:
-        """Give up calls that nobody waits for any longer, and end workers that hang: what they held runs elsewhere.
-
-        And let go of memory that is not needed any more.
-        """
+    async def _watch(self) -> None:
+        """Give up calls that nobody waits for any longer, and end workers that hang: what they held runs elsewhere."""
         ended: dict[str, int] = {}
-        trimmed = time.monotonic()
         while True:
             await asyncio.sleep(watchdog.PERIOD_S)
             now = time.monotonic()
-            if memory is not None and now - trimmed >= TRIM_S:
-                memory.trim()
-                trimmed = now
             for name in [name for name, call in self._calls.items() if call.until < now]:
                 self._fail(name, TimeoutError())
             for name, ran_s in watchdog.hung(self.scheduler.instances.values(), now, self.patience_s):

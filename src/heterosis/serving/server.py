@@ -9,7 +9,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 import structlog
@@ -38,6 +38,8 @@ from heterosis.terms.errors import UsageError
 log = structlog.get_logger()
 
 METER_PERIOD_S = 1.0
+TRIM_PERIOD_S = 1.0
+"""How long memory lies idle, at the least, before it goes back to the system."""
 T = TypeVar("T")
 
 
@@ -105,7 +107,8 @@ async def serve(
         stack.callback(gateway.close)
         memory = SharedMemory()
         stack.callback(memory.close)
-        http = Http(gateway, options, BodyMemory(memory))
+        bodies = BodyMemory(memory)
+        http = Http(gateway, options, bodies)
         stack.push_async_callback(router.stop)
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGINT, signal.SIGTERM):
@@ -113,14 +116,16 @@ async def serve(
             stack.callback(loop.remove_signal_handler, stop)
         await router.start(f"unix://{folder}/router", memory)
         grpc = await stack.enter_async_context(serving_grpc(gateway, options))
-        await stack.enter_async_context(_reading(metrics))
+        await stack.enter_async_context(_beside(_read(metrics), "the meter was read no more"))
+        await stack.enter_async_context(_beside(_trim(bodies), "memory that lay idle was kept"))
         serving = asyncio.create_task(http.serve())
         loading = asyncio.create_task(_load(repository, source))
         await asyncio.wait((serving, loading), return_when=asyncio.FIRST_COMPLETED)
         if loading.done():
             if loading.exception() is None:
                 if adaptation is not None:
-                    await stack.enter_async_context(_beside(adaptation.run(router)))
+                    loop_ended = "the loop ended early: the plan stayed as it was"
+                    await stack.enter_async_context(_beside(adaptation.run(router), loop_ended))
                 workers = None
                 if gate is not None:
                     workers = await stack.enter_async_context(
@@ -153,8 +158,8 @@ def _each(records: Sequence[Callable[[Record], object]]) -> Callable[[Record], o
 
 
 @contextlib.asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Let something run beside what is inside; tell where it failed."""
+async def _beside(work: Coroutine[Any, Any, None], failed: str) -> AsyncIterator[None]:
+    """Let something run beside what is inside; where it ``failed``, say what that meant."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -165,7 +170,7 @@ async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         except asyncio.CancelledError:
             pass
         except Exception:
-            log.exception("the loop ended early: the plan stayed as it was")
+            log.exception(failed)
 
 
 def gateway_of(repository: Repository, metrics: Metrics, options: Options, board: StatusBoard | None = None) -> Gateway:
@@ -258,17 +263,15 @@ class Http(HttpServer):
         self._stop.set()
 
 
-@contextlib.asynccontextmanager
-async def _reading(metrics: Metrics) -> AsyncIterator[None]:
+async def _read(metrics: Metrics) -> NoReturn:
     """Read the meter regularly."""
+    while True:
+        await metrics.read_meter()
+        await asyncio.sleep(METER_PERIOD_S)
 
-    async def read() -> None:
-        while True:
-            await metrics.read_meter()
-            await asyncio.sleep(METER_PERIOD_S)
 
-    task = asyncio.create_task(read())
-    try:
-        yield
-    finally:
-        task.cancel()
+async def _trim(bodies: BodyMemory) -> NoReturn:
+    """Let go regularly of the memory that requests have left behind."""
+    while True:
+        await asyncio.sleep(TRIM_PERIOD_S)
+        bodies.trim()

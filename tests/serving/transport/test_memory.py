@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.serving.transport.memory import SharedMemory, SharedView
+from heterosis.serving.transport.memory import GRAIN, SharedMemory, SharedView
 
 SIZE = 1 << 20
 
@@ -66,25 +66,41 @@ def test_the_byte_asked_for_is_at_the_start_of_a_cache_line(length: int, offset:
         assert np.frombuffer(block[offset:], np.uint8).ctypes.data % 64 == 0
 
 
-def test_what_a_crowd_has_left_behind_goes_back_to_the_system() -> None:
-    """Once it was idle for a round; what is in use keeps its content, and what is free can be used again."""
+@given(steps=st.lists(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(0, 3))), max_size=40))
+def test_pages_that_nobody_needed_between_two_trims_go_back_to_the_system(
+    steps: list[tuple[int, int] | None],
+) -> None:
+    """No others do: what is in use keeps its content, and what was used since is at hand."""
     memory = SharedMemory(SIZE)
+    held: list[memoryview] = []
+    resident: dict[int, int] = {}
+    """Bytes, by where a block begins."""
+    needed: set[int] = set()
+    for step in steps:
+        if step is None:
+            memory.trim()
+            resident = {start: pages for start, pages in resident.items() if start in needed}
+            needed = {place_of(memory, block) for block in held}
+        else:
+            pages, drop = step
+            block = memory.allocate(pages * GRAIN)
+            assert block is not None
+            place = place_of(memory, block)
+            block[:] = bytes([place // GRAIN % 251]) * len(block)
+            resident[place] = len(block)
+            needed.add(place)
+            held.append(block)
+            del block
+            if drop < len(held):
+                del held[drop]  # its last moment counts: it is at hand until the trim after the next
+        assert Path(memory.path).stat().st_blocks * 512 == sum(resident.values())
+        assert all(bytes(each) == bytes([place_of(memory, each) // GRAIN % 251]) * len(each) for each in held)
+    held.clear()
+    memory.close()
 
-    def resident() -> int:
-        return Path(memory.path).stat().st_blocks * 512
 
-    kept = memory.copy(b"k" * 8192)
-    crowd = [memory.copy(b"c" * 8192) for _ in range(20)]
-    assert resident() == 21 * 8192
-    memory.trim()
-    crowd.clear()
-    memory.trim()
-    assert resident() == 21 * 8192
-    memory.trim()
-    assert resident() == 8192
-    memory.trim()
-    again = [memory.copy(bytes([number]) * 8192) for number in range(3)]
-    assert kept is not None
-    assert bytes(kept) == b"k" * 8192
-    assert [bytes(each or b"") for each in again] == [bytes([number]) * 8192 for number in range(3)]
-    assert resident() == 4 * 8192
+def place_of(memory: SharedMemory, block: memoryview) -> int:
+    """Where a block begins."""
+    place = memory.place_of(block)
+    assert place is not None
+    return place

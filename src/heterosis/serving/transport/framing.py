@@ -19,7 +19,7 @@ INLINE = 2**64 - 1
 ALIGNMENT = 16
 READ_BYTES = 64 << 10
 MAX_FRAMES = 1 << 20
-REMEMBERED, REMEMBERED_FRAMES = 1024, 8
+REMEMBERED, REMEMBERED_FRAMES = 256, 8
 """How many lists of entries, up to how long, are read but once."""
 MAX_FRAME_BYTES = 1 << 30
 MAX_MESSAGE_BYTES = 4 << 30

@@ -11,11 +11,11 @@ import mmap
 import os
 import weakref
 from collections import defaultdict
-from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
+from heterosis.serving.shelf import Shelf
 from heterosis.serving.values import Buffer
 
 DEFAULT_BYTES = 512 << 20
@@ -38,11 +38,8 @@ class SharedMemory:
         self._size = size
         self._unused = 0
         """From here on nothing was ever given."""
-        self._free: dict[int, list[int]] = defaultdict(list)
-        self._seen_free: dict[int, list[int]] = {}
-        """What was free when it was last trimmed."""
-        self._hollow: set[int] = set()
-        """Free blocks whose pages are given back."""
+        self._free: dict[int, _Free] = defaultdict(_Free)
+        """By how many bytes they take."""
         self._given: dict[int, _Given] = {}
         """By the identity of the array that is lent."""
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
@@ -53,7 +50,7 @@ class SharedMemory:
         skew = -offset % 64
         pages = _rounded(length + skew)
         if free := self._free[pages]:
-            start = free.pop()
+            start = free.take()
         elif self._unused + pages <= self._size:
             start, self._unused = self._unused, self._unused + pages
         else:
@@ -82,19 +79,12 @@ class SharedMemory:
         return address if 0 <= address < self._size else None
 
     def trim(self) -> None:
-        """Give the pages of those blocks back to the system that nobody has needed since this was last called.
-
-        Of free blocks of a size those at the front are the ones that were left alone: the last come is the next to go.
-        """
-        hollow: set[int] = set()
+        """Give the pages of those blocks back to the system that nobody has needed since this was last called."""
         for pages, free in self._free.items():
-            idle = [now for now, before in takewhile(_alike, zip(free, self._seen_free.get(pages, ()), strict=False))]
-            for start in idle:
-                if start not in self._hollow:
-                    self._mapped.madvise(mmap.MADV_REMOVE, start, pages)
-            hollow.update(idle)
-            self._seen_free[pages] = free.copy()
-        self._hollow = hollow
+            idle = free.idle()
+            for start in free[free.hollow : idle]:
+                self._mapped.madvise(mmap.MADV_REMOVE, start, pages)
+            free.hollow = idle
 
     @property
     def given(self) -> int:
@@ -108,6 +98,18 @@ class SharedMemory:
     def _take_back(self, given: "_Given") -> None:
         del self._given[given.key]
         self._free[given.pages].append(given.start)
+
+
+class _Free(Shelf[int]):
+    """Where blocks of a size begin that nobody has."""
+
+    __slots__ = ("hollow",)
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        super().__init__()
+        self.hollow = 0
+        """So many at the front had no pages left when this was last trimmed."""
 
 
 class _Given(weakref.ref[Array]):
@@ -137,10 +139,6 @@ class SharedView:
         if place + length > len(self._view):
             raise IndexError(f"no {length} bytes at {place} in memory of {len(self._view)}")
         return self._view[place : place + length]
-
-
-def _alike(pair: tuple[int, int]) -> bool:
-    return pair[0] == pair[1]
 
 
 @functools.lru_cache(1024)
