@@ -1,5 +1,6 @@
 """Cutting a call's tensors into parts, and joining what comes back."""
 
+import asyncio
 from itertools import pairwise
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from heterosis.serving.parts import Joint, cut, join
+from heterosis.serving.parts import LARGE_BYTES, Joint, cut, join
 from heterosis.serving.router import Result
 from heterosis.serving.transport.framing import Part
 from heterosis.serving.values import Buffer, decode, encode
@@ -103,6 +104,18 @@ def test_the_whole_is_told_once_all_parts_are_there() -> None:
 
 
 ROWS = [np.array([10]), np.array([20, 30]), np.array([40])]
+
+
+async def test_large_results_are_joined_while_others_go_on() -> None:
+    """Not before the loop has had its turn; what comes of it is the same."""
+    told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    joint, half = Joint([1, 1], told.set_result), np.random.default_rng(1).random((1, LARGE_BYTES // 16))
+    for place in range(2):
+        joint.told(place, [memoryview(each) for each in encode({"y": half + place})])
+    assert not told.done()
+    result = await told
+    assert isinstance(result, list)
+    np.testing.assert_array_equal(decode(result)["y"], np.concatenate([half, half + 1]))
 
 
 def test_an_error_of_a_part_is_told_at_once() -> None:
