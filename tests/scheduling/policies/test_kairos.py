@@ -1,6 +1,7 @@
 """KAIROS: a linear assignment of the first calls to all instances, idle and busy."""
 
 import pytest
+from msgspec.structs import replace
 
 from heterosis.scheduling.policies.kairos import LITTLE_SLACK_COST, NO_SLACK_COST, _costs, _Profile
 from heterosis.scheduling.state import CallRecord
@@ -84,4 +85,13 @@ def test_only_the_first_calls_are_matched_two_for_each_machine() -> None:
     driver = drive("gpu")
     for name, size in (("running", 10), ("first", 500), ("second", 400), ("third", 10)):
         driver.ask(name, deadline=10.0, size=size)
+    assert runs(driver.done("gpu", after=0.01)) == [("gpu", ("second",))]
+
+
+def test_machines_without_slots_are_busy_with_what_they_run() -> None:
+    """A plan may leave sharing to the operating system."""
+    plan = make_pool({"gpu": {10: 11.0}}, policy="kairos")
+    driver = Driver(replace(plan, placements=tuple(replace(each, slots=()) for each in plan.placements)))
+    assert runs(driver.ask("first", deadline=1.0)) == [("gpu", ("first",))]
+    assert runs(driver.ask("second", deadline=1.0)) == []
     assert runs(driver.done("gpu", after=0.01)) == [("gpu", ("second",))]

@@ -106,9 +106,11 @@ def _left_ms(view: View, instances: list[InstanceRecord]) -> list[float]:
     return [
         1e3
         * max(
-            0.0,
-            *(ends.get(place, now) - now for place in instance.places),
-            *(batch.expected_end - now for batch in instance.batches),
+            (
+                0.0,
+                *(ends.get(place, now) - now for place in instance.places),
+                *(batch.expected_end - now for batch in instance.batches),
+            )
         )
         for instance in instances
     ]
