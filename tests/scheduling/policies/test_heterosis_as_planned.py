@@ -1,5 +1,7 @@
 """Ours: what the plan says of batches that are kept open, and of variants that a stage mixes."""
 
+from collections.abc import Mapping
+
 import msgspec
 import pytest
 
@@ -12,9 +14,11 @@ MACHINES = {"sure": {1: 10.0, 4: 20.0}, "rough": {1: 5.0, 4: 10.0}}
 ACCURACY = {"sure": 1.0, "rough": 0.8}
 
 
-def planned(*, fill_ms: float = 0.0, accuracy: float | None = None) -> Plan:
+def planned(
+    *, fill_ms: float = 0.0, accuracy: float | None = None, machines: Mapping[str, Mapping[int, float]] = MACHINES
+) -> Plan:
     """A stage on two machines, its batches full at four, that may wait so long and mix to such an accuracy."""
-    plan = make_pool(MACHINES, max_batch=4, policy="heterosis")
+    plan = make_pool(machines, max_batch=4, policy="heterosis")
     (stage,) = plan.stages
     return msgspec.structs.replace(
         plan,
@@ -61,6 +65,19 @@ def test_a_mix_comes_to_the_accuracy_that_was_planned(least: float) -> None:
     assert len(told) == 200
     assert sum(told) / len(told) >= least - 0.6 / len(told) - 1e-9
     assert min(told) == ACCURACY["rough"]
+
+
+def test_a_call_that_is_split_counts_for_the_accuracy_of_a_mix() -> None:
+    """Only the parts of one on the less accurate machines are in time; it may run there as often as a whole one."""
+    machines = {"sure": MACHINES["sure"], "rough-0": MACHINES["rough"], "rough-1": MACHINES["rough"]}
+    driver = Driver(planned(accuracy=0.9, machines=machines))
+    split = 0
+    for number in range(7):
+        taken = runs(driver.ask(f"r{number}", deadline=0.016, size=8, divisible=True))
+        split += len(taken) > 1
+        for machine, _ in taken:
+            driver.done(machine, after=0.001)
+    assert split == 5
 
 
 def test_a_batch_to_be_filled_is_not_forgotten_where_the_timer_before_is_late() -> None:

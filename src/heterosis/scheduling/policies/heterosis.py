@@ -151,6 +151,7 @@ class Heterosis:
             if choice.parts > 1:
                 if not entry.start_s:  # else others have taken idle instances before it; it is listed anew
                     self._outlook.started(view, ticket.record, view.now + choice.mean_s)
+                    self._outlook.mixing.note(view, choice.configuration, (ticket.record,))
                     yield from _in_parts(view, ticket, choice)
                 continue
             instance = _instance(view, entry)
