@@ -286,7 +286,7 @@ def test_parts_have_all_the_items_of_a_divisible_call(monkeypatch: pytest.Monkey
         policy = driver.scheduler._policy  # noqa: SLF001 - what is put wrong
 
         def decide(view: View, sizes: tuple[int, ...] = sizes) -> Iterator[Split]:
-            head = view.queues["a"].head()
+            head = view.queues["a"].head
             assert head is not None
             yield Split(head, sizes, "wrong")
 

@@ -54,12 +54,12 @@ class Backlog:
         if not self._requests:
             self._work.clear()  # what rounding has left
 
-    def measured(self, slot_time_s: float, work_s: float) -> None:
-        """Compare the slot time that a batch took with the work that it did."""
+    def measured(self, work_s: float, slot_time_s: float, kept_s: float | None) -> None:
+        """Compare the work that a batch did with the slot time that it took.
+
+        ``kept_s`` is what it kept its slots for in all, if it left calls waiting.
+        """
         if work_s > 0:
             self.strain += MEMORY * (min(slot_time_s / work_s, 10.0) - self.strain)
-
-    def pressed(self, slot_time_s: float, work_s: float) -> None:
-        """Do so for a batch that left calls waiting, with the time for which it kept its slots in all."""
-        if work_s > 0:
-            self.pressed_strain += MEMORY * (min(slot_time_s / work_s, 10.0) - self.pressed_strain)
+            if kept_s is not None:
+                self.pressed_strain += MEMORY * (min(kept_s / work_s, 10.0) - self.pressed_strain)

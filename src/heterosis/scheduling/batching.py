@@ -56,7 +56,7 @@ def _share(view: View, instance: InstanceRecord, calls: int, size: int) -> int:
 
 def fills_until(view: View, stage: str, queue: Queue) -> float:
     """Until when the calls of a stage wait for a fuller batch: the plan allows them a time for it."""
-    head, fill_s = queue.head(), view.capacity.fill_s.get(stage, 0.0)
+    head, fill_s = queue.head, view.capacity.fill_s.get(stage, 0.0)
     if head is None or not fill_s or len(queue) >= view.capacity.full[stage]:
         return 0.0
     latest = head.priority[0] - fill_s  # past that, what was set aside for other waits is used up

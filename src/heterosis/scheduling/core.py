@@ -54,7 +54,7 @@ from heterosis.scheduling.instances import Instances
 from heterosis.scheduling.policies import make_policy, successor
 from heterosis.scheduling.policy import Dispatch, Drop, Split, Wake
 from heterosis.scheduling.queues import Queue
-from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, RequestRecord
+from heterosis.scheduling.state import BatchRecord, CallRecord, RequestRecord
 from heterosis.scheduling.states import CallState, IllegalTransitionError
 from heterosis.scheduling.view import View
 from heterosis.terms import Call, Plan
@@ -69,6 +69,8 @@ class Scheduler:
         """Know a plan's figures; its instances start with the first `PlanChanged`."""
         self.requests: dict[str, RequestRecord] = {}
         self.queues: dict[str, Queue] = defaultdict(Queue)
+        self._effects: list[Effect] = []
+        self._do = self._effects.append
         self._planned = Instances(self._do)
         self.instances = self._planned.records
         self.batches = self._planned.batches
@@ -79,7 +81,6 @@ class Scheduler:
         self._batch_count = 0
         self._wake_at: float | None = None
         self._now = 0.0
-        self._effects: list[Effect] = []
         self._undecided = True
         """Whether the policy is to be asked after the event that is being handled."""
         self.view = View(self.queues, self.instances, self.pools, self.backlogs)
@@ -107,8 +108,7 @@ class Scheduler:
         if now < self._now:
             raise IllegalTransitionError(f"time ran backwards, from {self._now} to {now}")
         self._now = self.view.now = now
-        effects: list[Effect] = []
-        self._effects = effects
+        self._effects.clear()
         self._undecided = True
         self._handlers[type(event)](event)
         if self._undecided:
@@ -117,7 +117,7 @@ class Scheduler:
                     for decision in self._policy.decide(self.view):
                         self._deciders[type(decision)](decision)
                     break
-        return effects
+        return self._effects.copy()
 
     # --- requests and calls
 
@@ -255,16 +255,11 @@ class Scheduler:
                 owner.backlog.worked(owner.bin, done)
                 del owner.calls[call.id]
         if size:
-            self.estimates.observe(instance.configuration, size, event.run_ms / 1e3)
-            self._measured(instance, batch, event.run_ms / 1e3, did)
+            run_s, width = event.run_ms / 1e3, len(instance.places) or 1
+            self.estimates.observe(instance.configuration, size, run_s)
+            kept_s = (self._now - batch.begin) * width if self.queues[stage].waiting else None
+            self.view.backlogs[batch.calls[0].request.pipeline].measured(did, run_s * width, kept_s)
         self._planned.done(instance, batch, self._now)
-
-    def _measured(self, instance: InstanceRecord, batch: BatchRecord, run_s: float, work_s: float) -> None:
-        width = len(instance.places) or 1
-        backlog = self.view.backlogs[batch.calls[0].request.pipeline]
-        backlog.measured(run_s * width, work_s)
-        if self.queues[instance.configuration.stage].waiting:
-            backlog.pressed((self._now - batch.begin) * width, work_s)
 
     # --- instances
 
@@ -333,6 +328,3 @@ class Scheduler:
                 record.backlog.ended(record.bin, record.work_left_s)
                 limit_s = record.request.deadline - record.request.arrival
                 record.backlog, record.bin = backlog, backlog.entered(limit_s, record.work_left_s)
-
-    def _do(self, effect: Effect) -> None:
-        self._effects.append(effect)

@@ -48,18 +48,15 @@ class Instances:
     def done(self, instance: InstanceRecord, batch: BatchRecord, now: float) -> None:
         """Take a batch off that an instance has run; one that drains may stop then."""
         instance.failures = 0
-        self._take_off(instance, batch, now)
-        if instance.state is InstanceState.DRAINING and not instance.batches:
-            self._stop(instance)
-
-    def _take_off(self, instance: InstanceRecord, batch: BatchRecord, now: float) -> None:
         instance.batches.remove(batch)
         del self.batches[batch.id]
         if instance.batches:
             instance.batches[0].begin = now
             self.pools.prolong(instance)
-        else:
-            self.pools.release(instance)
+            return
+        self.pools.release(instance)
+        if instance.state is InstanceState.DRAINING:
+            self._stop(instance)
 
     # --- up and down
 
@@ -77,8 +74,11 @@ class Instances:
         instance.move(InstanceState.DOWN)
         self.pools.refresh(instance)
         held = [record for batch in instance.batches for record in batch.calls]
-        for batch in list(instance.batches):
-            self._take_off(instance, batch, now)
+        if instance.batches:
+            for batch in instance.batches:
+                del self.batches[batch.id]
+            instance.batches.clear()
+            self.pools.release(instance)
         if wanted:
             self._restart(instance, reason, now)
         else:

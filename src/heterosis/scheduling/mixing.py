@@ -42,13 +42,11 @@ class Mixing:
         return configuration in self.allowed(view, record)
 
     def note(self, view: View, configuration: Configuration, calls: Sequence[CallRecord]) -> None:
-        """Take the calls of a batch that is started."""
-        stage = configuration.stage
-        if stage in view.capacity.least_accuracy:
-            accuracy = view.capacity.accuracy[configuration] or 0.0
-            for request_class, count in Counter(each.request.request_class for each in calls).items():
-                least, key = _least(view, stage, request_class)
-                self._credit[key] = min(self._credit.get(key, 0.0) + count * (accuracy - least), MOST_CREDIT)
+        """Take the calls of a batch that is started, of a stage that mixes variants."""
+        accuracy = view.capacity.accuracy[configuration] or 0.0
+        for request_class, count in Counter(each.request.request_class for each in calls).items():
+            least, key = _least(view, configuration.stage, request_class)
+            self._credit[key] = min(self._credit.get(key, 0.0) + count * (accuracy - least), MOST_CREDIT)
 
 
 def _least(view: View, stage: str, request_class: str) -> tuple[float, tuple[str, str]]:

@@ -1,5 +1,6 @@
 """What `policies.heterosis` has learnt: how crowded it is, who misses deadlines, what a second on a slot is worth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from heterosis.scheduling.fairness import Fairness
@@ -54,11 +55,14 @@ class Outlook:
         missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
         self.at_risk = missed > AT_RISK * allowed
 
-    def started(self, view: View, record: CallRecord, end: float) -> None:
-        """Note that a call is run, and is expected to end at a time."""
-        self.caution -= LESS_CAUTION * (self.caution - 1)
-        tail = view.capacity.tails.get(record.call.stage, 0.0)
-        self.fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
+    def started(self, view: View, configuration: Configuration, calls: Sequence[CallRecord], end: float) -> None:
+        """Note that calls of a batch are run, and are expected to end at a time."""
+        tail = view.capacity.tails.get(configuration.stage, 0.0)
+        for record in calls:
+            self.caution -= LESS_CAUTION * (self.caution - 1)
+            self.fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
+        if configuration.stage in view.capacity.least_accuracy:
+            self.mixing.note(view, configuration, calls)
 
     def dropped(self, view: View, record: CallRecord) -> None:
         """Note that a call is given up."""

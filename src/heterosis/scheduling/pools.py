@@ -1,10 +1,11 @@
 """Which instances are free, and when the others will be."""
 
 from bisect import bisect_left, insort
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from heterosis.scheduling.capacity import Place
+from heterosis.scheduling.remembered import Remembered
 from heterosis.scheduling.state import InstanceRecord, Unit
 from heterosis.scheduling.states import InstanceState
 from heterosis.terms import Configuration, Placement
@@ -21,30 +22,32 @@ class Pools:
         """Slots that are taken; an instance without slots counts as one."""
         self.taken: dict[Place, str] = {}
         """The instance that occupies each taken slot."""
-        self.running: dict[Unit, Counter[str]] = defaultdict(Counter)
+        self.running: dict[Unit, dict[str, int]] = defaultdict(dict)
         """Instances that run on each device, by power mode; never of two modes at a time."""
         self.ends: dict[int, list[tuple[float, str]]] = defaultdict(list)
         """When the slots of each group that are taken are expected to be free again, in order, with who has them."""
         self._sharers: dict[Place, dict[str, InstanceRecord]] = defaultdict(dict)
         self._on: dict[Unit, dict[str, InstanceRecord]] = defaultdict(dict)
-        self._modes: dict[Unit, Counter[str]] = defaultdict(Counter)
+        self._entangled: Remembered[Unit, bool] = Remembered(self._are_entangled)
+        """Whether instances on a device shut each other out: they share slots, or are of several power modes."""
         self._held: dict[str, tuple[int, tuple[float, str]]] = {}
         """What stands in `ends` for each instance that runs: the group, and the entry."""
 
     def regroup(self, groups: Mapping[Configuration, int], instances: Iterable[InstanceRecord]) -> None:
         """Sort what runs into the groups of a new plan."""
         for instance in instances:
-            self._unhold(instance)
+            if instance.batches:
+                self.release(instance)
             instance.group = groups.get(instance.configuration, -1)
             if instance.batches:
-                self._hold(instance)
+                self.occupy(instance)
 
     def add(self, instance: InstanceRecord) -> None:
         """Know a new instance."""
         for place in instance.places:
             self._sharers[place][instance.name] = instance
         self._on[instance.unit][instance.name] = instance
-        self._modes[instance.unit][instance.configuration.power_mode] += 1
+        self._entangled.pop(instance.unit, None)
         self.refresh(instance)
 
     def remove(self, instance: InstanceRecord) -> None:
@@ -52,9 +55,7 @@ class Pools:
         for place in instance.places:
             del self._sharers[place][instance.name]
         del self._on[instance.unit][instance.name]
-        modes = self._modes[instance.unit]
-        modes[instance.configuration.power_mode] -= 1
-        self._modes[instance.unit] = +modes
+        self._entangled.pop(instance.unit, None)
         self.idle[instance.configuration].pop(instance.name, None)
         self.spare[instance.configuration].pop(instance.name, None)
 
@@ -72,13 +73,19 @@ class Pools:
 
     def occupy(self, instance: InstanceRecord) -> None:
         """Give an instance that was given its first batch its slots."""
-        self._hold(instance)
+        entry = (instance.batches[-1].expected_end, instance.name)
+        self._held[instance.name] = (instance.group, entry)
+        self.busy += len(instance.places) or 1
+        for _ in instance.places or (None,):
+            insort(self.ends[instance.group], entry)
         for place in instance.places:
             self.taken[place] = instance.name
-        running = self.running[instance.unit]
+        running, mode = self.running[instance.unit], instance.configuration.power_mode
         first = not running
-        running[instance.configuration.power_mode] += 1
-        self._refresh_around(instance, mode_changed=first)
+        running[mode] = running.get(mode, 0) + 1
+        self.refresh(instance)
+        if self._entangled[instance.unit]:
+            self._refresh_around(instance, mode_changed=first)
 
     def prolong(self, instance: InstanceRecord) -> None:
         """Note that an instance that keeps its slots holds other batches now, and so another end."""
@@ -93,32 +100,21 @@ class Pools:
 
     def release(self, instance: InstanceRecord) -> None:
         """Take an instance off its slots."""
-        self._unhold(instance)
+        group, entry = self._held.pop(instance.name)
+        self.busy -= len(instance.places) or 1
+        ends = self.ends[group]
+        for _ in instance.places or (None,):
+            del ends[bisect_left(ends, entry)]
         for place in instance.places:
             del self.taken[place]
-        running = self.running[instance.unit]
-        mode = instance.configuration.power_mode
+        running, mode = self.running[instance.unit], instance.configuration.power_mode
         running[mode] -= 1
         last = not running[mode]
         if last:
             del running[mode]
-        self._refresh_around(instance, mode_changed=last)
-
-    def _hold(self, instance: InstanceRecord) -> None:
-        entry = (instance.batches[-1].expected_end, instance.name)
-        self._held[instance.name] = (instance.group, entry)
-        self.busy += len(instance.places) or 1
-        for _ in instance.places or (None,):
-            insort(self.ends[instance.group], entry)
-
-    def _unhold(self, instance: InstanceRecord) -> None:
-        held = self._held.pop(instance.name, None)
-        if held is None:
-            return
-        ends = self.ends[held[0]]
-        self.busy -= len(instance.places) or 1
-        for _ in instance.places or (None,):
-            del ends[bisect_left(ends, held[1])]
+        self.refresh(instance)
+        if self._entangled[instance.unit]:
+            self._refresh_around(instance, mode_changed=last)
 
     def refresh(self, instance: InstanceRecord) -> None:
         """Bring one instance up to date."""
@@ -141,13 +137,17 @@ class Pools:
 
     def _refresh_around(self, instance: InstanceRecord, *, mode_changed: bool) -> None:
         """Bring up to date who shares slots with an instance, and who its device's power mode shuts out or lets in."""
-        self.refresh(instance)
         for place in instance.places:
             sharers = self._sharers[place]
             if len(sharers) > 1:
                 for sharer in sharers.values():
                     self.refresh(sharer)
-        if mode_changed and len(self._modes[instance.unit]) > 1:
+        if mode_changed:
             for other in self._on[instance.unit].values():
                 if other.configuration.power_mode != instance.configuration.power_mode:
                     self.refresh(other)
+
+    def _are_entangled(self, unit: Unit) -> bool:
+        on = self._on[unit].values()
+        shared = any(len(self._sharers[place]) > 1 for each in on for place in each.places)
+        return shared or len({each.configuration.power_mode for each in on}) > 1

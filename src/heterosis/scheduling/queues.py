@@ -23,8 +23,10 @@ class Queue:
     def __init__(self) -> None:
         """Start empty."""
         self._entries: list[_Entry] = []
-        """In order. Of the entries before ``_start`` none waits any more."""
+        """In order. Of the entries before ``_start`` none waits any more; the one there does."""
         self._start = 0
+        self.head: CallRecord | None = None
+        """The first call that waits."""
         self._sequence = 0
         self.waiting = 0
         """Calls that wait."""
@@ -39,6 +41,7 @@ class Queue:
         """Add a waiting call."""
         record.entry = self._sequence
         insort(self._entries, (record.priority, record.entry, record), lo=self._start)
+        self.head = self._entries[self._start][2]
         self._sequence += 1
         self.waiting += 1
         kind = (record.call.size, record.request.request_class)
@@ -52,18 +55,16 @@ class Queue:
         if not self.kinds[kind]:
             del self.kinds[kind]
         if len(self._entries) > 2 * self.waiting + SPARSE:
-            self._entries = [entry for entry in self._entries if _waits(entry)]
+            self._entries = [entry for entry in self._entries[self._start :] if _waits(entry)]
             self._start = 0
-
-    def head(self) -> CallRecord | None:
-        """The first call that waits."""
         entries = self._entries
         while self._start < len(entries):
-            _, number, record = entries[self._start]
-            if record.state is CallState.WAITING and record.entry == number:  # `_waits`, without the call
-                return record
+            _, number, first = entries[self._start]
+            if first.state is CallState.WAITING and first.entry == number:  # `_waits`, without the call
+                self.head = first
+                return
             self._start += 1
-        return None
+        self.head = None
 
     def first(self, count: int) -> list[CallRecord]:
         """The first calls that wait, in order, at most ``count``."""
@@ -81,7 +82,7 @@ class Queue:
 
     def batch(self, max_items: int) -> list[CallRecord]:
         """The first calls that wait, in order: the very first, and as many more as fit in so many items."""
-        head = self.head()
+        head = self.head
         if head is not None and head.call.size >= max_items:
             return [head]
         taken: list[CallRecord] = []

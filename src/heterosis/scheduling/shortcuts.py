@@ -20,7 +20,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
 
     None where the list has to tell.
     """
-    record = queue.head()
+    record = queue.head
     assert record is not None  # noqa: S101
     stage, size = record.call.stage, record.call.size
     left = record.request.deadline - outlook.caution * view.capacity.tails.get(stage, 0.0) - view.now
@@ -45,8 +45,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     instance = next(iter(pool[best.configuration].values()), None)
     if instance is None or (best.start_s and size < instance.placement.max_batch):
         return ()
-    outlook.started(view, record, view.now + best.start_s + best.mean_s)
-    outlook.mixing.note(view, best.configuration, (record,))
+    outlook.started(view, best.configuration, (record,), view.now + best.start_s + best.mean_s)
     return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
 
 
@@ -55,7 +54,7 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
 
     So it mostly is in a crowd. As the list would, in less time; None where that has to tell.
     """
-    head = queue.head()
+    head = queue.head
     assert head is not None  # noqa: S101
     stage, size = head.call.stage, head.call.size
     allowed = outlook.mixing.allowed(view, head)
@@ -83,7 +82,5 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
         calls = together(view, instance, (first, left), others)
     if start and len(calls) * size < most:
         return ()  # nothing is gained by binding it now, and others may come to go along
-    for record in calls:
-        outlook.started(view, record, view.now + start + mean)
-    outlook.mixing.note(view, configuration, calls)
+    outlook.started(view, configuration, calls, view.now + start + mean)
     return (Dispatch(instance, calls, f"{left * 1e3:.0f} ms left, fits in 1 groups of slots"),)

@@ -16,6 +16,7 @@ def validate(scheduler: Scheduler) -> None:
     for stage, queue in scheduler.queues.items():
         listed = [record.call.id for record in queue]
         _require(len(listed) == len(set(listed)) == len(queue), f"the queue of {stage} miscounts")
+        _require(queue.head is next(iter(queue), None), f"the queue of {stage} has another head")
         kinds = Counter((record.call.size, record.request.request_class) for record in queue)
         _require(queue.kinds == kinds, f"the queue of {stage} miscounts what kinds of calls wait")
     running: list[str] = []

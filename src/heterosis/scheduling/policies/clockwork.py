@@ -47,7 +47,7 @@ class Clockwork:
     def decide(self, view: View) -> Iterator[Decision]:
         """Reject what cannot make it, then serve one strategy after the other."""
         for stage, queue in view.queues.items():
-            while (head := queue.head()) is not None and not _can_make_it(view, stage, head):
+            while (head := queue.head) is not None and not _can_make_it(view, stage, head):
                 yield Drop(head, Refusal.LATE, "no instance would answer it in time")
         while True:
             strategies = [

@@ -36,7 +36,7 @@ def latest(view: View, record: CallRecord) -> float:
 def heads(view: View) -> list[CallRecord]:
     """The first waiting call of each stage that something is free for, the most urgent first."""
     found = (
-        queue.head()
+        queue.head
         for stage, queue in view.queues.items()
         if queue and any(view.idle[each] for each in view.capacity.configurations.get(stage, ()))
     )

@@ -30,7 +30,7 @@ class Fcfs:
             ready = [
                 (head.priority, stage, configuration)
                 for stage, queue in view.queues.items()
-                if (head := queue.head()) is not None
+                if (head := queue.head) is not None
                 for configuration in view.capacity.configurations.get(stage, ())
                 if view.idle[configuration] or view.spare[configuration]
             ]

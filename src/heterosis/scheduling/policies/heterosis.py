@@ -107,7 +107,7 @@ class Heterosis:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
         waiting = []
         for stage, queue in view.queues.items():
-            head = queue.head() if queue.waiting else None
+            head = queue.head
             if head is not None and view.now > head.priority[0] + view.capacity.tails.get(stage, 0.0):
                 yield from self._hopeless(view, stage, queue)
             if queue.waiting:
@@ -117,9 +117,10 @@ class Heterosis:
             if filling:
                 yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
                 waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
-        if _any_open(view, waiting):
-            yield from self._start(view, waiting)
-            left = [head for _, queue in waiting if (head := queue.head()) is not None] if not view.busy_share else []
+        starting = self._start(view, waiting)
+        if starting is not None:
+            yield from starting
+            left = [] if any(view.ends.values()) else [head for _, queue in waiting if (head := queue.head) is not None]
             if left:  # no batch will end and bring the next event
                 at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
                 yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
@@ -127,12 +128,22 @@ class Heterosis:
     def _hopeless(self, view: View, stage: str, queue: Queue) -> Iterator[Drop]:
         """Drop the heads that are too late even for the fastest."""
         tail = view.capacity.tails.get(stage, 0.0)
-        while (head := queue.head()) is not None and view.now > head.priority[0] + tail:
+        while (head := queue.head) is not None and view.now > head.priority[0] + tail:
             self._outlook.dropped(view, head)
             yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
 
-    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Decision]:
-        """Start what is to start now: by a short cut where one call waits, or all are alike, else by the list."""
+    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Decision] | None:
+        """Start what is to start now: by a short cut where one call waits, or all are alike, else by the list.
+
+        None where no instance could take a call. Asked at most events, so without detours.
+        """
+        open_now = False
+        for stage, _ in waiting:
+            for each in view.capacity.configurations.get(stage, ()):
+                if view.idle[each] or view.spare[each]:
+                    open_now = True
+        if not open_now:
+            return None
         short: Sequence[Dispatch] | None = None
         if len(waiting) == 1:
             queue = waiting[0][1]
@@ -150,8 +161,7 @@ class Heterosis:
                 continue  # a batch took it along
             if choice.parts > 1:
                 if not entry.start_s:  # else others have taken idle instances before it; it is listed anew
-                    self._outlook.started(view, ticket.record, view.now + choice.mean_s)
-                    self._outlook.mixing.note(view, choice.configuration, (ticket.record,))
+                    self._outlook.started(view, choice.configuration, (ticket.record,), view.now + choice.mean_s)
                     yield from _in_parts(view, ticket, choice)
                 continue
             instance = _instance(view, entry)
@@ -161,15 +171,11 @@ class Heterosis:
             calls = together(view, instance, (ticket.record, ticket.left_s), others)
             if entry.start_s and sum(each.call.size for each in calls) < instance.placement.max_batch:
                 continue  # nothing is gained by binding it now, and others may come to go along
-            for record in calls:
-                self._outlook.started(view, record, view.now + entry.start_s + choice.mean_s)
-            self._outlook.mixing.note(view, choice.configuration, calls)
+            self._outlook.started(view, choice.configuration, calls, view.now + entry.start_s + choice.mean_s)
             places = "may be late" if ticket.rank in {0, NO_HURRY} else f"fits in {ticket.rank} groups of slots"
             yield Dispatch(instance, calls, f"{ticket.left_s * 1e3:.0f} ms left, {places}")
         if vacated:  # there is more room than the list knew of
-            left = [(stage, queue) for stage, queue in waiting if queue.waiting]
-            if _any_open(view, left):
-                yield from self._start(view, left)
+            yield from self._start(view, [(stage, queue) for stage, queue in waiting if queue.waiting]) or ()
 
 
 def _in_parts(view: View, ticket: Ticket, choice: Choice) -> Iterator[Decision]:
@@ -204,15 +210,6 @@ def _others(
     if view.capacity.class_accuracy:
         found = [each for each in found if outlook.mixing.may_run(view, each.record, here)]
     return [(each.record, each.left_s) for each in found]
-
-
-def _any_open(view: View, waiting: Sequence[tuple[str, Queue]]) -> bool:
-    """Whether any instance could take a call; asked at most events, so without detours."""
-    for stage, _ in waiting:
-        for each in view.capacity.configurations.get(stage, ()):
-            if view.idle[each] or view.spare[each]:
-                return True
-    return False
 
 
 def _fastest_in_parts(view: View, call: Call) -> float:

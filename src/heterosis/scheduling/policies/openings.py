@@ -27,7 +27,7 @@ def first_opening(view: View, without: Collection[Configuration]) -> tuple[str, 
     choices = [
         (head.priority, stage, instance)
         for stage, queue in view.queues.items()
-        if (head := queue.head()) is not None
+        if (head := queue.head) is not None
         for instance in openings(view, stage)
         if instance.configuration not in without
     ]

@@ -44,7 +44,7 @@ class Slack(Fcfs):
             heads = [
                 (head.priority, stage, head)
                 for stage, queue in view.queues.items()
-                if (head := queue.head()) is not None and _open(view, stage)
+                if (head := queue.head) is not None and _open(view, stage)
             ]
             if not heads:
                 return
