@@ -52,9 +52,13 @@ class AnyRun(RuleBasedStateMachine):
         slots=st.integers(1, 3),
         base=st.sampled_from([1.0, 10.0]),
         alike=st.booleans(),
+        shared=st.booleans(),
     )
-    def begin(self, slots: int, base: float, alike: bool) -> None:  # noqa: FBT001
-        """Start a plan: two stages on machines that are alike, or one on machines that are not."""
+    def begin(self, slots: int, base: float, alike: bool, shared: bool) -> None:  # noqa: FBT001
+        """Start a plan: two stages on machines that are alike, or one on machines that are not.
+
+        Stages take turns on what slots they share; or else instances have none, and the operating system shares.
+        """
         policy = self.policy
         if alike:
             self.plan = make_plan({"a": base, "b": 2 * base}, slots=slots, policy=policy)
@@ -63,6 +67,9 @@ class AnyRun(RuleBasedStateMachine):
             machines = {f"{kind}-{slot}": times[kind] for slot in range(slots) for kind in times}
             accuracies = {"fast": 0.9, "slow": 0.8}
             self.plan = make_pool(machines, max_batch=4, policy=policy, accuracies=accuracies)
+        if not shared:
+            placements = tuple(msgspec.structs.replace(each, slots=()) for each in self.plan.placements)
+            self.plan = msgspec.structs.replace(self.plan, placements=placements)
         self.scheduler = Scheduler(self.plan)
         self.now = 0.0
         self.records: list[Record] = []

@@ -127,4 +127,4 @@ def _free(view: View, instance: InstanceRecord, ends: dict[Place, float], runnin
     own = max(instance.batches[-1].expected_end, view.now) if instance.batches else view.now
     slots = [ends[place] for place in instance.places if place in ends]
     others = [end for mode, end in running.items() if mode != instance.configuration.power_mode]
-    return max(own, *slots, *others)
+    return max((own, *slots, *others))
