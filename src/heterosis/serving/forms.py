@@ -7,7 +7,7 @@ Nearly all that travels is of this kind, and from call to call only the bytes di
 import functools
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -63,12 +63,20 @@ def header_of(form: Form) -> bytes:
     return msgspec.msgpack.encode(msgspec.msgpack.Ext(CODE, msgspec.msgpack.encode(_written(form))))
 
 
-def bytes_of(array: Array) -> memoryview:
-    """The memory of an array that has a form, copied only where it is not in order."""
-    return (array if array.flags.c_contiguous else np.ascontiguousarray(array)).data.cast("B")
+class Header(NamedTuple):
+    """A header that was read."""
+
+    form: Form
+    steps: Sequence[Form]
+    """How a value is put together: arrays are laid down as they come, and each container takes those of its parts up.
+
+    ``(_ARRAY, data type, shape, bytes)``, or ``(kind, keys, None, number of parts)``.
+    """
+    arrays: int
+    """How many arrays there are in it."""
 
 
-def read_header(header: bytes | bytearray | memoryview) -> Form | None:
+def read_header(header: bytes | bytearray | memoryview) -> Header | None:
     """Read a form; None for a header of another kind. Raise ValueError or TypeError for one that is malformed."""
     at = _CODE_AT.get(header[0]) if len(header) > 1 else None
     if at is None or header[at : at + 1] != _CODE:
@@ -78,47 +86,42 @@ def read_header(header: bytes | bytearray | memoryview) -> Form | None:
 
 def arrays_in(header: bytes | bytearray | memoryview) -> dict[str, tuple[int, "np.dtype[Any]"]] | None:
     """Of a value that is a dict of arrays: for each, its place among the frames, and its data type; None of another."""
-    form = read_header(header)
-    if form is None or form[0] != _DICT or any(each[0] != _ARRAY for each in form[2]):
+    read = read_header(header)
+    if read is None or read.form[0] != _DICT or any(each[0] != _ARRAY for each in read.form[2]):
         return None
-    return {name: (place, each[1]) for place, (name, each) in enumerate(zip(form[1], form[2], strict=True))}
+    _, names, forms = read.form
+    return {name: (place, each[1]) for place, (name, each) in enumerate(zip(names, forms, strict=True))}
 
 
-def value_of(form: Form, frames: Sequence[bytes | bytearray | memoryview], *, copy: bool) -> Any:
+def value_of(header: Header, frames: Sequence[bytes | bytearray | memoryview], *, copy: bool) -> Any:
     """Put a value together; the arrays are views of the frames, or with ``copy`` stand alone and are writable.
 
     Raise ValueError where the frames are not those that the form wants.
     """
+    if len(frames) != header.arrays:
+        raise ValueError(f"{len(frames)} arrays came, and the header names {header.arrays}")
     left = iter(frames)
-    (value,) = _made((form,), left, copy=copy)
-    if next(left, None) is not None:
-        raise ValueError("more arrays came than the header names")
-    return value
-
-
-def _made(forms: Sequence[Form], frames: Any, *, copy: bool) -> list[Any]:
-    """Make values that stand side by side: a call for each would cost a worker more than the arrays do."""
     made: list[Any] = []
-    for form in forms:
-        kind = form[0]
+    for kind, what, shape, length in header.steps:
         if kind == _ARRAY:
-            _, dtype, shape, length = form
-            frame = next(frames, None)
-            if frame is None or len(frame) != length:
-                raise ValueError(f"an array of {dtype} and shape {list(shape)} cannot have these bytes")
-            array: Array = np.ndarray(shape, dtype, frame)
+            frame = next(left)
+            if len(frame) != length:
+                raise ValueError(f"an array of {what} and shape {list(shape)} cannot have {len(frame)} bytes")
+            array: Array = np.ndarray(shape, what, frame)
             # A view at an odd address would be slow, and engines may refuse it.
             if copy or not array.flags.aligned:
                 array = array.copy()
             array.flags.writeable = copy
             made.append(array)
             continue
-        parts = _made(form[2], frames, copy=copy)
+        begin = len(made) - length
+        parts = made[begin:]
+        del made[begin:]
         if kind == _DICT:
-            made.append(dict(zip(form[1], parts, strict=True)))
+            made.append(dict(zip(what, parts, strict=True)))
         else:
             made.append(tuple(parts) if kind == _TUPLE else parts)
-    return made
+    return made[0]
 
 
 def _written(form: Form) -> list[Any]:
@@ -128,24 +131,29 @@ def _written(form: Form) -> list[Any]:
     return [kind, keys, [_written(each) for each in forms]]
 
 
-def _read_header(header: bytes) -> Form:
+def _read_header(header: bytes) -> Header:
     content = msgspec.msgpack.decode(header, type=msgspec.msgpack.Ext)
-    return _read(msgspec.msgpack.decode(content.data), 0)
+    steps: list[Form] = []
+    form = _read(msgspec.msgpack.decode(content.data), steps, 0)
+    return Header(form, steps, sum(kind == _ARRAY for kind, *_ in steps))
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_read_header)
 
 
-def _read(written: Any, depth: int) -> Form:
+def _read(written: Any, steps: list[Form], depth: int) -> Form:
+    """Read a form, and add the steps to make a value of it."""
     kind, second, third = written
     if kind == _ARRAY:
         dtype, shape = np.dtype(str(second)), tuple(third)
         if dtype.char not in _NUMBERS or not all(type(side) is int and side > 0 for side in shape):
             raise ValueError(f"{second!r} and {third!r} are no array of numbers")
-        return (_ARRAY, dtype, shape, math.prod(shape) * dtype.itemsize)
+        steps.append((_ARRAY, dtype, shape, math.prod(shape) * dtype.itemsize))
+        return (_ARRAY, dtype, shape)
     if depth == MAX_DEPTH or kind not in {_TUPLE, _LIST, _DICT} or not {str}.issuperset(map(type, second)):
         raise ValueError("a header of a form that there is not")
-    forms = tuple(_read(each, depth + 1) for each in third)
+    forms = tuple(_read(each, steps, depth + 1) for each in third)
     if kind == _DICT and len(second) != len(forms):
         raise ValueError("a header with more keys than values, or fewer")
+    steps.append((kind, tuple(second), None, len(forms)))
     return (kind, tuple(second), forms)

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from heterosis.serving.forms import bytes_of, form_of, header_of, read_header, value_of
+from heterosis.serving.forms import form_of, header_of, read_header, value_of
 from heterosis.terms.errors import HeterosisError
 
 Buffer = bytes | bytearray | memoryview
@@ -56,7 +56,10 @@ def encode(value: Any) -> list[bytes | memoryview]:
     try:
         form = form_of(value, arrays)
         if form is not None:
-            return [header_of(form), *map(bytes_of, arrays)]
+            frames: list[bytes | memoryview] = [header_of(form)]
+            for array in arrays:
+                frames.append((array if array.flags.c_contiguous else np.ascontiguousarray(array)).data.cast("B"))  # noqa: PERF401 - a comprehension is a call
+            return frames
         writer = _Writer()
         return [msgspec.msgpack.encode(writer.pack(value, "value")), *writer.buffers]
     except (OverflowError, UnicodeEncodeError, ValueError) as error:
@@ -72,9 +75,9 @@ def decode(frames: Sequence[Buffer], *, copy: bool = False) -> Any:
     if not frames:
         raise DecodeError("malformed value: no header frame")
     try:
-        form = read_header(frames[0])
-        if form is not None:
-            return value_of(form, frames[1:], copy=copy)
+        header = read_header(frames[0])
+        if header is not None:
+            return value_of(header, frames[1:], copy=copy)
         reader = _Reader(iter(frames[1:]), copy=copy)
         value = reader.read(frames[0])
     except DecodeError:

@@ -48,17 +48,17 @@ class Inbox:
     def __init__(self, link: Link) -> None:
         """Read from a router."""
         self._link = link
-        self._batches: dict[int, tuple[Run, list[Buffer]]] = {}
+        self._batches: dict[int, tuple[Run, list[memoryview]]] = {}
         self._skipped: dict[int, tuple[int, ...]] = {}
 
-    def next(self) -> tuple[Run, list[Buffer], tuple[int, ...]]:
+    def next(self) -> tuple[Run, list[memoryview], tuple[int, ...]]:
         """Wait for the next batch; return it with the places of the calls to leave out, as far as is known by now."""
         if self._batches:  # one that has been here for a while: meanwhile nobody may wait for it any more
             while (more := self._link.receive_nowait()) is not None:
                 self._take(*more)
-        while not self._batches or self._link.has_more:
+        while not self._batches or self._link.waiting:
             message, frames = self._link.receive()
-            if not (self._batches or self._link.has_more) and isinstance(message, Run):
+            if not (self._batches or self._link.waiting) and isinstance(message, Run):
                 return message, frames, ()
             self._take(message, frames)
         batch = next(iter(self._batches))
@@ -66,7 +66,7 @@ class Inbox:
         skipped = self._skipped.pop(batch, ())
         return message, frames, skipped
 
-    def _take(self, message: FromRouter, frames: list[Buffer]) -> None:
+    def _take(self, message: FromRouter, frames: list[memoryview]) -> None:
         match message:
             case Run(batch=batch):
                 self._batches[batch] = (message, frames)

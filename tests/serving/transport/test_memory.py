@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heterosis.serving.transport.memory import GRAIN, SharedMemory, SharedView
+from heterosis.serving.transport.memory import GRAIN, SharedMemory, look_into
 
 SIZE = 1 << 20
 
@@ -51,7 +51,7 @@ def test_what_is_written_is_seen_elsewhere_and_cannot_be_written_there() -> None
     assert block is not None
     place = memory.place_of(block[5:])
     assert place is not None
-    seen = SharedView(memory.path).frame(place, 5)
+    seen = look_into(memory.path)[place : place + 5]
     assert bytes(seen) == b"hello"
     assert seen.readonly
     assert memory.place_of(b"elsewhere") is None

@@ -8,6 +8,7 @@ frames begin at multiples of `ALIGNMENT` from the start of the first, so that ar
 import functools
 import struct
 from collections.abc import Sequence
+from operator import getitem
 from typing import NamedTuple
 
 import msgspec
@@ -28,6 +29,8 @@ _COUNT = struct.Struct("<I")
 _ENTRY_BYTES = 16
 PADDING = tuple(bytes(-length % ALIGNMENT) for length in range(ALIGNMENT))
 """What follows a frame that is sent, by what its length has beyond a multiple of `ALIGNMENT`."""
+
+NOTHING = memoryview(b"")
 
 Place = tuple[int, int]
 """Where a frame lies in shared memory: first byte, and length."""
@@ -73,33 +76,33 @@ def frame(frames: Sequence[Buffer | Place]) -> list[Buffer]:
 class Assembler:
     """Puts messages together from what is read: give it bytes by filling `room`, then say `arrived`."""
 
-    def __init__(self, most_bytes: int, *, shares: bool = True) -> None:
+    def __init__(self, most_bytes: int, shared: memoryview = NOTHING) -> None:
         """Take messages of up to so many bytes; raise it when the other end is known.
 
-        Whether it ``shares`` memory with us: else its frames have no places there.
+        ``shared`` is the memory that it shares with us, if it does.
         """
         self.most_bytes = most_bytes
-        self._shares = shares
+        self._shared = shared
         self._buffer = bytearray(READ_BYTES)
         self._view = self.room = memoryview(self._buffer)
         """Where the next bytes go."""
         self._start = self._end = 0
-        self._layout = _Layout(0, ())
+        self._layout = _layout_of(b"")
         self._block: memoryview | None = None
         """Where the inline frames of a large message go."""
         self._block_filled = 0
 
-    def arrived(self, count: int) -> list[list[memoryview | Place]]:
-        """Take note of so many bytes in the room; return the messages that are complete, as frames or their places.
+    def arrived(self, count: int) -> list[list[memoryview]]:
+        """Take note of so many bytes in the room; return the messages that are complete, as frames.
 
         Raise FramingError for what is no message.
         """
-        found: list[list[memoryview | Place]] = []
+        found: list[list[memoryview]] = []
         if self._block is not None:
             self._block_filled += count
             if self._block_filled == len(self._block):
                 block, self._block = self._block, None
-                found.append(self._layout.cut(block))
+                found.append(self._layout.cut(block, self._shared))
             self._make_room()
             return found
         self._end += count
@@ -130,7 +133,7 @@ class Assembler:
         self._buffer = larger
         self._view = memoryview(larger)
 
-    def _next(self) -> list[memoryview | Place] | None:
+    def _next(self) -> list[memoryview] | None:
         """Take the next message out of the buffer; None where it is not there, or goes on in a block."""
         start, have = self._start, self._end - self._start
         if have < _COUNT.size:
@@ -144,14 +147,14 @@ class Assembler:
         entries = bytes(self._view[start + _COUNT.size : start + head])
         self._layout = layout = _remembered(entries) if frames <= REMEMBERED_FRAMES else _layout_of(entries)
         inline = layout.inline_bytes
-        if layout.slices is None and not self._shares:
-            raise FramingError("a frame in shared memory, of one who shares none")
+        if layout.reach > len(self._shared):
+            raise FramingError(f"a frame up to byte {layout.reach} of shared memory, which has {len(self._shared)}")
         if inline > self.most_bytes:
             raise FramingError(f"a message of {inline} bytes")
         if have >= head + inline:
             self._start += head + inline
             body = memoryview(bytes(self._view[start + head : start + head + inline]))
-            return layout.cut(body) if layout.slices is None else list(map(body.__getitem__, layout.slices))
+            return layout.cut(body, self._shared) if layout.reach else list(map(body.__getitem__, layout.frames))
         if head + inline > len(self._buffer) - start:
             here = have - head
             self._block = np.empty(inline, np.uint8).data
@@ -165,32 +168,33 @@ class _Layout(NamedTuple):
     """Where the frames of a message are."""
 
     inline_bytes: int
-    frames: Sequence[slice | Place]
-    """Of those that were sent: where they lie in what was."""
-    slices: Sequence[slice] | None = ()
-    """The same where all were sent."""
+    frames: Sequence[slice]
+    """Where each lies in what was sent, or in the shared memory."""
+    shared: Sequence[bool]
+    """Which of them lie in the shared memory."""
+    reach: int
+    """The first byte of the shared memory that is behind all of them."""
 
-    def cut(self, body: memoryview) -> list[memoryview | Place]:
-        found: list[memoryview | Place] = []
-        for each in self.frames:
-            found.append(body[each] if isinstance(each, slice) else each)  # noqa: PERF401 - a comprehension is a call
-        return found
+    def cut(self, body: memoryview, shared: memoryview) -> list[memoryview]:
+        sources = map((body, shared).__getitem__, self.shared)
+        return list(map(getitem, sources, self.frames))  # type: ignore[arg-type] # getitem takes several kinds
 
 
 def _layout_of(entries: bytes) -> _Layout:
     numbers = struct.unpack(f"<{len(entries) // 8}Q", entries)
-    found: list[slice | Place] = []
-    position = 0
+    frames, shared = [], []
+    position = reach = 0
     for length, place in zip(numbers[::2], numbers[1::2], strict=True):
         if length > MAX_FRAME_BYTES:
             raise FramingError(f"a frame of {length} bytes")
+        shared.append(place != INLINE)
         if place != INLINE:
-            found.append((place, length))
+            frames.append(slice(place, place + length))
+            reach = max(reach, place + length)
         else:
-            found.append(slice(position, position + length))
+            frames.append(slice(position, position + length))
             position += -(-length // ALIGNMENT) * ALIGNMENT
-    slices = [each for each in found if isinstance(each, slice)]
-    return _Layout(position, found, slices if len(slices) == len(found) else None)
+    return _Layout(position, frames, shared, reach)
 
 
 _remembered = functools.lru_cache(REMEMBERED)(_layout_of)

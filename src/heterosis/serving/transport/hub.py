@@ -88,7 +88,7 @@ class Peer(asyncio.BufferedProtocol):
     def __init__(self, hub: Hub) -> None:
         """Belong to a hub."""
         self._hub = hub
-        self._assembler = Assembler(STRANGER_BYTES, shares=False)
+        self._assembler = Assembler(STRANGER_BYTES)
         self._shares = False
         self._held: deque[list[Buffer]] = deque()
 
@@ -112,8 +112,7 @@ class Peer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
         try:
-            frames: list[memoryview]
-            for frames in self._assembler.arrived(nbytes):  # type: ignore[assignment] # it shares no memory with us
+            for frames in self._assembler.arrived(nbytes):
                 message: FromWorker = self._hub.decode(frames[0])
                 if isinstance(message, Hello):
                     self._shares = message.shares

@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from heterosis.serving.messages import FromRouter, FromWorker
-from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, Assembler, Place, frame
-from heterosis.serving.transport.memory import SharedView
+from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, NOTHING, Assembler, frame
+from heterosis.serving.transport.memory import look_into
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
 
@@ -19,7 +19,7 @@ RETRY_S = 0.1
 LINGER_S = 1
 
 _encode = msgspec.msgpack.Encoder().encode
-_shared_view = functools.cache(SharedView)
+_shared = functools.cache(look_into)
 """Workers of one process look at the same memory."""
 
 
@@ -36,21 +36,14 @@ class Link:
         self._socket: socket.socket | None = None
         self._ended = threading.Event()
         self._decode = msgspec.msgpack.Decoder(FromRouter).decode
-        self._assembler = Assembler(MAX_MESSAGE_BYTES)
-        self._messages: list[list[memoryview | Place]] = []
-        self._memory: SharedView | None = None
+        self.waiting: list[list[memoryview]] = []
+        """What came along with the last message, and need not be waited for."""
+        memory = NOTHING
         with contextlib.suppress(OSError, KeyError):  # without it, all is sent
-            self._memory = _shared_view(parse_qs(self._address.query)["memory"][0])
-
-    @property
-    def shares(self) -> bool:
+            memory = _shared(parse_qs(self._address.query)["memory"][0])
+        self.shares = len(memory) > 0
         """Whether the router's shared memory can be read here."""
-        return self._memory is not None
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a message came along with the last one, and need not be waited for."""
-        return bool(self._messages)
+        self._assembler = Assembler(MAX_MESSAGE_BYTES, memory)
 
     def connect(self) -> None:
         """Connect to the router, however long it takes to be there. Raise LinkEndedError where the link is ended."""
@@ -75,32 +68,24 @@ class Link:
         except OSError as error:
             raise LinkEndedError from error
 
-    def receive(self) -> tuple[FromRouter, list[Buffer]]:
+    def receive(self) -> tuple[FromRouter, list[memoryview]]:
         """Wait for the next message."""
         assert self._socket is not None  # noqa: S101
-        while not self._messages:
+        while not self.waiting:
             try:
                 count = self._socket.recv_into(self._assembler.room)
             except OSError as error:
                 raise LinkEndedError from error
             if not count:
                 raise LinkEndedError
-            self._messages = self._assembler.arrived(count)
-        head, *frames = self._messages.pop(0)
-        assert isinstance(head, memoryview)  # noqa: S101 - the router says so
-        found: list[Buffer] = []
-        for part in frames:
-            if isinstance(part, memoryview):
-                found.append(part)
-            else:
-                assert self._memory is not None  # noqa: S101 - the router was told
-                found.append(self._memory.frame(*part))
-        return self._decode(head), found
+            self.waiting = self._assembler.arrived(count)
+        head, *frames = self.waiting.pop(0)
+        return self._decode(head), frames
 
-    def receive_nowait(self) -> tuple[FromRouter, list[Buffer]] | None:
+    def receive_nowait(self) -> tuple[FromRouter, list[memoryview]] | None:
         """Take the next message, if it is there already."""
         assert self._socket is not None  # noqa: S101
-        if not self._messages:
+        if not self.waiting:
             try:
                 count = self._socket.recv_into(self._assembler.room, 0, socket.MSG_DONTWAIT)
             except BlockingIOError:
@@ -109,8 +94,8 @@ class Link:
                 raise LinkEndedError from error
             if not count:
                 raise LinkEndedError
-            self._messages = self._assembler.arrived(count)
-        return self.receive() if self._messages else None
+            self.waiting = self._assembler.arrived(count)
+        return self.receive() if self.waiting else None
 
     def close(self) -> None:
         """Send what is still to be sent, and disconnect."""

@@ -123,22 +123,13 @@ class _Given(weakref.ref[Array]):
     pages: int
 
 
-class SharedView:
-    """A worker's end: reads."""
-
-    def __init__(self, path: str) -> None:
-        """Open what `SharedMemory.path` says. Raise OSError where this process cannot."""
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._view = memoryview(mmap.mmap(file, 0, prot=mmap.PROT_READ))
-        finally:
-            os.close(file)
-
-    def frame(self, place: int, length: int) -> memoryview:
-        """Return a frame. Raise IndexError where there is none."""
-        if place + length > len(self._view):
-            raise IndexError(f"no {length} bytes at {place} in memory of {len(self._view)}")
-        return self._view[place : place + length]
+def look_into(path: str) -> memoryview:
+    """Map what `SharedMemory.path` says, as a worker does: to be read. Raise OSError where this process cannot."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return memoryview(mmap.mmap(file, 0, prot=mmap.PROT_READ))
+    finally:
+        os.close(file)
 
 
 @functools.lru_cache(1024)
