@@ -160,7 +160,7 @@ class Heterosis:
                 vacated |= not entry.start_s
                 continue  # a batch took it along
             if choice.parts > 1:
-                if not entry.start_s:  # else others have taken idle instances before it; it is listed anew
+                if len(view.idle[choice.configuration]) >= choice.parts:  # else others took some: it waits
                     self._outlook.started(view, choice.configuration, (ticket.record,), view.now + choice.mean_s)
                     yield from _in_parts(view, ticket, choice)
                 continue
