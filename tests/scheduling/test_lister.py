@@ -8,7 +8,8 @@ import pytest
 from heterosis.scheduling.lister import cheapest
 from heterosis.scheduling.listing import Offer
 from heterosis.scheduling.outlook import Outlook
-from heterosis.terms import Configuration
+from heterosis.scheduling.state import CallRecord
+from heterosis.terms import Call, Configuration, Request
 
 SHORT, WIDE = (
     Configuration(stage="classify", variant=name, device_type="gpu", threads=1) for name in ("accurate", "fast")
@@ -29,6 +30,8 @@ def test_in_a_crowd_a_call_is_charged_its_own_share_of_a_full_batch(busy: float,
         Offer(configuration, 1.0, 0.0, mean_s, mean_s, share=1 / outlook.items(view, configuration, 1))
         for configuration, mean_s in [(SHORT, 0.037), (WIDE, 0.049)]
     ]
-    found = cheapest(outlook, view, offers, left_s=0.2, size=1, tries=False)
+    request = Request(id="r", pipeline="toy", arrival=0.0, deadline=0.2)
+    record = CallRecord(Call(id="r/0", request="r", stage="classify"), request)
+    found = cheapest(outlook, view, offers, 0.2, record)
     assert found is not None
     assert found.configuration == chosen

@@ -73,7 +73,7 @@ def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots
     if outlook.without == "scarcity" and slacks:
         rank = 1
     urgency = min(slacks.values(), default=0.0) * (fastest + tail) / outlook.weight(record.request.request_class)
-    return Ticket(rank, urgency, number, record, choices, splits, left, tries)
+    return Ticket(rank, urgency, number, record, choices, splits, left)
 
 
 def _splits(view: View, choices: Sequence[Choice], record: CallRecord, left_s: float) -> list[Choice]:
@@ -111,31 +111,28 @@ def _choose(outlook: Outlook, view: View, ticket: Ticket) -> Choice | None:
         )
         for each in choices
     ]
-    size = ticket.record.call.size
-    best = cheapest(outlook, view, offers, ticket.left_s, size, tries=ticket.tries)
+    best = cheapest(outlook, view, offers, ticket.left_s, ticket.record)
     allowed_s = ticket.left_s + view.now - ticket.record.since
     if outlook.without != "odds" and unsure(best, ticket.left_s) and confined(view, offers, allowed_s):
         best = _likeliest(outlook, view, offers, ticket.left_s, allowed_s)
     if best is None and ticket.rank == NO_HURRY:
         last_s = ticket.record.request.deadline - view.now
-        best = cheapest(
-            outlook, view, [offer for offer in offers if not offer.start_s], last_s, size, tries=ticket.tries
-        )
+        best = cheapest(outlook, view, [offer for offer in offers if not offer.start_s], last_s, ticket.record)
     return None if best is None else choices[offers.index(best)]
 
 
-def cheapest(
-    outlook: Outlook, view: View, offers: Sequence[Offer], left_s: float, size: int, *, tries: bool
-) -> Offer | None:
-    """The offer of least cost of those that are in time: surely, or else, if it ``tries``, on average."""
+def cheapest(outlook: Outlook, view: View, offers: Sequence[Offer], left_s: float, record: CallRecord) -> Offer | None:
+    """The offer of least cost of those that are in time: surely, or else, if a call's class is tried so, on average."""
     fitting = [offer for offer in offers if offer.start_s + offer.safe_s <= left_s]
-    if not fitting and tries:
+    if not fitting and outlook.tries(record.request.request_class):
         fitting = [offer for offer in offers if offer.start_s + offer.mean_s <= left_s]
     if outlook.without == "reserve":
         fitting = [offer for offer in fitting if not offer.start_s] or fitting
     if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose
         return fitting[0] if fitting else None
-    joules = [view.estimates.joules(offer.configuration, -(-size // offer.parts)) or 0.0 for offer in fitting]
+    joules = [
+        view.estimates.joules(offer.configuration, -(-record.call.size // offer.parts)) or 0.0 for offer in fitting
+    ]
     costs = [offer.price * (offer.start_s + offer.share * offer.mean_s) for offer in fitting]
     least_joules, least_cost = min(joules), min(costs)
     if least_joules and least_cost:  # unknown energy decides nothing

@@ -93,8 +93,6 @@ class Ticket(NamedTuple):
     """Those of its parts, where it is split."""
     left_s: float
     """Until the call's deadline."""
-    tries: bool
-    """Whether it is tried where it is in time only on average."""
 
 
 class Offer(NamedTuple):

@@ -36,7 +36,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
             start = max(ends[0][0] - view.now, 1e-9)
         times = view.estimates.times(configuration, size, SAFE_PERCENT)
         offers.append(Offer(configuration, outlook.price(group), start, *times))
-    best = cheapest(outlook, view, offers, left, size, tries=outlook.tries(record.request.request_class))
+    best = cheapest(outlook, view, offers, left, record)
     if best is None:
         return None
     if unsure(best, left) and (record.request.divisible or confined(view, offers, left + view.now - record.since)):
