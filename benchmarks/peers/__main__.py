@@ -2,7 +2,8 @@
 
 Peers are installed, pinned, into environments of their own the first time. One that cannot be installed or started is
 named with the reason. The steady figure is the server's CPU time per request, over all its processes, above that of
-the bare engine loop, which is measured by turns with it: everything here shares the cores of one machine.
+the bare engine loop, which is measured by turns with it: everything here shares the cores of one machine. What of it
+was outside of the engine's runs is counted by the server's own processes, and steadier where the engine takes long.
 """
 
 import argparse

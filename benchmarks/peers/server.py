@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from benchmarks.peers.models import Model
 from benchmarks.peers.peer import Peer
 
 PROGRAMS = Path(__file__).parent / "programs"
+METERED = Path(__file__).parent / "metered"
 STOP_SECONDS = 20.0
 
 
@@ -40,10 +42,17 @@ class Server(msgspec.Struct, frozen=True):
     grpc_port: int
     log: str
     """The file that its words go to."""
+    meter: str
+    """The folder where its processes count what they spend inside the engine (`metered`)."""
 
     def cpu_seconds(self) -> float:
         """CPU time so far, of all its processes."""
         return tree_cpu_seconds(self.pid)
+
+    def engine_cpu_seconds(self) -> float:
+        """CPU time so far inside the engine, of all its processes; 0 where they do not run it from Python."""
+        counts = (file.read_bytes() for file in Path(self.meter).iterdir())
+        return sum(int.from_bytes(each[:8], sys.byteorder) for each in counts) / 1e9
 
     def last_words(self) -> str:
         """What it said last."""
@@ -58,9 +67,10 @@ class Server(msgspec.Struct, frozen=True):
 def running(peer: Peer, python: str, model: Model, batching: Batching, threads: int = 1) -> Iterator[Server]:
     """Start a server, and end it with everything that it has started."""
     port, grpc_port = free_port(), free_port()
+    inherited = {**os.environ, **peer.environment}
     environment = {
-        **os.environ,
-        **peer.environment,
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(METERED), inherited.get("PYTHONPATH")))),
         "PEER_MODEL": model.path,
         "PEER_MODEL_MS": str(model.engine_ms),
         "PEER_PORT": str(port),
@@ -71,6 +81,9 @@ def running(peer: Peer, python: str, model: Model, batching: Batching, threads: 
         "OMP_NUM_THREADS": "1",
     }
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+b") as log:
+        meter = Path(folder) / "engine"
+        meter.mkdir()
+        environment["PEER_METER"] = str(meter)
         process = subprocess.Popen(  # noqa: S603 - a program of this folder
             [python, str(PROGRAMS / f"{peer.name}_server.py")],
             stdout=log,
@@ -82,7 +95,7 @@ def running(peer: Peer, python: str, model: Model, batching: Batching, threads: 
         )
         try:
             _wait_open(peer, process, port, Path(folder) / "log")
-            yield Server(process.pid, port, grpc_port, str(Path(folder) / "log"))
+            yield Server(process.pid, port, grpc_port, str(Path(folder) / "log"), str(meter))
         finally:
             _end(process)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from benchmarks.peers.trial import Row
 
-HEAD = f"{'server':12}{'req/s':>8}{'of bare':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}{'above':>9}{'ratio':>8}"
+COLUMNS = ("of bare", "p50 ms", "p99 ms", "CPU ms", "above", "outside", "ratio")
+HEAD = f"{'server':12}{'req/s':>8}" + "".join(f"{column:>9}" for column in COLUMNS)
 
 
 def print_rows(rows: Sequence[Row]) -> None:
@@ -14,9 +15,10 @@ def print_rows(rows: Sequence[Row]) -> None:
         print(f"\n{model}, {protocol}, {load}, batching {'on' if batching else 'off'}\n{HEAD}")
         for row in sorted((row for row in rows if _kind(row) == kind), key=lambda row: row.overhead_cpu_ms_per_request):
             errors = f"  {row.errors} errors: {row.error}" if row.errors else ""
+            outside = "" if row.outside_cpu_ms_per_request is None else f"{row.outside_cpu_ms_per_request:.2f}"
             print(
                 f"{row.server:12}{row.rps:8.0f}{row.rps_ratio:9.2f}{row.p50_ms:9.1f}{row.p99_ms:9.1f}"
-                f"{row.server_cpu_ms_per_request:9.2f}{row.overhead_cpu_ms_per_request:9.2f}{row.cpu_ratio:8.2f}{errors}"
+                f"{row.server_cpu_ms_per_request:9.2f}{row.overhead_cpu_ms_per_request:9.2f}{outside:>9}{row.cpu_ratio:9.2f}{errors}"
             )
 
 

@@ -57,6 +57,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     server_cpu_ms_per_request: float
     engine_cpu_ms_per_request: float
     overhead_cpu_ms_per_request: float
+    outside_cpu_ms_per_request: float | None
+    """CPU time of the server outside of the engine's runs, as its processes count them; None where none did."""
     cpu_ratio: float
     """CPU time of the server to that of the bare loop."""
     rps_ratio: float
@@ -132,7 +134,7 @@ class Bench:
         form = peer.forms[protocol]
         target = form.encode(self._input)
         port = server.grpc_port if target.grpc else server.port
-        pairs, cpu_ms, rate = [], [], 0.0
+        pairs, cpu_ms, outside_ms, rate = [], [], [], 0.0
         for _ in range(self.length.rounds):
             self._engine.say(engine.Order(self.length.bare_s))
             bare = msgspec.json.decode(self._engine.hear(), type=engine.Figures)
@@ -140,10 +142,12 @@ class Bench:
             order = generator.Order(
                 port=port, target=target, seconds=self.length.load_s, clients=load.clients, rate=rate
             )
-            cpu_s, figures = self._offer(server, order)
+            cpu_s, engine_s, figures = self._offer(server, order)
             self._check(form, figures)
             pairs.append((bare, figures))
             cpu_ms.append(cpu_s * 1e3 / max(1, figures.count))
+            if engine_s:
+                outside_ms.append((cpu_s - engine_s) * 1e3 / max(1, figures.count))
         bares, loads = [bare for bare, _ in pairs], [figures for _, figures in pairs]
         return Row(
             server=peer.name,
@@ -161,6 +165,7 @@ class Bench:
             overhead_cpu_ms_per_request=statistics.median(
                 spent - bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
             ),
+            outside_cpu_ms_per_request=statistics.median(outside_ms) if outside_ms else None,
             cpu_ratio=statistics.median(
                 spent / bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
             ),
@@ -170,8 +175,8 @@ class Bench:
             error=next((each.error for each in loads if each.error), ""),
         )
 
-    def _offer(self, server: Server, order: generator.Order) -> tuple[float, generator.Figures]:
-        """Offer a load; return the server's CPU time, too."""
+    def _offer(self, server: Server, order: generator.Order) -> tuple[float, float, generator.Figures]:
+        """Offer a load; return the server's CPU time, and what of it was inside the engine, too."""
         for patience in range(TRIES - 1, -1, -1):  # a server may listen before it can answer
             self._generator.say(order)
             said = self._generator.hear()
@@ -180,10 +185,10 @@ class Bench:
             if not patience:
                 raise NoAnswerError(msgspec.json.decode(said)["error"])
             time.sleep(RETRY_S)
-        before = server.cpu_seconds()
+        before, engine_before = server.cpu_seconds(), server.engine_cpu_seconds()
         self._generator.go()
         figures = msgspec.json.decode(self._generator.hear(), type=generator.Figures)
-        return server.cpu_seconds() - before, figures
+        return server.cpu_seconds() - before, server.engine_cpu_seconds() - engine_before, figures
 
     def _check(self, form: Form, figures: generator.Figures) -> None:
         answer = form.read(figures.answer, figures.headers)

@@ -1,5 +1,6 @@
 """The comparison with other servers: what is sent is what is meant, and CPU time is all there is."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.cpu import tree_cpu_seconds
-from benchmarks.peers.models import INPUT, example
+from benchmarks.peers.models import INPUT, example, make_models
 from benchmarks.peers.payloads import BINARY_LENGTH, oip_binary, oip_grpc, oip_json, plain_json, raw
+from benchmarks.peers.server import METERED
 from benchmarks.peers.servers import PEERS
 from heterosis.serving.protocol import decode_request
 from heterosis.serving.protocol.grpc.codec import decode_infer_request
@@ -23,6 +25,17 @@ if os.fork():
 while sum(os.times()[:2]) < 1.0: pass
 print("spent", flush=True)
 input()
+"""
+
+
+RUNS = """
+import sys, time
+from benchmarks.peers.models import INPUT, example, open_session
+session, feed = open_session(sys.argv[1]), {INPUT: example()}
+begin = time.thread_time()
+for _ in range(20):
+    session.run(None, feed)
+print(time.thread_time() - begin)
 """
 
 
@@ -49,6 +62,20 @@ def test_cpu_time_is_that_of_all_processes() -> None:
         process.stdout.readline()
         assert tree_cpu_seconds(process.pid) >= 0.9
         process.kill()
+
+
+def test_what_is_spent_inside_the_engine_is_counted_where_it_is_spent(tmp_path: Path) -> None:
+    """By a process that knows nothing of it."""
+    (model,) = make_models(tmp_path, (0.5,))
+    counts = tmp_path / "counts"
+    counts.mkdir()
+    environment = {**os.environ, "PYTHONPATH": f"{METERED}{os.pathsep}{Path.cwd()}", "PEER_METER": str(counts)}
+    command = [sys.executable, "-c", RUNS, model.path]
+    spent_s = float(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)  # noqa: S603
+    (file,) = counts.iterdir()
+    nanoseconds, runs = np.frombuffer(file.read_bytes(), np.uint64).tolist()
+    assert runs == 20
+    assert 0.5 * spent_s < nanoseconds / 1e9 <= spent_s
 
 
 @pytest.mark.parametrize("name", PEERS)
