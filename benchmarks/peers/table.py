@@ -18,7 +18,8 @@ def print_rows(rows: Sequence[Row]) -> None:
             outside = "" if row.outside_cpu_ms_per_request is None else f"{row.outside_cpu_ms_per_request:.2f}"
             print(
                 f"{row.server:12}{row.rps:8.0f}{row.rps_ratio:9.2f}{row.p50_ms:9.1f}{row.p99_ms:9.1f}"
-                f"{row.server_cpu_ms_per_request:9.2f}{row.overhead_cpu_ms_per_request:9.2f}{outside:>9}{row.cpu_ratio:9.2f}{errors}"
+                f"{row.server_cpu_ms_per_request:9.2f}{row.overhead_cpu_ms_per_request:9.2f}{outside:>9}"
+                f"{row.cpu_ratio:9.2f}{errors}"
             )
 
 

@@ -142,6 +142,7 @@ class Heterosis:
             for each in view.capacity.configurations.get(stage, ()):
                 if view.idle[each] or view.spare[each]:
                     open_now = True
+                    break
         if not open_now:
             return None
         short: Sequence[Dispatch] | None = None
