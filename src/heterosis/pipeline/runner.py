@@ -18,6 +18,9 @@ Item = Mapping[str, np.ndarray[Any, Any]]
 class StageRunner:
     """A stage with a session of one of its models; without a session for a stage that has no models."""
 
+    runs_no_code = False
+    """Whether nobody's code but the engine's sees the arguments of calls: then nothing can come to them."""
+
     def __init__(self, stage: Stage, model: str, session: Session | None = None) -> None:
         """Construct the stage's class and let it set itself up for the model."""
         self.stage = stage

@@ -25,6 +25,8 @@ RTOL, ATOL_SHARE = 1e-2, 1e-3
 class TensorRunner(StageRunner):
     """A session of a plain model."""
 
+    runs_no_code = True
+
     def __init__(self, stage: Stage, model: str, session: Session | None = None) -> None:
         """Know nothing yet of whether calls can be joined, but where a first axis is fixed."""
         super().__init__(stage, model, session)

@@ -5,6 +5,7 @@ Nearly all that travels is of this kind, and from call to call only the bytes di
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -31,14 +32,43 @@ Form = tuple[Any, ...]
 """``(_ARRAY, data type, shape)``, or ``(kind, keys, forms)``; only a dict has keys."""
 
 
-def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
+def header_of(value: Any, arrays: list[Array]) -> bytes | None:
+    """Write the form of a value, and add its arrays to the list; None where it is of no such kind."""
+    if type(value) is dict:  # as results of models are
+        signature: list[Any] = []
+        for name, array in value.items():
+            if type(array) is not np.ndarray:
+                break
+            arrays.append(array)
+            signature += (name, array.dtype, array.shape)
+        else:
+            return _header_of_dict(tuple(signature))
+        arrays.clear()
+    form = _form_of(value, arrays)
+    return None if form is None else _header_of(form)
+
+
+@functools.lru_cache(REMEMBERED)
+def _header_of_dict(signature: tuple[Any, ...]) -> bytes | None:
+    """Write the form of a dict of arrays; for each of them there are its name, data type and shape."""
+    names, shapes = signature[::3], tuple(zip(signature[1::3], signature[2::3], strict=True))
+    if not {str}.issuperset(map(type, names)) or not all(itertools.starmap(_is_sound, shapes)):
+        return None
+    return _header_of((_DICT, names, tuple((_ARRAY, dtype, shape) for dtype, shape in shapes)))
+
+
+def _is_sound(dtype: "np.dtype[Any]", shape: tuple[int, ...]) -> bool:
+    """Whether an array is of a data type that is passed on here, and of more than nothing."""
+    return dtype.char in _NUMBERS and dtype.isnative and len(shape) > 0 and 0 not in shape
+
+
+def _form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
     """Return the form of a value, and add its arrays to the list; None where it is of no such kind."""
     if type(value) is np.ndarray:
-        dtype = value.dtype
-        if dtype.char not in _NUMBERS or not dtype.isnative or not value.size or not value.ndim:
+        if not _is_sound(value.dtype, value.shape):
             return None
         arrays.append(value)
-        return (_ARRAY, dtype, value.shape)
+        return (_ARRAY, value.dtype, value.shape)
     kind = _KINDS.get(type(value))
     if kind is None or depth == MAX_DEPTH:
         return None
@@ -50,7 +80,7 @@ def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
         value = value.values()
     forms = []
     for each in value:
-        form = form_of(each, arrays, depth + 1)
+        form = _form_of(each, arrays, depth + 1)
         if form is None:
             return None
         forms.append(form)
@@ -58,7 +88,7 @@ def form_of(value: Any, arrays: list[Array], depth: int = 0) -> Form | None:
 
 
 @functools.lru_cache(REMEMBERED)
-def header_of(form: Form) -> bytes:
+def _header_of(form: Form) -> bytes:
     """Write a form."""
     return msgspec.msgpack.encode(msgspec.msgpack.Ext(CODE, msgspec.msgpack.encode(_written(form))))
 
@@ -111,7 +141,7 @@ def value_of(header: Header, frames: Sequence[bytes | bytearray | memoryview], *
             # A view at an odd address would be slow, and engines may refuse it.
             if copy or not array.flags.aligned:
                 array = array.copy()
-            array.flags.writeable = copy
+            array.setflags(write=copy)
             made.append(array)
             continue
         begin = len(made) - length

@@ -34,10 +34,14 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Router: run this batch. ``sizes`` are the numbers of frames that hold the arguments of each call."""
+    """Router: run this batch. ``sizes`` are the numbers of frames that hold the arguments of each call.
+
+    ``kind`` is the number that others like it go by (`transport.repeats`), if they do.
+    """
 
     batch: int
     sizes: tuple[int, ...]
+    kind: int = 0
 
 
 class Skip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -53,14 +57,15 @@ class Skip(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Worker: the batch is run. ``sizes`` are as in `Run`, of the results; a failed call has 0 and its error.
 
-    So has one that was left out, as it was told: its place is among ``skipped``.
+    So has one that was left out, as it was told: its place is among ``skipped``. ``kind`` is as in `Run`.
     """
 
     batch: int
     run_ms: float
     sizes: tuple[int, ...]
-    errors: dict[int, str]
+    errors: dict[int, str] = {}
     skipped: tuple[int, ...] = ()
+    kind: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):

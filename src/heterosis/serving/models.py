@@ -295,7 +295,7 @@ def decoded(frames: Sequence[Buffer]) -> Any:
         raise StageError(f"a worker's result cannot be read: {malformed}") from malformed
 
 
-def _settle(future: "asyncio.Future[list[memoryview]]", result: Result) -> None:
+def _settle(future: "asyncio.Future[Sequence[bytes | memoryview]]", result: Result) -> None:
     if future.done():
         return
     if isinstance(result, Exception):
@@ -318,7 +318,7 @@ class _Awaited(DirectRequest):
     __slots__ = ("result",)
 
     def __init__(self, *args: Any, divisible: bool) -> None:
-        self.result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
+        self.result: asyncio.Future[Sequence[bytes | memoryview]] = asyncio.get_running_loop().create_future()
         super().__init__(*args, divisible=divisible)
 
     def told(self, result: Result) -> None:
@@ -342,7 +342,7 @@ class _RequestCaller:
         name = f"{self._request}/{next(self._numbers)}"
         qualified = qualified_name(self._key, stage.name)
         call = Call(id=name, request=self._request, stage=qualified)
-        result: asyncio.Future[list[memoryview]] = asyncio.get_running_loop().create_future()
+        result: asyncio.Future[Sequence[bytes | memoryview]] = asyncio.get_running_loop().create_future()
         try:
             self._router.open_call(call, frames, partial(_settle, result))
             return decoded(await result)

@@ -63,7 +63,7 @@ class Joint:
         """Wait for parts of so many rows each; ``done`` is told the result once all are there, and any error."""
         self._sizes = sizes
         self._done = done
-        self._results: dict[int, list[memoryview]] = {}
+        self._results: dict[int, Sequence[bytes | memoryview]] = {}
 
     def told(self, place: int, result: "Result") -> None:
         """Hear what came of a part."""
@@ -73,7 +73,7 @@ class Joint:
         self._results[place] = result
         if len(self._results) < len(self._sizes):
             return
-        if sum(frame.nbytes for frames in self._results.values() for frame in frames) < LARGE_BYTES:
+        if sum(len(frame) for frames in self._results.values() for frame in frames) < LARGE_BYTES:
             self._done(self._joined())
         else:
             joining = asyncio.get_running_loop().run_in_executor(None, self._joined)

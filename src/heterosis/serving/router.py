@@ -7,7 +7,7 @@ plan, are the part of it that `hosting` has.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
 
@@ -69,7 +69,7 @@ _ERRORS: dict[Refusal, type[HeterosisError]] = {
 }
 
 
-Result = list[memoryview] | Exception
+Result = Sequence[bytes | memoryview] | Exception
 """The frames of a call's result, or why there is none."""
 
 
@@ -355,7 +355,7 @@ class Router(Hosting):
             self._failed.pop(instance, None)
         self._news.set()
 
-    def batch_done(self, done: Done, frames: list[memoryview]) -> None:
+    def batch_done(self, done: Done, frames: Sequence[bytes | memoryview]) -> None:
         """See `Listener`."""
         calls = self._batches.pop(done.batch)
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from heterosis.serving.forms import form_of, header_of, read_header, value_of
+from heterosis.serving.forms import header_of, read_header, value_of
 from heterosis.terms.errors import HeterosisError
 
 Buffer = bytes | bytearray | memoryview
@@ -54,11 +54,15 @@ def encode(value: Any) -> list[bytes | memoryview]:
     """
     arrays: list[np.ndarray[Any, Any]] = []
     try:
-        form = form_of(value, arrays)
-        if form is not None:
-            frames: list[bytes | memoryview] = [header_of(form)]
+        header = header_of(value, arrays)
+        if header is not None:
+            frames: list[bytes | memoryview] = [header]
             for array in arrays:
-                frames.append((array if array.flags.c_contiguous else np.ascontiguousarray(array)).data.cast("B"))  # noqa: PERF401 - a comprehension is a call
+                if array.nbytes <= INLINE_BYTES:
+                    frames.append(array.tobytes())  # sooner done than a view
+                else:
+                    data = array.data
+                    frames.append((data if data.c_contiguous else np.ascontiguousarray(array).data).cast("B"))
             return frames
         writer = _Writer()
         return [msgspec.msgpack.encode(writer.pack(value, "value")), *writer.buffers]

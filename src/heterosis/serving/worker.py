@@ -11,6 +11,7 @@ from heterosis.pipeline.opening import open_runner
 from heterosis.serving import garbage
 from heterosis.serving.messages import Assignment, Done, Failed, FromRouter, Hello, Ready, Run, Skip
 from heterosis.serving.transport import Link
+from heterosis.serving.transport.repeats import Again
 from heterosis.serving.values import Buffer, EncodeError, decode, encode
 from heterosis.terms.errors import StageError
 
@@ -48,10 +49,10 @@ class Inbox:
     def __init__(self, link: Link) -> None:
         """Read from a router."""
         self._link = link
-        self._batches: dict[int, tuple[Run, list[memoryview]]] = {}
+        self._batches: dict[int, tuple[Run, Sequence[Buffer]]] = {}
         self._skipped: dict[int, tuple[int, ...]] = {}
 
-    def next(self) -> tuple[Run, list[memoryview], tuple[int, ...]]:
+    def next(self) -> tuple[Run, Sequence[Buffer], tuple[int, ...]]:
         """Wait for the next batch; return it with the places of the calls to leave out, as far as is known by now."""
         if self._batches:  # one that has been here for a while: meanwhile nobody may wait for it any more
             while (more := self._link.receive_nowait()) is not None:
@@ -66,7 +67,7 @@ class Inbox:
         skipped = self._skipped.pop(batch, ())
         return message, frames, skipped
 
-    def _take(self, message: FromRouter, frames: list[memoryview]) -> None:
+    def _take(self, message: FromRouter, frames: Sequence[Buffer]) -> None:
         match message:
             case Run(batch=batch):
                 self._batches[batch] = (message, frames)
@@ -89,9 +90,16 @@ def load(assignment: Assignment, warm_up: Sequence[Sequence[tuple[Any, ...]]]) -
 
 def run(
     runner: StageRunner, message: Run, frames: Sequence[Buffer], skipped: Collection[int] = ()
-) -> tuple[Done, list[Buffer]]:
+) -> tuple[Done, Sequence[Buffer]]:
     """Run one batch; the errors of single calls stand beside the results of the others."""
     started = time.perf_counter()
+    if len(message.sizes) == 1 and not skipped:
+        (result,) = runner.run((_arguments(runner, frames),))
+        sent = _sent(runner, result)
+        run_ms = (time.perf_counter() - started) * 1e3
+        if isinstance(sent, str):
+            return Done(batch=message.batch, run_ms=run_ms, sizes=(0,), errors={0: sent}), ()
+        return Done(batch=message.batch, run_ms=run_ms, sizes=(len(sent),)), sent
     calls, left, position = [], [], 0
     for place, size in enumerate(message.sizes):
         if place not in skipped:
@@ -102,16 +110,32 @@ def run(
     buffers: list[Buffer] = []
     errors: dict[int, str] = {}
     for place, result in zip(left, runner.run(calls) if calls else (), strict=True):
-        encoded: list[bytes | memoryview] = []
-        if isinstance(result, StageError):
-            errors[place] = str(result)
+        sent = _sent(runner, result)
+        if isinstance(sent, str):
+            errors[place] = sent
         else:
-            try:
-                encoded = encode(result)
-            except EncodeError as error:
-                errors[place] = f"stage {runner.stage.name!r}: its result cannot travel: {error}"
-        sizes[place] = len(encoded)
-        buffers += encoded
+            sizes[place] = len(sent)
+            buffers += sent
     run_ms = (time.perf_counter() - started) * 1e3
     done = Done(batch=message.batch, run_ms=run_ms, sizes=tuple(sizes), errors=errors, skipped=tuple(skipped))
     return done, buffers
+
+
+def _arguments(runner: StageRunner, frames: Sequence[Buffer]) -> tuple[Any, ...]:
+    """Return the arguments of a call; where they may be used again, what was made of these frames before."""
+    if not (runner.runs_no_code and isinstance(frames, Again)):
+        return tuple(decode(frames))
+    if frames.value is None:
+        frames.value = tuple(decode(frames))
+    value: tuple[Any, ...] = frames.value
+    return value
+
+
+def _sent(runner: StageRunner, result: Any) -> Sequence[Buffer] | str:
+    """Return what to send of a call's result, or the error that it comes to."""
+    if isinstance(result, StageError):
+        return str(result)
+    try:
+        return encode(result)
+    except EncodeError as error:
+        return f"stage {runner.stage.name!r}: its result cannot travel: {error}"

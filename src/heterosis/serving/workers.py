@@ -46,7 +46,7 @@ class Listener(Protocol):
         """An instance is gone, with whatever it held."""
         ...
 
-    def batch_done(self, done: Done, frames: list[memoryview]) -> None:
+    def batch_done(self, done: Done, frames: Sequence[bytes | memoryview]) -> None:
         """A batch has been run."""
         ...
 
@@ -104,7 +104,7 @@ class Workers:
 
     # --- what they say
 
-    def _received(self, peer: Peer, message: FromWorker, frames: list[memoryview]) -> None:
+    def _received(self, peer: Peer, message: FromWorker, frames: Sequence[bytes | memoryview]) -> None:
         if isinstance(message, Hello):
             self._welcome(peer, message)
             return

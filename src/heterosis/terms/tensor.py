@@ -5,7 +5,7 @@ import msgspec
 DYNAMIC = -1
 
 
-class TensorSpec(msgspec.Struct, frozen=True, kw_only=True):
+class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """One tensor. ``dtype`` is numpy's name for it, or ``bytes``; a dimension of -1 is of any length."""
 
     name: str

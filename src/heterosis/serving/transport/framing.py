@@ -26,6 +26,8 @@ MAX_FRAME_BYTES = 1 << 30
 MAX_MESSAGE_BYTES = 4 << 30
 
 _COUNT = struct.Struct("<I")
+_ONE = struct.Struct("<IQQ")
+"""The beginning of a message of one frame."""
 _ENTRY_BYTES = 16
 PADDING = tuple(bytes(-length % ALIGNMENT) for length in range(ALIGNMENT))
 """What follows a frame that is sent, by what its length has beyond a multiple of `ALIGNMENT`."""
@@ -91,6 +93,18 @@ class Assembler:
         self._block: memoryview | None = None
         """Where the inline frames of a large message go."""
         self._block_filled = 0
+
+    def only(self, count: int) -> memoryview | None:
+        """Return the frame of a message that has no other, where that is all that is there with so many bytes more.
+
+        It lies in the room, until more is read. Where there is no such thing, the bytes are still to be `arrived`.
+        """
+        if self._end or self._block is not None or count < _ONE.size:
+            return None
+        frames, length, place = _ONE.unpack_from(self._buffer)
+        if frames != 1 or place != INLINE or count != _ONE.size + -(-length // ALIGNMENT) * ALIGNMENT:
+            return None
+        return self._view[_ONE.size : _ONE.size + length]
 
     def arrived(self, count: int) -> list[list[memoryview]]:
         """Take note of so many bytes in the room; return the messages that are complete, as frames.

@@ -7,13 +7,14 @@ until then.
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 from urllib.parse import urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
-from heterosis.serving.messages import FromRouter, FromWorker, Hello, Skip
+from heterosis.serving.messages import Done, FromRouter, FromWorker, Hello, Run, Skip
 from heterosis.serving.transport.framing import (
     ALIGNMENT,
     INLINE,
@@ -26,6 +27,7 @@ from heterosis.serving.transport.framing import (
     head_of,
 )
 from heterosis.serving.transport.memory import SharedMemory
+from heterosis.serving.transport.repeats import MARK, Received, Sent, run_again
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
 
@@ -36,14 +38,14 @@ SHARED_BYTES = 16 << 10
 JOINED_BYTES = 16 << 10
 BACKLOG = 1024
 
-Received = Callable[["Peer", FromWorker, list[memoryview]], None]
+Hear = Callable[["Peer", FromWorker, Sequence[bytes | memoryview]], None]
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class Hub:
     """Listens for workers."""
 
-    def __init__(self, received: Received, malformed: Callable[["Peer", str], None]) -> None:
+    def __init__(self, received: Hear, malformed: Callable[["Peer", str], None]) -> None:
         """Pass on what workers say, and that they say what nobody understands."""
         self.received = received
         self.malformed = malformed
@@ -91,6 +93,7 @@ class Peer(asyncio.BufferedProtocol):
         self._assembler = Assembler(STRANGER_BYTES)
         self._shares = False
         self._held: deque[list[Buffer]] = deque()
+        self._runs, self._results = Sent(), Received()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -112,16 +115,32 @@ class Peer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
         try:
+            frame = self._assembler.only(nbytes)
+            if frame is not None:
+                self._take([frame])
+                return
             for frames in self._assembler.arrived(nbytes):
-                message: FromWorker = self._hub.decode(frames[0])
-                if isinstance(message, Hello):
-                    self._shares = message.shares
-                elif self._held:
-                    self._held.popleft()
-                self._hub.received(self, message, frames[1:])
+                self._take(frames)
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
+
+    def _take(self, frames: list[memoryview]) -> None:
+        """Take a message."""
+        message: FromWorker
+        head = frames[0]
+        values: Sequence[bytes | memoryview]
+        if head and head[0] == MARK:
+            message, values = self._results.done(head)
+        else:
+            message, values = self._hub.decode(head), frames[1:]
+            if isinstance(message, Done) and message.kind:
+                self._results.learn(message, values)
+        if isinstance(message, Hello):
+            self._shares = message.shares
+        elif self._held:
+            self._held.popleft()
+        self._hub.received(self, message, values)
 
     def welcome(self) -> None:
         """Trust it: it has shown that it was started by us."""
@@ -131,10 +150,8 @@ class Peer(asyncio.BufferedProtocol):
         """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
         if self._transport.is_closing():
             return
-        header = _encode(message)
-        length = len(header)
-        entries = [length, INLINE]
-        parts: list[Buffer] = [b"", header, PADDING[length % ALIGNMENT]]
+        entries = [0, INLINE]
+        parts: list[Buffer] = [b"", b"", b""]
         held: list[Buffer] = []
         inline = 0
         for each in frames:
@@ -150,6 +167,17 @@ class Peer(asyncio.BufferedProtocol):
                 inline += length
         if not isinstance(message, Skip):
             self._held.append(held)
+        if isinstance(message, Run) and len(message.sizes) == 1 and len(held) == len(frames) - 1:
+            header = frames[0]
+            if isinstance(header, bytes):
+                kind = self._runs.number_of(header)
+                if kind:
+                    self._transport.write(run_again(kind, message.batch, entries[5::2]))
+                    return
+                message = replace(message, kind=self._runs.new(header, len(held)))
+        parts[1] = said = _encode(message)
+        entries[0] = length = len(said)
+        parts[2] = PADDING[length % ALIGNMENT]
         parts[0] = head_of(entries)
         if inline <= JOINED_BYTES:
             self._transport.write(b"".join(parts))

@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
+from msgspec.structs import replace
 
-from heterosis.serving.messages import FromRouter, FromWorker
+from heterosis.serving.messages import Done, FromRouter, FromWorker, Run
 from heterosis.serving.transport.framing import MAX_MESSAGE_BYTES, NOTHING, Assembler, frame
 from heterosis.serving.transport.memory import look_into
+from heterosis.serving.transport.repeats import MARK, Received, Sent, done_again
 from heterosis.serving.transport.tcp import tune
 from heterosis.serving.values import Buffer
 
@@ -43,7 +45,9 @@ class Link:
             memory = _shared(parse_qs(self._address.query)["memory"][0])
         self.shares = len(memory) > 0
         """Whether the router's shared memory can be read here."""
+        self._memory = memory
         self._assembler = Assembler(MAX_MESSAGE_BYTES, memory)
+        self._runs, self._results = Received(), Sent()
 
     def connect(self) -> None:
         """Connect to the router, however long it takes to be there. Raise LinkEndedError where the link is ended."""
@@ -60,42 +64,59 @@ class Link:
 
     def send(self, message: FromWorker, frames: Sequence[Buffer] = ()) -> None:
         """Send to the router."""
-        parts = frame([_encode(message), *frames])
-        data = b"".join(parts) if len(parts) > 1 else parts[0]
+        data = None
+        if isinstance(message, Done) and len(message.sizes) == 1 and frames and not (message.errors or message.skipped):
+            header, *arrays = frames
+            kind = self._results.number_of(header)
+            if kind:
+                data = done_again(kind, message.batch, message.run_ms, arrays)
+            else:
+                message = replace(message, kind=self._results.new(header, len(arrays)))
+        if data is None:
+            data = b"".join(frame([_encode(message), *frames]))
         assert self._socket is not None  # noqa: S101 - it is connected; what is ended raises OSError
         try:
             self._socket.sendall(data)
         except OSError as error:
             raise LinkEndedError from error
 
-    def receive(self) -> tuple[FromRouter, list[memoryview]]:
+    def receive(self) -> tuple[FromRouter, Sequence[Buffer]]:
         """Wait for the next message."""
-        assert self._socket is not None  # noqa: S101
         while not self.waiting:
-            try:
-                count = self._socket.recv_into(self._assembler.room)
-            except OSError as error:
-                raise LinkEndedError from error
-            if not count:
-                raise LinkEndedError
-            self.waiting = self._assembler.arrived(count)
-        head, *frames = self.waiting.pop(0)
-        return self._decode(head), frames
+            self._read()
+        return self._taken()
 
-    def receive_nowait(self) -> tuple[FromRouter, list[memoryview]] | None:
+    def receive_nowait(self) -> tuple[FromRouter, Sequence[Buffer]] | None:
         """Take the next message, if it is there already."""
-        assert self._socket is not None  # noqa: S101
         if not self.waiting:
             try:
-                count = self._socket.recv_into(self._assembler.room, 0, socket.MSG_DONTWAIT)
+                self._read(socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return None
-            except OSError as error:
-                raise LinkEndedError from error
-            if not count:
-                raise LinkEndedError
-            self.waiting = self._assembler.arrived(count)
-        return self.receive() if self.waiting else None
+        return self._taken() if self.waiting else None
+
+    def _read(self, flags: int = 0) -> None:
+        """Read what is there. Raise BlockingIOError where nothing is, and that is not to be waited for."""
+        assert self._socket is not None  # noqa: S101
+        try:
+            count = self._socket.recv_into(self._assembler.room, 0, flags)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise LinkEndedError from error
+        if not count:
+            raise LinkEndedError
+        only = self._assembler.only(count)
+        self.waiting = self._assembler.arrived(count) if only is None else [[only]]
+
+    def _taken(self) -> tuple[FromRouter, Sequence[Buffer]]:
+        head, *frames = self.waiting.pop(0)
+        if head and head[0] == MARK:
+            return self._runs.run(head, self._memory)
+        message = self._decode(head)
+        if isinstance(message, Run) and message.kind:
+            self._runs.learn(message, frames)
+        return message, frames
 
     def close(self) -> None:
         """Send what is still to be sent, and disconnect."""
