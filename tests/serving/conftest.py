@@ -29,6 +29,8 @@ TOY = str(Path(__file__).with_name("toy_pipeline.py"))
 class NoMeter:
     """Knows nothing of energy."""
 
+    period_s = 1.0
+
     def read(self) -> dict[str, Energy]:
         """Report the unknown as such."""
         return {"idle": UNKNOWN, "dynamic": UNKNOWN}

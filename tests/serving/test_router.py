@@ -15,6 +15,7 @@ import pytest
 from heterosis.pipeline import FUNCTION
 from heterosis.scheduling import CallReady, RunBatch, SetTimer, SkipCalls, StartInstance, TimerFired, validate
 from heterosis.scheduling.policies import POLICIES
+from heterosis.serving import watchdog
 from heterosis.serving.journal import Journal, read_journal
 from heterosis.serving.messages import Hello
 from heterosis.serving.transport.framing import frame
@@ -262,8 +263,11 @@ async def test_a_plan_whose_instances_cannot_load_leaves_the_old_one_in_force(se
         assert await ask(server) == [4.0] * 1000
 
 
-async def test_a_worker_that_hangs_is_ended_and_its_calls_run_elsewhere(serving: Serve) -> None:
+async def test_a_worker_that_hangs_is_ended_and_its_calls_run_elsewhere(
+    serving: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is alive, and says nothing any more: stopped like this, or stuck in a driver."""
+    monkeypatch.setattr(watchdog, "PERIOD_S", 0.5)
     async with serving(toy_plan(slots=1)) as server:
         server.router.patience_s = 1.0
         stuck = server.launcher.pids()["toy/nap-0"]

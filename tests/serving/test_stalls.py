@@ -69,3 +69,21 @@ async def test_cores_that_others_have_are_told_apart() -> None:
     found = await watched(0.05)
     assert found.longest_s > 0.1
     assert found.longest_own_s < found.longest_s / 2
+
+
+async def test_a_calm_loop_is_not_woken_up_all_the_time() -> None:
+    """Whoever watches looks seldom while nobody waits, and still sees a stall that is long."""
+    looks = [0]
+
+    def busy() -> bool:
+        looks[0] += 1
+        return False
+
+    found = Stalls()
+    watching = asyncio.create_task(found.watch(busy))
+    await asyncio.sleep(0.6)
+    assert looks[0] <= 4
+    hold_up(0.0, 0.5)
+    await asyncio.sleep(0.1)
+    watching.cancel()
+    assert found.longest_own_s > 0.2

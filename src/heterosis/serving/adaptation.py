@@ -16,6 +16,7 @@ from heterosis.launch.control import Offer
 from heterosis.launch.gate import OUTSIDE
 from heterosis.planning.fleet.joining import with_worker, without_worker
 from heterosis.scheduling import Record
+from heterosis.serving.rhythm import next_beat
 from heterosis.serving.router import Router
 from heterosis.serving.stalls import Stalls
 from heterosis.terms import OperatingPoint, Plan
@@ -97,7 +98,7 @@ class Adaptation:
     async def run(self, router: Router) -> None:
         """Adapt the router's plan until cancelled; what it hosts is loaded already."""
         await self._put(router, PutInForce(plan=self.controller.plan, reason="the plan of all of it together"))
-        watching = asyncio.create_task(self.stalls.watch())
+        watching = asyncio.create_task(self.stalls.watch(lambda: bool(router.scheduler.requests or self._tasks)))
         try:
             while True:
                 for act in self.controller.tick(time.monotonic()) if self.decides else ():
@@ -109,7 +110,7 @@ class Adaptation:
                         await self._put(router, act)
                 if self.account is not None:
                     self.joules = self.account.joules(time.monotonic())
-                await asyncio.sleep(TICK_S)
+                await next_beat(TICK_S)
         finally:
             watching.cancel()
             for task in self._tasks:

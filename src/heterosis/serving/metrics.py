@@ -20,6 +20,11 @@ BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0,
 class Meter(Protocol):
     """What is asked of an energy meter here (`heterosis.profiling.meters`)."""
 
+    @property
+    def period_s(self) -> float:
+        """How often it has to be read, whether its figures are asked for or not."""
+        ...
+
     def read(self) -> Mapping[str, Energy]:
         """Joules so far, by domain."""
         ...
@@ -51,16 +56,18 @@ class Metrics(Collector):
         self._latencies[bisect_left(BUCKETS_S, took_s)] += 1
         self._latency_s += took_s
 
+    @property
+    def period_s(self) -> float:
+        """How often the meter has to be read."""
+        return self._meter.period_s
+
     async def exposition(self) -> bytes:
         """Everything in Prometheus' text format."""
         await self.read_meter()
         return generate_latest(self._registry)
 
     async def read_meter(self) -> None:
-        """Read the meter, on a thread: it may look at every process, or ask a driver that takes its time.
-
-        It has to be read now and then, lest the CPU time of a worker that dies be lost with it.
-        """
+        """Read the meter, on a thread: it may look at every process, or ask a driver that takes its time."""
         async with self._reading:
             self.energy, self._cpu_s = await asyncio.to_thread(lambda: (self._meter.read(), self._meter.cpu_seconds()))
 

@@ -42,6 +42,7 @@ from heterosis.serving.hosting import Hosting
 from heterosis.serving.messages import Done, Ready, Run, Skip
 from heterosis.serving.parts import Joint, cut
 from heterosis.serving.power import PowerModes, Switches
+from heterosis.serving.rhythm import next_beat
 from heterosis.serving.transport import SharedMemory
 from heterosis.serving.transport.framing import Frames, Part
 from heterosis.serving.values import Buffer
@@ -133,7 +134,7 @@ class Router(Hosting):
         """Give up calls that nobody waits for any longer, and end workers that hang: what they held runs elsewhere."""
         ended: dict[str, int] = {}
         while True:
-            await asyncio.sleep(watchdog.PERIOD_S)
+            await next_beat(watchdog.PERIOD_S)
             now = time.monotonic()
             for name in [name for name, call in self._calls.items() if call.until < now]:
                 self._fail(name, TimeoutError())

@@ -30,6 +30,7 @@ from heterosis.serving.journal import Journal
 from heterosis.serving.metrics import Meter, Metrics
 from heterosis.serving.power import PowerModes
 from heterosis.serving.repository import Repository, Source
+from heterosis.serving.rhythm import next_beat
 from heterosis.serving.router import Router
 from heterosis.serving.status import StatusBoard
 from heterosis.serving.transport import SharedMemory
@@ -37,8 +38,7 @@ from heterosis.terms.errors import UsageError
 
 log = structlog.get_logger()
 
-METER_PERIOD_S = 1.0
-TRIM_PERIOD_S = 1.0
+TRIM_PERIOD_S = 5.0
 """How long memory lies idle, at the least, before it goes back to the system."""
 T = TypeVar("T")
 
@@ -267,11 +267,11 @@ async def _read(metrics: Metrics) -> NoReturn:
     """Read the meter regularly."""
     while True:
         await metrics.read_meter()
-        await asyncio.sleep(METER_PERIOD_S)
+        await next_beat(metrics.period_s)
 
 
 async def _trim(bodies: BodyMemory) -> NoReturn:
     """Let go regularly of the memory that requests have left behind."""
     while True:
-        await asyncio.sleep(TRIM_PERIOD_S)
+        await next_beat(TRIM_PERIOD_S)
         bodies.trim()

@@ -9,9 +9,14 @@ doing.
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
+from heterosis.serving.rhythm import until_beat
+
 SLEEP_S = 0.02
+CALM_SLEEP_S = 0.25
+"""While nobody waits for anything that a stall could hold up."""
 SCHEDSTAT = "/proc/thread-self/schedstat"
 _MOST_BYTES = 64
 
@@ -27,16 +32,17 @@ class Stalls:
         """As far as it was not for want of a core; where the system does not count that, no longer than this process
         computed meanwhile."""
 
-    async def watch(self) -> None:
-        """Watch until cancelled."""
+    async def watch(self, busy: Callable[[], bool] = lambda: True) -> None:
+        """Watch until cancelled; closely only while the loop is ``busy``, since each look has it wake up."""
         file = None
         with suppress(OSError):
             file = os.open(SCHEDSTAT, os.O_RDONLY)
         try:
             while True:
+                sleep_s = SLEEP_S if busy() else until_beat(CALM_SLEEP_S)
                 begin, elsewhere_s, computed_s = time.monotonic(), _waited_s(file), time.process_time()
-                await asyncio.sleep(SLEEP_S)
-                late_s = time.monotonic() - begin - SLEEP_S
+                await asyncio.sleep(sleep_s)
+                late_s = time.monotonic() - begin - sleep_s
                 if file is None:
                     own_s = min(late_s, time.process_time() - computed_s)
                 else:

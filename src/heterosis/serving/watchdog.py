@@ -10,7 +10,7 @@ PATIENCE_S = 60.0
 RATIO = 20.0
 """And so many times as long as a batch was expected to take."""
 
-PERIOD_S = 1.0
+PERIOD_S = 5.0
 """How often is looked."""
 
 

@@ -56,6 +56,9 @@ def test_counters_come_before_models(tmp_path: Path) -> None:
         assert (source.devices, source.meter) == (("cpu",), "RAPL (powercap)")
         assert "idle power measured" in source.note
         assert {energy.quality for energy in meter.read().values()} == {Quality.COUNTER}
+        counted_s = meter.period_s
+    with open_meter([CPU], root=machine(tmp_path / "other")) as meter:
+        assert meter.period_s > counted_s  # shares of joules change; what a second of CPU time costs does not
 
 
 def test_a_cpu_without_counters_is_modelled(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Energy modelled from the CPU time of processes."""
 
+import os
 import subprocess
 import sys
 import time
@@ -126,3 +127,13 @@ def test_a_process_that_is_gone_counts_nothing() -> None:
     ended.wait()
     meter = UtilisationMeter(CPU, [ended.pid])
     assert meter.cpu_seconds() == 0
+
+
+def test_a_child_that_is_killed_between_two_readings_is_not_lost() -> None:
+    """Whoever waits for a worker inherits its seconds: they need not have been read while it lived."""
+    meter = UtilisationMeter(CPU, [os.getpid()])
+    burner, before = Burner(), meter.cpu_seconds()
+    burner.burn(0.3)
+    burner.process.kill()
+    burner.end()
+    assert meter.cpu_seconds() - before > 0.28

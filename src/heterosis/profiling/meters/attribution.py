@@ -16,6 +16,9 @@ from heterosis.profiling.meters.meter import DYNAMIC, IDLE, HardwareMeter
 from heterosis.profiling.meters.processes import machine_cpu_seconds
 from heterosis.terms import DEFAULT_MODE, UNKNOWN, Energy, Quality
 
+SHARES_PERIOD_S = 1.0
+"""For so long at the most the shares of a device's processes are taken as constant."""
+
 CALM_CORES = 0.1
 """A machine whose processes keep no more of a core busy than this is idle."""
 
@@ -54,6 +57,8 @@ def measure_idle(meter: HardwareMeter, seconds: float, root: Path = ROOT) -> Idl
 
 class Attributed:
     """A hardware meter, split into idle and dynamic joules."""
+
+    period_s = SHARES_PERIOD_S
 
     def __init__(
         self,

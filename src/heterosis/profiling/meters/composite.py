@@ -13,7 +13,7 @@ from heterosis.devices.sysfs import ROOT
 from heterosis.profiling.meters import amd, ina3221, nvml, rapl
 from heterosis.profiling.meters.attribution import Attributed, IdlePower, measure_idle, total
 from heterosis.profiling.meters.meter import DYNAMIC, IDLE, HardwareMeter
-from heterosis.profiling.meters.processes import Families, machine_cpu_seconds
+from heterosis.profiling.meters.processes import FAMILY_PERIOD_S, Families, machine_cpu_seconds
 from heterosis.profiling.meters.utilisation import UtilisationMeter
 from heterosis.terms import UNKNOWN, Device, Energy
 from heterosis.terms.errors import HardwareError
@@ -61,6 +61,11 @@ class CompositeMeter:
         return max(
             (part.meter.resolution_s for part in self._parts.values() if isinstance(part, Attributed)), default=0.0
         )
+
+    @property
+    def period_s(self) -> float:
+        """Of the meter that has to be read the most often."""
+        return min((part.period_s for part in self._parts.values() if part is not None), default=FAMILY_PERIOD_S)
 
     def watch(self, pid: int) -> None:
         """Count a process and its children from now on."""

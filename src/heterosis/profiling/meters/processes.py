@@ -17,6 +17,9 @@ from heterosis.devices.sysfs import ROOT, text
 PROC = "/proc"
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 ATTEMPTS = 3
+FAMILY_PERIOD_S = 10.0
+"""How often families have to be read. A worker that dies is waited for by its server, so that nothing of it is lost;
+but with it may go what a child of its own has used since the last reading."""
 MOST_BYTES = 1 << 16
 """More than a line of /proc/PID/stat has, and room for ten thousand children."""
 

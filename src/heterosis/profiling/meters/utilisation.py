@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from heterosis.profiling.meters.meter import DYNAMIC, IDLE
-from heterosis.profiling.meters.processes import Families
+from heterosis.profiling.meters.processes import FAMILY_PERIOD_S, Families
 from heterosis.terms import DEFAULT_MODE, UNKNOWN, Device, Energy, Quality
 
 
@@ -20,6 +20,7 @@ class UtilisationMeter:
     """
 
     name = "utilisation"
+    period_s = FAMILY_PERIOD_S
 
     def __init__(
         self,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class AccountMeter:
     """Tells a server's metrics what the loop's account has counted."""
 
+    period_s = 10.0
+
     def __init__(self, adaptation: "Adaptation") -> None:
         """Ask this loop."""
         self._adaptation = adaptation
