@@ -57,9 +57,12 @@ class StageRunner:
         try:
             return step(*args)
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises belongs to this call alone
-            failure = StageError(f"stage {self.stage.name!r} failed: {type(error).__name__}: {error}")
-            failure.__cause__ = error
-            return failure
+            return self._failure(error)
+
+    def _failure(self, error: Exception) -> StageError:
+        failure = StageError(f"stage {self.stage.name!r} failed: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return failure
 
     def _prepare(self, *args: Any) -> Item:
         assert self.session is not None  # noqa: S101

@@ -39,7 +39,10 @@ class TensorRunner(StageRunner):
     def run(self, batch: Sequence[Args]) -> list[Any]:
         """Run one batch of calls; see `StageRunner.run`."""
         if len(batch) == 1:
-            return [self._guarded(self._engine, *batch[0])]
+            try:
+                return [self._engine(*batch[0])]
+            except Exception as error:  # noqa: BLE001 - as of any other step
+                return [self._failure(error)]
         if self.joins is False or not _alike([args[0] for args in batch]):
             return [self._guarded(self._engine, *args) for args in batch]
         joined = self._guarded(self._joined, [args[0] for args in batch])

@@ -101,7 +101,12 @@ class Repository:
 
     def only(self, name: str, version: str = "") -> Model | None:
         """Return the model that every such request is for, as `get` does; None while one of its name is on trial."""
-        return None if name in self.rollouts else self.get(name, version)
+        if name in self.rollouts:
+            return None
+        versions = self._models.get(name)
+        if not version and versions and len(versions) == 1:  # asked for each request, so without detours
+            return next(iter(versions.values()))
+        return self.get(name, version)
 
     def rollout_of(self, model: Model) -> Rollout | None:
         """The trial that a model is on, if it is."""

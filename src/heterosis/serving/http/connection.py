@@ -63,7 +63,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._chunks_bytes = 0
         self._answering: asyncio.Task[None] | asyncio.Handle | Pending | None = None
         self._last = False
-        """Whether the connection ends with the answer, whatever the head says."""
+        """Whether the connection ends with the answer."""
         self._refused = False
         self._writable = asyncio.Event()
         self._writable.set()
@@ -118,8 +118,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         elif self._body is not None:
             self._body_filled += nbytes
             if self._head is None:
-                self._compare(self._body)
-            elif self._body_filled >= self._body_end:
+                raw = self._raw_head
+                if self._body[: len(raw)] != raw or self._body_filled < len(raw):
+                    self._differs(self._body)
+                    return
+                self._head = self._parsed_head
+            if self._body_filled >= self._body_end:
                 self._answer(self._body)
             else:
                 self.since = self._loop.time()
@@ -140,16 +144,11 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._body_filled = 0
         return room
 
-    def _compare(self, room: memoryview) -> None:
-        """Go on where what comes is like the last request, as far as it is there; else read it as any other."""
+    def _differs(self, room: memoryview) -> None:
+        """Wait for more where what is there is the beginning of the last request's head; else read it as any other."""
         raw, filled = self._raw_head, self._body_filled
         if filled < len(raw) and raw[:filled] == room[:filled]:
             self.since = self._loop.time()
-            return
-        if bytes(room[: len(raw)]) == raw:
-            self._head = self._parsed_head
-            if filled >= self._body_end:
-                self._answer(room)
             return
         self._body, self._raw_head, self._again = None, b"", None
         self._buffer = bytearray(room[:filled]).ljust(FIRST_READ_BYTES)
@@ -244,7 +243,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             begin = self._body_begin
             self._room = body if begin else None
             body = body[begin : self._body_end]
-        self._body, self._last = None, last
+        self._body, self._last = None, last or not head.keep_alive
         body = body.toreadonly()
         answer: Answer | None = None if self._again is None else self._again(body, begin)
         if answer is None:
@@ -270,7 +269,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         try:
             response = await answer
             if isinstance(response.body, AsyncIterator):
-                keep_alive = self._keeps_alive
+                keep_alive = not (self._last or self._server.closing)
                 try:
                     await self._stream(response, keep_alive=keep_alive)
                 except ValueError as error:  # a header that is none
@@ -291,16 +290,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._room = None
             if body_is_done and head is not None and head.length is not None:
                 self._server.rooms.take_back(room, head.length + 1, head.headers, self._body_begin)
-        keep_alive = self._keeps_alive
+        keep_alive = not (self._last or self._server.closing)
         try:
             self._write(response, keep_alive=keep_alive)
         except ValueError as error:  # a header that is none
             self._write(failure(error), keep_alive=keep_alive)
         self._next(keep_alive=keep_alive)
-
-    @property
-    def _keeps_alive(self) -> bool:
-        return self._head is not None and self._head.keep_alive and not self._last and not self._server.closing
 
     def _next(self, *, keep_alive: bool) -> None:
         """Wait for the next request, which may be here already."""

@@ -170,8 +170,8 @@ class Peer(asyncio.BufferedProtocol):
         if isinstance(message, Run) and len(message.sizes) == 1 and len(held) == len(frames) - 1:
             header = frames[0]
             if isinstance(header, bytes):
-                kind = self._runs.number_of(header)
-                if kind:
+                kind = self._runs.get(header)
+                if kind is not None:
                     self._transport.write(run_again(kind, message.batch, entries[5::2]))
                     return
                 message = replace(message, kind=self._runs.new(header, len(held)))

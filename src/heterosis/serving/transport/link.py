@@ -67,8 +67,8 @@ class Link:
         data = None
         if isinstance(message, Done) and len(message.sizes) == 1 and frames and not (message.errors or message.skipped):
             header, *arrays = frames
-            kind = self._results.number_of(header)
-            if kind:
+            kind = self._results.get(header)
+            if kind is not None:
                 data = done_again(kind, message.batch, message.run_ms, arrays)
             else:
                 message = replace(message, kind=self._results.new(header, len(arrays)))
@@ -82,35 +82,39 @@ class Link:
 
     def receive(self) -> tuple[FromRouter, Sequence[Buffer]]:
         """Wait for the next message."""
-        while not self.waiting:
-            self._read()
-        return self._taken()
+        while (message := self._next(0)) is None:
+            pass
+        return message
 
     def receive_nowait(self) -> tuple[FromRouter, Sequence[Buffer]] | None:
         """Take the next message, if it is there already."""
-        if not self.waiting:
-            try:
-                self._read(socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return None
-        return self._taken() if self.waiting else None
-
-    def _read(self, flags: int = 0) -> None:
-        """Read what is there. Raise BlockingIOError where nothing is, and that is not to be waited for."""
-        assert self._socket is not None  # noqa: S101
         try:
-            count = self._socket.recv_into(self._assembler.room, 0, flags)
+            return self._next(socket.MSG_DONTWAIT)
         except BlockingIOError:
-            raise
-        except OSError as error:
-            raise LinkEndedError from error
-        if not count:
-            raise LinkEndedError
-        only = self._assembler.only(count)
-        self.waiting = self._assembler.arrived(count) if only is None else [[only]]
+            return None
 
-    def _taken(self) -> tuple[FromRouter, Sequence[Buffer]]:
-        head, *frames = self.waiting.pop(0)
+    def _next(self, flags: int) -> tuple[FromRouter, Sequence[Buffer]] | None:
+        """Read, where no message is there; return None where it is not there yet.
+
+        Raise BlockingIOError where nothing is there, and that is not to be waited for.
+        """
+        assert self._socket is not None  # noqa: S101
+        if self.waiting:
+            head, *frames = self.waiting.pop(0)
+        else:
+            try:
+                count = self._socket.recv_into(self._assembler.room, 0, flags)
+            except BlockingIOError:
+                raise
+            except OSError as error:
+                raise LinkEndedError from error
+            if not count:
+                raise LinkEndedError
+            only = self._assembler.only(count)
+            if only is None:
+                self.waiting = self._assembler.arrived(count)
+                return None
+            head, frames = only, []
         if head and head[0] == MARK:
             return self._runs.run(head, self._memory)
         message = self._decode(head)

@@ -54,16 +54,8 @@ class Again(list[Buffer]):
     """For who reads them, to keep what it made of them: arrays are views, and see what lies there now."""
 
 
-class Sent:
-    """The kinds that one end has sent."""
-
-    def __init__(self) -> None:
-        """Know none."""
-        self._numbers: dict[Buffer, int] = {}
-
-    def number_of(self, header: Buffer) -> int:
-        """Return the number of the kind with a header, where one was sent; else 0."""
-        return self._numbers.get(header, 0)
+class Sent(dict[Buffer, int]):
+    """The kinds that one end has sent: their numbers, by the header of their values."""
 
     def new(self, header: Buffer, arrays: int) -> int:
         """Return a number for a kind that is sent in full, the oldest one's where all are taken; 0 where it gets none.
@@ -72,9 +64,8 @@ class Sent:
         """
         if not 0 < arrays <= MOST_ARRAYS or len(header) > MOST_HEADER_BYTES or read_header(header) is None:
             return 0
-        full = len(self._numbers) == MOST_KINDS
-        number = self._numbers.pop(next(iter(self._numbers))) if full else len(self._numbers) + 1
-        self._numbers[bytes(header)] = number
+        number = self.pop(next(iter(self))) if len(self) == MOST_KINDS else len(self) + 1
+        self[bytes(header)] = number
         return number
 
 

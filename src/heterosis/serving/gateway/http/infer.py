@@ -115,7 +115,7 @@ class _Again:
     def __call__(self, body: memoryview, begin: int) -> HttpResponse | Pending | None:
         gateway, model, json = self._gateway, self._model, self._json
         began = time.monotonic()
-        if gateway.draining or body[: len(json)] != json or not passes(model):
+        if gateway.draining or not passes(model) or body[: len(json)] != json:
             return None
         try:
             if gateway.repository.only(*self._named) is not model:
