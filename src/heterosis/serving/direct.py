@@ -49,35 +49,33 @@ class DirectRequest:
             self._request, self._call = model.ask(call, timeout_ms, request_class, size, divisible=divisible)
             self._expiry = asyncio.get_running_loop().call_later(timeout_ms / 1e3, self._done, TimeoutError())
 
-    def told(self, result: Result) -> None:
-        """Hear what came of it: once, unless it was cancelled before; never while it is made."""
+    def told(self, result: Result, now: float) -> None:
+        """Hear what came of it, and at what time: once, unless it was cancelled before; never while it is made."""
         raise NotImplementedError
 
     def cancel(self) -> None:
         """Let nobody wait for it any more."""
-        if self._call:
-            self._end("cancelled", time.monotonic())
+        self._done(None)
 
-    def _done(self, result: Result) -> None:
+    def _done(self, result: Result | None) -> None:
+        """Let go of it, and tell what came of it; None: nobody waits for that."""
         if not self._call:
             return
-        now = time.monotonic()
-        outcome = "failed"
-        if not isinstance(result, Exception):
-            outcome = "answered" if now <= self._request.deadline else "late"
-        elif isinstance(result, TimeoutError):
-            result = out_of_time(self._request.arrival)
-        self._end(outcome, now)
-        self.told(result)
-
-    def _end(self, outcome: str, now: float) -> None:
-        """Let go of it."""
+        model, request, now = self._model, self._request, time.monotonic()
+        call, self._call = self._call, ""
         if self._expiry is not None:
             self._expiry.cancel()
-        model, request = self._model, self._request
-        call, self._call = self._call, ""
+        outcome = "cancelled"
+        if isinstance(result, Exception):
+            outcome = "failed"
+            if isinstance(result, TimeoutError):
+                result = out_of_time(request.arrival)
+        elif result is not None:
+            outcome = "answered" if now <= request.deadline else "late"
         model.ended(outcome, now - request.arrival)
         model.router.end(request, outcome, call)
+        if result is not None:
+            self.told(result, now)
 
 
 def out_of_time(began: float) -> DeadlineError:

@@ -321,7 +321,7 @@ class _Awaited(DirectRequest):
         self.result: asyncio.Future[Sequence[bytes | memoryview]] = asyncio.get_running_loop().create_future()
         super().__init__(*args, divisible=divisible)
 
-    def told(self, result: Result) -> None:
+    def told(self, result: Result, now: float) -> None:  # noqa: ARG002 - it is told when it is asked
         _settle(self.result, result)
 
 

@@ -52,9 +52,9 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         found[-1] = False
         return first(self, result)
 
-    def note(self: Passed, result: Any) -> None:
+    def note(self: Passed, result: Any, now: float) -> None:
         found.append(True)
-        told(self, result)
+        told(self, result, now)
 
     monkeypatch.setattr(Passed, "_first", note_first)
     monkeypatch.setattr(Passed, "told", note)

@@ -118,21 +118,22 @@ class Passed(DirectRequest):
         divisible = shortcut.divisible
         super().__init__(model, frames, shortcut.size, timeout_ms, shortcut.request_class, now, divisible=divisible)
 
-    def told(self, result: Result) -> None:
+    def told(self, result: Result, now: float) -> None:
         """Answer."""
         answer: Sequence[Buffer] | Exception | None
         if isinstance(result, Exception):
             answer = result
         else:
-            began = time.monotonic()
+            began = now
             answer = self._shortcut.answer(result)
+            now = time.monotonic()
             if answer is None:
                 answer = self._first(result)
             else:
                 spell = self._model.statistics.encode
                 spell.count += 1
-                spell.seconds += time.monotonic() - began
-        self.end(answer)
+                spell.seconds += now - began
+        self.end(answer, now)
 
     def _first(self, result: Sequence[Buffer]) -> Sequence[Buffer] | Exception:
         """Write the answer of a result as no other was."""
@@ -149,8 +150,8 @@ class Passed(DirectRequest):
         """Write an answer in parts: tensors as memoryviews, all else as bytes. Raise what says why that cannot be."""
         raise NotImplementedError
 
-    def end(self, answer: Sequence[Buffer] | Exception) -> None:
-        """Hand an answer over, or why there is none."""
+    def end(self, answer: Sequence[Buffer] | Exception, now: float) -> None:
+        """Hand an answer over, or why there is none; ``now`` is what `time.monotonic` says."""
         raise NotImplementedError
 
 

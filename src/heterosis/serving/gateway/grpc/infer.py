@@ -163,7 +163,7 @@ class _Passed(Passed):
         """Write an answer in parts."""
         return encode_infer_response(response, request)
 
-    def end(self, answer: Sequence[Buffer] | Exception) -> None:
+    def end(self, answer: Sequence[Buffer] | Exception, now: float) -> None:  # noqa: ARG002 - who awaits it counts
         """Hand the answer over."""
         if self.answer.done():
             return

@@ -92,9 +92,9 @@ class _Passed(Passed, Pending):
         """Write an answer in parts."""
         return encode_response(response, request)[1]
 
-    def end(self, answer: Sequence[Buffer] | Exception) -> None:
+    def end(self, answer: Sequence[Buffer] | Exception, now: float) -> None:
         """Hand the answer over."""
-        self._gateway.metrics.answered(time.monotonic() - self._since)
+        self._gateway.metrics.answered(now - self._since)
         if isinstance(answer, Exception):
             self.answered(failure(answer))
         else:
