@@ -2,7 +2,7 @@
 
 import asyncio
 from itertools import pairwise
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -126,3 +126,17 @@ def test_an_error_of_a_part_is_told_at_once() -> None:
     for place in range(2):
         joint.told(place, [memoryview(each) for each in encode({"y": np.zeros(2)})])
     assert [str(each) for each in told] == ["gone", "output 'y' has shape (2,) for 1 rows of input"]
+
+
+async def test_that_joining_fails_is_told_whatever_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is done in a thread: nobody waits for what will not come."""
+    told: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+
+    def exhausted(*_: object) -> NoReturn:
+        raise MemoryError("no room for 8 GB")
+
+    monkeypatch.setattr(np, "concatenate", exhausted)
+    joint, half = Joint([1, 1], told.set_result), np.zeros((1, LARGE_BYTES // 16))
+    for place in range(2):
+        joint.told(place, [memoryview(each) for each in encode({"y": half})])
+    assert str(await asyncio.wait_for(told, 5)).endswith("cannot be joined: MemoryError no room for 8 GB")

@@ -56,9 +56,7 @@ class BodyMemory:
     def trim(self) -> None:
         """Let go of rooms that nobody has needed since this was last called, and of the memory that lies idle."""
         for kind, kept in list(self._kept.items()):
-            idle = kept.idle()
-            del kept[:idle]
-            self._kept_bytes -= idle * (kind[0] + kind[1])
+            self._kept_bytes -= len(kept.take_idle()) * (kind[0] + kind[1])
             if not kept:
                 del self._kept[kind]
         self._memory.trim()

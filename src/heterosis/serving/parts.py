@@ -10,6 +10,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import structlog
 
 from heterosis.serving.transport.framing import Frames, Part
 from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
@@ -17,6 +18,8 @@ from heterosis.terms.errors import StageError
 
 if TYPE_CHECKING:
     from heterosis.serving.router import Result
+
+log = structlog.get_logger()
 
 Array = np.ndarray[Any, Any]
 
@@ -84,3 +87,6 @@ class Joint:
             return join([self._results[each] for each in sorted(self._results)], self._sizes)
         except StageError as error:
             return error
+        except Exception as error:  # whatever it is, whoever waits for the call has to hear of it
+            log.exception("results not joined")
+            return StageError(f"the results of a call's parts cannot be joined: {type(error).__name__} {error}")

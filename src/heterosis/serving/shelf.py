@@ -22,7 +22,9 @@ class Shelf(list[T]):
             self._left_alone = len(self)
         return thing
 
-    def idle(self) -> int:
-        """How many, at the front, have lain here since this was last asked, and nobody came near them."""
-        idle, self._left_alone = self._left_alone, len(self)
+    def take_idle(self) -> list[T]:
+        """Take those, at the front, that have lain here since this was last called, and nobody came near them."""
+        idle = self[: self._left_alone]
+        del self[: self._left_alone]
+        self._left_alone = len(self)
         return idle

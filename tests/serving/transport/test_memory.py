@@ -99,6 +99,25 @@ def test_pages_that_nobody_needed_between_two_trims_go_back_to_the_system(
     memory.close()
 
 
+def test_what_a_crowd_has_left_behind_is_there_for_blocks_of_any_size() -> None:
+    """Though blocks of one size had filled all of it: only those that somebody still has are in the way."""
+    memory = SharedMemory(SIZE)
+    crowd = [memory.allocate(GRAIN) for _ in range(SIZE // GRAIN)]
+    kept = crowd[100]
+    assert kept is not None
+    assert memory.allocate(1) is None
+    crowd.clear()
+    assert memory.allocate(2 * GRAIN) is None
+    for _ in range(2):
+        memory.trim()
+    assert memory.allocate(156 * GRAIN) is None  # one more than there are behind the block that is left
+    large = memory.allocate(128 * GRAIN)
+    assert large is not None
+    large[:] = bytes([1]) * len(large)
+    assert not any(kept)
+    assert memory.allocate(96 * GRAIN) is not None
+
+
 def place_of(memory: SharedMemory, block: memoryview) -> int:
     """Where a block begins."""
     place = memory.place_of(block)

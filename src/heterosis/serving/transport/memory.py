@@ -1,9 +1,10 @@
 """Memory that a router shares with the workers on its host: it writes, they only read.
 
 A block belongs to who asked for it until nothing refers to it any more: numpy arrays and memoryviews of it keep it, as
-they would keep memory of their own. Blocks are used again, the latest first, since that is the warmest; what a crowd
-of requests has left behind goes back to the system (`SharedMemory.trim`). The memory has no name in the file system,
-and is gone with the last process that has it; pages that were never used cost nothing.
+they would keep memory of their own. Blocks are used again, the latest first, since that is the warmest, for bodies of
+about their size; what a crowd of requests has left behind goes back to the system, and its place may be had by blocks
+of any size (`SharedMemory.trim`). The memory has no name in the file system, and is gone with the last process that has
+it; pages that were never used cost nothing.
 """
 
 import functools
@@ -11,6 +12,7 @@ import mmap
 import os
 import weakref
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -36,10 +38,10 @@ class SharedMemory:
         self._bytes = np.frombuffer(self._mapped, np.uint8)
         self._address: int = self._bytes.ctypes.data
         self._size = size
-        self._unused = 0
-        """From here on nothing was ever given."""
-        self._free: dict[int, _Free] = defaultdict(_Free)
-        """By how many bytes they take."""
+        self._gaps = [(0, size)]
+        """Where they begin and end: no block is there, and no pages."""
+        self._free: dict[int, Shelf[int]] = defaultdict(Shelf)
+        """Where blocks begin that nobody has, by how many bytes they take."""
         self._given: dict[int, _Given] = {}
         """By the identity of the array that is lent."""
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
@@ -49,11 +51,8 @@ class SharedMemory:
         """Give a block in which the byte at ``offset`` is at the start of a cache line; None where there is no room."""
         skew = -offset % 64
         pages = _rounded(length + skew)
-        if free := self._free[pages]:
-            start = free.take()
-        elif self._unused + pages <= self._size:
-            start, self._unused = self._unused, self._unused + pages
-        else:
+        start = free.take() if (free := self._free[pages]) else self._begin_block(pages)
+        if start is None:
             return None
         block = self._bytes[start + skew : start + skew + length]
         given = _Given(block, self._take_back)
@@ -80,11 +79,11 @@ class SharedMemory:
 
     def trim(self) -> None:
         """Give the pages of those blocks back to the system that nobody has needed since this was last called."""
-        for pages, free in self._free.items():
-            idle = free.idle()
-            for start in free[free.hollow : idle]:
-                self._mapped.madvise(mmap.MADV_REMOVE, start, pages)
-            free.hollow = idle
+        idle = _joined((start, start + pages) for pages, free in self._free.items() for start in free.take_idle())
+        if idle:
+            for begin, end in idle:
+                self._mapped.madvise(mmap.MADV_REMOVE, begin, end - begin)
+            self._gaps = _joined((*self._gaps, *idle))
 
     @property
     def given(self) -> int:
@@ -95,21 +94,17 @@ class SharedMemory:
         """Let go of the memory, once nobody has a block of it."""
         os.close(self._file)
 
+    def _begin_block(self, pages: int) -> int | None:
+        """Take the place of a new block from the first gap that has it."""
+        for index, (begin, end) in enumerate(self._gaps):
+            if pages <= end - begin:
+                self._gaps[index] = (begin + pages, end)
+                return begin
+        return None
+
     def _take_back(self, given: "_Given") -> None:
         del self._given[given.key]
         self._free[given.pages].append(given.start)
-
-
-class _Free(Shelf[int]):
-    """Where blocks of a size begin that nobody has."""
-
-    __slots__ = ("hollow",)
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        super().__init__()
-        self.hollow = 0
-        """So many at the front had no pages left when this was last trimmed."""
 
 
 class _Given(weakref.ref[Array]):
@@ -130,6 +125,17 @@ def look_into(path: str) -> memoryview:
         return memoryview(mmap.mmap(file, 0, prot=mmap.PROT_READ))
     finally:
         os.close(file)
+
+
+def _joined(gaps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Make one of those that touch each other; leave out empty ones. They come in the order of their places."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(gaps):
+        if joined and joined[-1][1] == begin:
+            joined[-1] = (joined[-1][0], end)
+        elif begin < end:
+            joined.append((begin, end))
+    return joined
 
 
 @functools.lru_cache(1024)
