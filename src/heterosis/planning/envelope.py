@@ -54,8 +54,10 @@ class Envelope:
     def rates(self, now: float) -> Rates:
         """Tell the highest rate of each window; what is not a window old counts as if nothing had come before."""
         self._advance(now)
+        if not self._counts.any():
+            return (0.0,) * len(self.windows_s)
         oldest = ((self._newest or 0) + 1) % len(self._counts)
-        total = np.concatenate(([0], np.cumsum(np.roll(self._counts, -oldest))))
+        total = np.concatenate(([0], self._counts[oldest:], self._counts[:oldest])).cumsum()
         lengths = [BINS * 2**doubling for doubling in range(len(self.windows_s))]
         most = [int((total[length:] - total[:-length]).max()) for length in lengths]
         return tuple(count / window_s for count, window_s in zip(most, self.windows_s, strict=True))
@@ -66,8 +68,12 @@ class Envelope:
         size = len(self._counts)
         newest = number if self._newest is None else self._newest
         if number > newest:
-            passed = np.arange(max(newest + 1, number - size + 1), number + 1)
-            self._counts[passed % size] = 0
+            first, last = max(newest + 1, number - size + 1) % size, number % size
+            if first <= last:
+                self._counts[first : last + 1] = 0
+            else:
+                self._counts[first:] = 0
+                self._counts[: last + 1] = 0
         self._newest = max(number, newest)
         return None if number <= self._newest - size else number
 
