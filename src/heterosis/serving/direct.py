@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 from heterosis.serving.router import OpenCall, Result
 from heterosis.serving.transport.framing import Frames
-from heterosis.terms.errors import DeadlineError
+from heterosis.terms.errors import DeadlineError, HeterosisError
 
 if TYPE_CHECKING:
     from heterosis.serving.models import Model
 
 PATIENCE_S = 60.0
 """How long a request that names no timeout of its own is kept at most; its SLO is much shorter."""
+
+_UNDONE = frozenset({"cancelled", "failed"})
 
 
 class DirectRequest:
@@ -42,11 +44,19 @@ class DirectRequest:
         began = time.monotonic() if now is None else now
         call = OpenCall(frames, self._done, began, began + PATIENCE_S)
         self._expiry: asyncio.TimerHandle | None = None
-        if timeout_ms is None:
-            self._request, self._call = model.ask(call, model.limit_ms, request_class, size, divisible=divisible)
-        else:
+        limit_ms = model.limit_ms
+        if timeout_ms is not None:
+            limit_ms = timeout_ms
             call.until += timeout_ms / 1e3
-            self._request, self._call = model.ask(call, timeout_ms, request_class, size, divisible=divisible)
+        try:
+            self._request, self._call = model.router.ask(
+                model.key, limit_ms / 1e3, request_class, size, model.only_stage, call, divisible=divisible
+            )
+        except HeterosisError as error:
+            model.refused(error, began)
+            raise
+        model.active += 1
+        if timeout_ms is not None:
             self._expiry = asyncio.get_running_loop().call_later(timeout_ms / 1e3, self._done, TimeoutError())
 
     def told(self, result: Result, now: float) -> None:
@@ -73,7 +83,8 @@ class DirectRequest:
         elif result is not None:
             outcome = "answered" if now <= request.deadline else "late"
         model.ended(outcome, now - request.arrival)
-        model.router.end(request, outcome, call)
+        if outcome in _UNDONE or request.divisible:  # else it has ended with its only call
+            model.router.end(request, outcome, call)
         if result is not None:
             self.told(result, now)
 

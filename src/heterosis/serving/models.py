@@ -14,7 +14,7 @@ import structlog
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
 from heterosis.serving.direct import PATIENCE_S, DirectRequest, out_of_time
 from heterosis.serving.hosting import Hosted, VariantFor, WarmUp
-from heterosis.serving.router import OpenCall, Result, Router
+from heterosis.serving.router import Result, Router
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
 from heterosis.terms import DEFAULT_CLASS, Call, Plan, Request, Slo
@@ -79,7 +79,8 @@ class Model:
         """What runs it."""
         self._servable: Servable | None = None
         self._settled = asyncio.Event()
-        self._active = 0
+        self.active = 0
+        """Requests in progress."""
         self._idle: asyncio.Event | None = None
         """What is set when no request is in progress any more, where somebody waits for it."""
 
@@ -160,13 +161,13 @@ class Model:
 
     async def wait_idle(self, timeout_s: float) -> None:
         """Wait until no request is in progress, or for so long."""
-        if not self._active:
+        if not self.active:
             return
         self._idle = self._idle or asyncio.Event()
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
-            log.warning("requests are still in progress", model=self.name, version=self.version, count=self._active)
+            log.warning("requests are still in progress", model=self.name, version=self.version, count=self.active)
 
     def unavailable(self) -> UnavailableError:
         """Say why it cannot be used."""
@@ -220,9 +221,9 @@ class Model:
         try:
             request = self.router.admit(self.key, limit_ms / 1e3, request_class, pipeline.size(values))
         except HeterosisError as error:
-            self._refused(error, began)
+            self.refused(error, began)
             raise
-        self._active += 1
+        self.active += 1
         outcome = "cancelled"
         try:
             async with asyncio.timeout(timeout_ms / 1e3 if timeout_ms is not None else PATIENCE_S):
@@ -260,29 +261,16 @@ class Model:
             request.cancel()
             del request  # an error has a traceback, that this frame, and this would have the error
 
-    def ask(
-        self, call: OpenCall, limit_ms: float, request_class: str, size: int, *, divisible: bool
-    ) -> tuple[Request, str]:
-        """Let a request of a model without code in, with its call; see `Router.ask`."""
-        try:
-            asked = self.router.ask(
-                self.key, limit_ms / 1e3, request_class, size, self.only_stage, call, divisible=divisible
-            )
-        except HeterosisError as error:
-            self._refused(error, call.since)
-            raise
-        self._active += 1
-        return asked
-
     def ended(self, outcome: str, took_s: float) -> None:
         """Count the end of a request that was let in."""
-        self._active -= 1
-        if not self._active and self._idle is not None:
+        self.active -= 1
+        if not self.active and self._idle is not None:
             self._idle.set()
             self._idle = None
         self.statistics.ended(outcome, took_s)
 
-    def _refused(self, error: HeterosisError, began: float) -> None:
+    def refused(self, error: HeterosisError, began: float) -> None:
+        """Count a request that came then, and was not let in."""
         outcome = "overload" if isinstance(error, RefusedError) else "unavailable"
         self.statistics.ended(outcome, time.monotonic() - began)
 

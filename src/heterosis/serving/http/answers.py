@@ -1,7 +1,6 @@
 """The head of an answer, as bytes."""
 
 import functools
-from collections.abc import Mapping
 from http import HTTPStatus
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -13,13 +12,9 @@ REMEMBERED = 256
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
-def head_of(status: int, headers: Mapping[str, str], *, length: int | None, keep_alive: bool) -> bytes:
-    """Write a head; ``length`` is the body's, None where it comes in chunks. Raise ValueError for what is no header."""
-    return _head(status, tuple(headers.items()), length, keep_alive)
-
-
 @functools.lru_cache(REMEMBERED)
-def _head(status: int, headers: tuple[tuple[str, str], ...], length: int | None, keep_alive: bool) -> bytes:  # noqa: FBT001
+def head_of(status: int, headers: tuple[tuple[str, str], ...], length: int | None, keep_alive: bool) -> bytes:  # noqa: FBT001
+    """Write a head; ``length`` is the body's, None where it comes in chunks. Raise ValueError for what is no header."""
     lines = [_LINES.get(status) or f"HTTP/1.1 {status} Unknown\r\n"]
     for name, value in headers:
         if "\n" in value or "\r" in value:

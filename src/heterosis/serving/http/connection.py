@@ -315,7 +315,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Write an answer whose body is no stream."""
         body: Sequence[Buffer] = response.body  # type: ignore[assignment] # who calls this has looked
         length = sum(map(len, body))
-        head = head_of(response.status, response.headers, length=length, keep_alive=keep_alive)
+        head = head_of(response.status, tuple(response.headers.items()), length, keep_alive)
         if self._head is not None and self._head.method == "HEAD":
             self._transport.write(head)
         elif length <= JOINED_BYTES:
@@ -325,7 +325,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     async def _stream(self, response: HttpResponse, *, keep_alive: bool) -> None:
         assert isinstance(response.body, AsyncIterator)  # noqa: S101
-        self._transport.write(head_of(response.status, response.headers, length=None, keep_alive=keep_alive))
+        self._transport.write(head_of(response.status, tuple(response.headers.items()), None, keep_alive))
         async for part in response.body:
             if part:
                 self._transport.writelines(chunk(part))

@@ -6,6 +6,7 @@ import socket
 from heterosis.serving.http.connection import HttpConnection
 from heterosis.serving.http.messages import Handler
 from heterosis.serving.http.rooms import Heap, Rooms
+from heterosis.serving.rhythm import next_beat
 
 IDLE_S = 75.0
 """How long a connection may be open without a whole request."""
@@ -61,7 +62,7 @@ class HttpServer:
         """Close connections on which nothing happens."""
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(SWEEP_S)
+            await next_beat(SWEEP_S)
             for connection in list(self.connections):
                 if connection.waiting and connection.since < loop.time() - IDLE_S:
                     connection.close()
