@@ -224,7 +224,7 @@ class AnyRun(RuleBasedStateMachine):
     def conserves_work(self) -> None:
         """No call waits while an instance that could run it is idle."""
         for stage, queue in self.scheduler.queues.items():
-            for configuration in self.scheduler.capacity.configurations.get(stage, ()):
+            for configuration in self.scheduler.capacity.configurations[stage]:
                 assert not (queue and self.scheduler.pools.idle[configuration])
 
     def teardown(self) -> None:

@@ -12,19 +12,21 @@ def too_late(view: View, request: Request) -> Refuse | None:
 
     That work is due before it, of the pipelines that it shares slots with, and spread over these.
     """
-    backlog = view.backlogs[request.pipeline]
+    backlog, capacity = view.backlogs[request.pipeline], view.capacity
     ahead = backlog.before(request.deadline - view.now)
-    own = view.capacity.request_work[request.pipeline, request.size]
+    own = capacity.request_work[request.pipeline, request.size]
     if ahead <= 0 or own <= 0:
         return None
-    domain = view.capacity.domains[request.pipeline]
+    domain = capacity.domains[request.pipeline]
     if domain.alike:  # what is ahead is served first, wherever that is, and then this
         wait_s = ahead * backlog.pressed_strain / domain.slots
         run_s = _run_s(view, request, ahead / own / domain.slots)
-        ends = max(wait_s - run_s / 2, 0.0) + run_s  # batches that run are, on average, half done
+        ends = run_s
+        if wait_s > run_s / 2:
+            ends += wait_s - run_s / 2  # batches that run are, on average, half done
     else:
         work = ahead + own
-        if not view.capacity.longest_tail:
+        if not capacity.longest_tail:
             work /= 2  # what is dropped before its only stage has cost nothing, so refuse what is sure
         ends = work * backlog.strain / domain.slots
     late = view.now + ends - request.deadline
@@ -36,14 +38,17 @@ def too_late(view: View, request: Request) -> Refuse | None:
 
 def _run_s(view: View, request: Request, ahead: float) -> float:
     """How long a request takes once its turn has come, in batches with as many like it as are ahead of it on a slot."""
-    stages = view.capacity.stages[request.pipeline]
+    capacity, size = view.capacity, request.size
+    stages = capacity.stages[request.pipeline]
     if len(stages) > 1:
-        return view.capacity.path_s(request.pipeline, request.size)
-    configuration = view.capacity.fastest[stages[0], request.size]
+        return capacity.path_s(request.pipeline, size)
+    configuration = capacity.fastest[stages[0], size]
     if configuration is None:
         return 0.0
-    size, quantile = request.size, view.estimates.quantile
+    quantile = view.estimates.quantile
     if request.divisible and quantile(configuration, size, SAFE_PERCENT) > request.deadline - view.now:
-        size = view.capacity.least_part(configuration, size)  # whole, it would be late in any case
-    most = max(view.capacity.max_batch[configuration], size)
-    return quantile(configuration, min(round(size * (1 + ahead)), most), SAFE_PERCENT)
+        size = capacity.least_part(configuration, size)  # whole, it would be late in any case
+    most = capacity.max_batch[configuration]
+    if most > size:
+        size = min(round(size * (1 + ahead)), most)
+    return quantile(configuration, size, SAFE_PERCENT)

@@ -47,7 +47,9 @@ class Capacity:
         """Slot time of a call of so many items in a full batch of a configuration."""
         self._sharers = Counter(place for placement in plan.placements for place in places(placement))
         found = _configurations(plan)
-        self.configurations: dict[str, tuple[Configuration, ...]] = {stage: tuple(of) for stage, of in found.items()}
+        self.configurations: Mapping[str, tuple[Configuration, ...]] = defaultdict(
+            tuple, {stage: tuple(of) for stage, of in found.items()}
+        )
         """The configurations that each stage has instances of."""
         self.group: dict[Configuration, int] = {}
         """Which configurations compete for the same slots: the number of a group of interchangeable slots."""
@@ -60,7 +62,11 @@ class Capacity:
         """Distinct slots of all instances."""
         self.domains = self._find_domains(plan)
         """Who competes with the requests of a pipeline, and for how much."""
-        self.tails = {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
+        self.may_miss = 1 - plan.slo.percentile / 100
+        """Share of deadlines that the SLO allows to be missed."""
+        self.tails: Mapping[str, float] = defaultdict(
+            float, {stage.stage: stage.tail_ms / 1e3 for stage in plan.stages}
+        )
         """Time that must be left for what follows each stage."""
         self.longest_tail = max(self.tails.values(), default=0.0)
         self.max_batch = {configuration: batch for of in found.values() for configuration, batch in of.items()}
@@ -69,10 +75,8 @@ class Capacity:
         """Slots that an instance of each configuration occupies."""
         self.full = {stage.stage: stage.batch for stage in plan.stages}
         """Items that a batch of each stage is waited for to have."""
-        self.fill_s = {stage.stage: stage.fill_ms / 1e3 for stage in plan.stages}
-        """How long a call of each stage may wait for a fuller batch."""
-        self.fills = any(self.fill_s.values())
-        """Whether any may."""
+        self.fill_s = {stage.stage: stage.fill_ms / 1e3 for stage in plan.stages if stage.fill_ms}
+        """How long a call may wait for a fuller batch, of stages where it may."""
         self.least_accuracy = {stage.stage: stage.accuracy for stage in plan.stages if stage.accuracy is not None}
         """What the variants of a stage must come to on average, for stages that mix them."""
         self.class_accuracy = {
@@ -104,7 +108,7 @@ class Capacity:
 
     def _find_fastest(self, key: tuple[str, int]) -> Configuration | None:
         stage, size = key
-        among = self.configurations.get(stage, ())
+        among = self.configurations[stage]
         return min(among, key=lambda each: self._estimates.mean(each, size), default=None)
 
     def parts(self, configuration: Configuration, size: int) -> int:
@@ -123,7 +127,7 @@ class Capacity:
 
     def _find_work(self, key: tuple[str, int]) -> float:
         stage, size = key
-        return min((self.slot_time[each, size] for each in self.configurations.get(stage, ())), default=0.0)
+        return min((self.slot_time[each, size] for each in self.configurations[stage]), default=0.0)
 
     def _find_slot_time(self, key: tuple[Configuration, int]) -> float:
         configuration, size = key
@@ -150,7 +154,7 @@ class Capacity:
         """Put together the pipelines that have a group of slots in common; who is unknown competes with all."""
         parts: list[tuple[set[str], set[int]]] = []
         for each in plan.pipelines:
-            groups = {self.group[one] for stage in each.stages for one in self.configurations.get(stage, ())}
+            groups = {self.group[one] for stage in each.stages for one in self.configurations[stage]}
             names = {each.pipeline}
             for part in [part for part in parts if part[1] & groups]:
                 parts.remove(part)

@@ -55,7 +55,7 @@ from heterosis.scheduling.policies import make_policy, successor
 from heterosis.scheduling.policy import Dispatch, Drop, Split, Wake
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.state import BatchRecord, CallRecord, RequestRecord
-from heterosis.scheduling.states import CallState, IllegalTransitionError
+from heterosis.scheduling.states import ASSIGNED, DONE, DROPPED, FAILED, SPLIT, WAITING, IllegalTransitionError
 from heterosis.scheduling.view import View
 from heterosis.terms import Call, Plan
 
@@ -122,19 +122,20 @@ class Scheduler:
     # --- requests and calls
 
     def _request_arrived(self, event: RequestArrived) -> None:
-        request = event.request
-        self._undecided = not self._only_changes  # it has no call yet, or is refused
+        request, call = event.request, event.call
         no = self._policy.admit(self.view, request)
         if no is not None:
+            self._undecided = not self._only_changes
             self._do(RefuseRequest(request=request.id, kind=no.kind, reason=no.reason, retry_after_s=no.retry_after_s))
             return
         work = self.capacity.request_work[request.pipeline, request.size]
         backlog = self.view.backlogs[request.pipeline]
         at = backlog.entered(request.deadline - request.arrival, work)
-        owner = self.requests[request.id] = RequestRecord(request, backlog, at, work)
-        if event.call is not None:
-            owner.single = self._undecided = True
-            self._open(owner, event.call)
+        owner = self.requests[request.id] = RequestRecord(request, backlog, at, work, single=call is not None)
+        if call is None:
+            self._undecided = not self._only_changes
+        else:
+            self._open(owner, call)
 
     def _request_ended(self, event: RequestEnded) -> None:
         record = self.requests.pop(event.request)
@@ -144,11 +145,11 @@ class Scheduler:
             return
         held: dict[int, list[str]] = {}
         for call in record.calls.values():
-            if call.state is CallState.WAITING:
+            if call.state is WAITING:
                 self._undecided = True  # what was kept for it is there for others
-                call.move(CallState.DROPPED)
+                call.move(DROPPED)
                 self.queues[call.call.stage].left(call)
-            elif call.state is CallState.ASSIGNED and self.batches[call.batch].batches[0].id != call.batch:
+            elif call.state is ASSIGNED and self.batches[call.batch].batches[0].id != call.batch:
                 held.setdefault(call.batch, []).append(call.call.id)
         for batch, calls in held.items():
             instance = self.batches[batch].name
@@ -161,7 +162,7 @@ class Scheduler:
     def _open(self, owner: RequestRecord, call: Call) -> None:
         record = owner.calls[call.id] = CallRecord(call, owner.request)
         self._wait(record)
-        if call.stage not in self.capacity.configurations:
+        if not self.capacity.configurations[call.stage]:
             self._drop(record, Refusal.UNAVAILABLE, f"the plan has no instance for stage {call.stage!r}")
 
     def _wait(self, record: CallRecord) -> None:
@@ -170,7 +171,7 @@ class Scheduler:
         self.queues[record.call.stage].push(record)
 
     def _drop(self, record: CallRecord, kind: Refusal, reason: str) -> None:
-        record.move(CallState.DROPPED)
+        record.move(DROPPED)
         self.queues[record.call.stage].left(record)
         self._forget(record)
         self._do(DropCall(call=record.call.id, request=record.call.request, kind=kind, reason=reason))
@@ -182,7 +183,7 @@ class Scheduler:
                 f"policy {self.plan.policy!r} split call {whole.call.id} of {whole.call.size} items "
                 f"into {decision.sizes}"
             )
-        whole.move(CallState.SPLIT)
+        whole.move(SPLIT)
         self.queues[whole.call.stage].left(whole)
         self._forget(whole)
         calls = tuple(
@@ -212,13 +213,13 @@ class Scheduler:
         queue = self.queues[instance.configuration.stage]
         size, calls = 0, []
         for record in records:
-            record.move(CallState.ASSIGNED)
+            record.move(ASSIGNED)
             record.batch = self._batch_count
             queue.left(record)
             size += record.call.size
             calls.append(record.call.id)
-        begin = instance.batches[-1].expected_end if instance.batches else self._now
-        end = max(begin, self._now) + self.estimates.mean(instance.configuration, size)
+        begin = instance.until if instance.batches and instance.until > self._now else self._now
+        end = begin + self.estimates.mean(instance.configuration, size)
         self._planned.hold(instance, BatchRecord(self._batch_count, records, size, end, self._now))
         self._do(
             RunBatch(
@@ -233,7 +234,7 @@ class Scheduler:
         instance = self.batches[event.batch]
         batch = instance.batches[0]
         if batch.id != event.batch:
-            batch = next(batch for batch in instance.batches if batch.id == event.batch)
+            batch = instance.batches[1]  # it holds no more
         stage = instance.configuration.stage
         size, did = 0, 0.0
         for record in batch.calls:
@@ -242,7 +243,7 @@ class Scheduler:
             if call.id not in event.skipped:
                 size += call.size
                 did += needed
-            record.move(CallState.FAILED if call.id in event.failed else CallState.DONE)
+            record.move(FAILED if call.id in event.failed else DONE)
             owner = self.requests.get(call.request)
             if owner is None:
                 continue
@@ -255,7 +256,7 @@ class Scheduler:
                 owner.backlog.worked(owner.bin, done)
                 del owner.calls[call.id]
         if size:
-            run_s, width = event.run_ms / 1e3, len(instance.places) or 1
+            run_s, width = event.run_ms / 1e3, instance.width
             self.estimates.observe(instance.configuration, size, run_s)
             kept_s = (self._now - batch.begin) * width if self.queues[stage].waiting else None
             self.view.backlogs[batch.calls[0].request.pipeline].measured(did, run_s * width, kept_s)
@@ -274,9 +275,9 @@ class Scheduler:
         """Let a call of an instance that went down wait again, unless nobody wants it or it is to blame."""
         record.deaths += 1
         if record.call.request not in self.requests:
-            record.move(CallState.DROPPED)
+            record.move(DROPPED)
             return
-        record.move(CallState.WAITING)
+        record.move(WAITING)
         self._wait(record)
         if record.deaths >= MAX_DEATHS:
             self._drop(record, Refusal.POISON, f"{record.deaths} instances went down while running it: {reason}")

@@ -14,6 +14,8 @@ SAFE_PERCENT = 95
 """The percentile of a run time that has to fit before a deadline."""
 SMOOTHING = 0.05
 """Weight of one batch in the drift; small, since real inputs differ by more than devices drift."""
+LEAST_RATIO, MOST_RATIO = 0.1, 10.0
+"""What a batch's ratio counts for, so that one outlier moves the drift by no more than half."""
 
 
 SIGMAS, ALL_SIGMAS = 1.645, 4.0
@@ -40,17 +42,17 @@ class Estimates:
         self._points: dict[Configuration, list[OperatingPoint]] = defaultdict(list)
         for point in sorted(points, key=lambda point: point.batch):
             self._points[point.configuration].append(point)
-        self.drift: dict[Configuration, float] = dict(drift or {})
+        self.drift: dict[Configuration, float] = defaultdict(lambda: 1.0, drift or {})
         self._known: Mapping[tuple[Configuration, int], _Figures] = Remembered(self._find)
         """Figures without drift, as they are asked for: dispatching asks for the same few again and again."""
 
     def mean(self, configuration: Configuration, batch: int) -> float:
         """Mean run time of a batch; 0 where nothing is known."""
-        return self._known[configuration, batch].mean_s * self.drift.get(configuration, 1.0)
+        return self._known[configuration, batch].mean_s * self.drift[configuration]
 
     def quantile(self, configuration: Configuration, batch: int, percent: int) -> float:
         """50th, 95th or 99th percentile of the run time of a batch; 0 where nothing is known."""
-        return self._known[configuration, batch].quantiles_s[percent] * self.drift.get(configuration, 1.0)
+        return self._known[configuration, batch].quantiles_s[percent] * self.drift[configuration]
 
     def joules(self, configuration: Configuration, batch: int) -> float | None:
         """Dynamic energy of each item of a batch; None where unknown."""
@@ -59,15 +61,17 @@ class Estimates:
     def times(self, configuration: Configuration, batch: int, percent: int) -> tuple[float, float]:
         """Mean and a percentile of the run time of a batch, looked up at once."""
         known = self._known[configuration, batch]
-        drift = self.drift.get(configuration, 1.0)
+        drift = self.drift[configuration]
         return known.mean_s * drift, known.quantiles_s[percent] * drift
 
     def observe(self, configuration: Configuration, batch: int, run_s: float) -> None:
         """Take a measured batch into the drift."""
-        drift = self.drift.get(configuration, 1.0)
+        drift = self.drift[configuration]
         expected = self._known[configuration, batch].mean_s
         if expected > 0:
-            ratio = min(max(run_s / expected, 0.1), 10.0)  # one outlier moves the drift by no more than half
+            ratio = run_s / expected
+            if not LEAST_RATIO < ratio < MOST_RATIO:
+                ratio = min(max(ratio, LEAST_RATIO), MOST_RATIO)
             self.drift[configuration] = drift + SMOOTHING * (ratio - drift)
 
     def _find(self, key: tuple[Configuration, int]) -> "_Figures":

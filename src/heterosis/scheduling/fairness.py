@@ -23,7 +23,8 @@ class Fairness:
     def note(self, request_class: str, *, missed: bool) -> None:
         """Take one call, or refused request, of a class."""
         self._noted += 1
-        self.missed += max(LONG_MEMORY, 1 / (BEFORE + self._noted)) * (missed - self.missed)
+        memory = 1 / (BEFORE + self._noted)
+        self.missed += (memory if memory > LONG_MEMORY else LONG_MEMORY) * (missed - self.missed)
         share = self._missed.get(request_class, 0.0)
         self._missed[request_class] = share + MEMORY * (missed - share)
 

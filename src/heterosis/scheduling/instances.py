@@ -9,7 +9,7 @@ from heterosis.scheduling.capacity import Capacity
 from heterosis.scheduling.effects import Effect, SetPowerMode, SetTimer, StartInstance, StopInstance
 from heterosis.scheduling.pools import Pools
 from heterosis.scheduling.state import BatchRecord, CallRecord, InstanceRecord, Unit
-from heterosis.scheduling.states import IllegalTransitionError, InstanceState
+from heterosis.scheduling.states import DOWN, DRAINING, READY, STARTING, STOPPING, IllegalTransitionError
 from heterosis.terms import DEFAULT_MODE, Placement
 
 RESTART_PAUSE_S = 0.5
@@ -37,7 +37,7 @@ class Instances:
         if self._modes.get(instance.unit, DEFAULT_MODE) != mode:
             node, device = instance.unit
             self._do(SetPowerMode(node=node, device=device, mode=mode, reason=f"for the next batch of {instance.name}"))
-        self._modes[instance.unit] = mode
+            self._modes[instance.unit] = mode
         instance.batches.append(batch)
         self.batches[batch.id] = instance
         if len(instance.batches) == 1:
@@ -55,7 +55,7 @@ class Instances:
             self.pools.prolong(instance)
             return
         self.pools.release(instance)
-        if instance.state is InstanceState.DRAINING:
+        if instance.state is DRAINING:
             self._stop(instance)
 
     # --- up and down
@@ -63,15 +63,15 @@ class Instances:
     def ready(self, name: str) -> None:
         """Let an instance take batches, unless it was told to stop while it was loading."""
         instance = self.records[name]
-        if instance.state is not InstanceState.STOPPING:
-            instance.move(InstanceState.READY)
+        if instance.state is not STOPPING:
+            instance.move(READY)
             self.pools.refresh(instance)
 
     def down(self, name: str, reason: str, now: float) -> list[CallRecord]:
         """Take an instance for dead; return the calls that it held. If it is wanted, it starts anew, or will."""
         instance = self.records[name]
-        wanted = instance.state in {InstanceState.STARTING, InstanceState.READY}
-        instance.move(InstanceState.DOWN)
+        wanted = instance.state in {STARTING, READY}
+        instance.move(DOWN)
         self.pools.refresh(instance)
         held = [record for batch in instance.batches for record in batch.calls]
         if instance.batches:
@@ -97,15 +97,15 @@ class Instances:
     def pause_is_over(self, name: str) -> None:
         """Start an instance anew that is still down, and still wanted."""
         instance = self.records.get(name)
-        if instance is not None and instance.state is InstanceState.DOWN:
+        if instance is not None and instance.state is DOWN:
             self._start(instance, "restart after a pause")
 
     def _start(self, instance: InstanceRecord, reason: str) -> None:
-        instance.move(InstanceState.STARTING)
+        instance.move(STARTING)
         self._do(StartInstance(placement=instance.placement, reason=reason))
 
     def _stop(self, instance: InstanceRecord) -> None:
-        instance.move(InstanceState.STOPPING)
+        instance.move(STOPPING)
         self.pools.refresh(instance)
         self._do(StopInstance(instance=instance.name, reason="no longer planned"))
 
@@ -134,20 +134,17 @@ class Instances:
                 instance.group = capacity.group[instance.configuration]
                 self.pools.add(instance)
                 self._do(StartInstance(placement=placement, reason="planned"))
-            elif known.placement != placement or known.state is InstanceState.STOPPING:
+            elif known.placement != placement or known.state is STOPPING:
                 raise IllegalTransitionError(f"instance {name} exists with another placement; plan it by a new name")
-            elif known.state is InstanceState.DRAINING:
-                known.move(InstanceState.READY)
+            elif known.state is DRAINING:
+                known.move(READY)
                 self.pools.refresh(known)
 
     def _retire(self, instance: InstanceRecord) -> None:
-        match instance.state:
-            case InstanceState.DOWN:
-                self._remove(instance)
-            case InstanceState.READY if instance.batches:
-                instance.move(InstanceState.DRAINING)
-                self.pools.refresh(instance)
-            case InstanceState.READY | InstanceState.STARTING:
-                self._stop(instance)
-            case InstanceState.DRAINING | InstanceState.STOPPING:
-                pass
+        if instance.state is DOWN:
+            self._remove(instance)
+        elif instance.state is READY and instance.batches:
+            instance.move(DRAINING)
+            self.pools.refresh(instance)
+        elif instance.state in {READY, STARTING}:
+            self._stop(instance)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from math import inf
 
+from msgspec.structs import replace
+
 from heterosis.scheduling.estimates import SAFE_PERCENT, in_time
 from heterosis.scheduling.listing import LOOK, NO_HURRY, Choice, Entry, Offer, Slots, Ticket
 from heterosis.scheduling.outlook import Outlook
@@ -45,7 +47,7 @@ def _slot_time(view: View, choice: Choice, size: int) -> float:
 def _ticket(outlook: Outlook, view: View, number: int, record: CallRecord, slots: dict[int, Slots]) -> Ticket:
     capacity, estimates = view.capacity, view.estimates
     size = record.call.size
-    tail = capacity.tails.get(record.call.stage, 0.0)
+    tail = capacity.tails[record.call.stage]
     left = record.request.deadline - outlook.caution * tail - view.now
     choices = []
     slacks: dict[int, float] = {}
@@ -90,7 +92,7 @@ def _splits(view: View, choices: Sequence[Choice], record: CallRecord, left_s: f
         for parts in range(2, most + 1):
             mean, safe = view.estimates.times(whole.configuration, -(-size // parts), SAFE_PERCENT)
             if safe <= left_s:
-                split = whole._replace(width=parts * whole.width, mean_s=mean, safe_s=safe, share=1.0, parts=parts)
+                split = replace(whole, width=parts * whole.width, mean_s=mean, safe_s=safe, share=1.0, parts=parts)
                 found += [split] if not split.start(view) else []
                 break
     return found

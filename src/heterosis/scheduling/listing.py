@@ -3,7 +3,8 @@
 from bisect import insort
 from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
+
+import msgspec
 
 from heterosis.scheduling.state import CallRecord
 from heterosis.scheduling.view import View
@@ -58,7 +59,7 @@ class Slots:
             insort(times, until_s)
 
 
-class Choice(NamedTuple):
+class Choice(msgspec.Struct, frozen=True):
     """A configuration that could run a call; times in seconds."""
 
     configuration: Configuration
@@ -79,7 +80,7 @@ class Choice(NamedTuple):
         return start if start or view.idle[self.configuration] else self.slots.next()
 
 
-class Ticket(NamedTuple):
+class Ticket(msgspec.Struct, frozen=True, order=True):
     """A waiting call, and when its turn is: the least goes first."""
 
     rank: int
@@ -95,7 +96,7 @@ class Ticket(NamedTuple):
     """Until the call's deadline."""
 
 
-class Offer(NamedTuple):
+class Offer(msgspec.Struct, frozen=True):
     """What a choice comes to at the moment; times in seconds."""
 
     configuration: Configuration

@@ -27,7 +27,7 @@ class Mixing:
     def allowed(self, view: View, record: CallRecord) -> Sequence[Configuration]:
         """The configurations of its stage that may run a call next."""
         stage = record.call.stage
-        configurations = view.capacity.configurations.get(stage, ())
+        configurations = view.capacity.configurations[stage]
         if stage not in view.capacity.least_accuracy:
             return configurations
         least, key = _least(view, stage, record.request.request_class)

@@ -51,13 +51,13 @@ class Outlook:
         """Take a call into account that became ready and has a deadline of its own."""
         if len(view.capacity.group_slots) > 1:
             self.prices.note(view, record, deadline - view.now)
-        self.busy += MEMORY * (view.busy_share - self.busy)
-        missed, allowed = self.fairness.missed, 1 - view.plan.slo.percentile / 100
-        self.at_risk = missed > AT_RISK * allowed
+        busy = view.pools.busy / view.capacity.slots
+        self.busy += MEMORY * ((busy if busy < 1 else 1.0) - self.busy)
+        self.at_risk = self.fairness.missed > AT_RISK * view.capacity.may_miss
 
     def started(self, view: View, configuration: Configuration, calls: Sequence[CallRecord], end: float) -> None:
         """Note that calls of a batch are run, and are expected to end at a time."""
-        tail = view.capacity.tails.get(configuration.stage, 0.0)
+        tail = view.capacity.tails[configuration.stage]
         for record in calls:
             self.caution -= LESS_CAUTION * (self.caution - 1)
             self.fairness.note(record.request.request_class, missed=end > record.request.deadline - tail)
@@ -67,9 +67,7 @@ class Outlook:
     def dropped(self, view: View, record: CallRecord) -> None:
         """Note that a call is given up."""
         self.fairness.note(record.request.request_class, missed=True)
-        if (
-            view.capacity.tails.get(record.call.stage, 0.0) < view.capacity.longest_tail
-        ):  # it came a long way for nothing
+        if view.capacity.tails[record.call.stage] < view.capacity.longest_tail:  # it came a long way for nothing
             self.caution = min(self.caution * (1 + MORE_CAUTION), MOST_CAUTION)
 
     def price(self, group: int) -> float:
@@ -94,6 +92,7 @@ class Outlook:
 
         In a crowd only full batches keep up, so a call must bear one, lest the most urgent shrink them all.
         """
-        if self.busy <= CROWDED:
+        most = view.capacity.max_batch[configuration]
+        if self.busy <= CROWDED or most <= size:
             return size
-        return min(max(view.capacity.max_batch[configuration], size), size * view.queues[configuration.stage].waiting)
+        return min(most, size * view.queues[configuration.stage].waiting)

@@ -1,6 +1,6 @@
 """What a policy is asked, what it may see, and what it may answer."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -73,6 +73,6 @@ class Policy(Protocol):
         """
         ...
 
-    def decide(self, view: View) -> Iterator[Decision]:
+    def decide(self, view: View) -> Iterable[Decision]:
         """Yield decisions; each takes effect before the next is asked for."""
         ...

@@ -101,7 +101,7 @@ class Prices:
         for (stage, _), of in self._bins.items():
             size, allowed_s = round(of.items / of.calls), of.allowed_s / of.calls
             times: dict[int, float] = {}
-            for each in capacity.configurations.get(stage, ()):
+            for each in capacity.configurations[stage]:
                 if view.estimates.mean(each, size) <= allowed_s:
                     group = capacity.group[each]
                     times[group] = min(times.get(group, np.inf), capacity.slot_time[each, size])

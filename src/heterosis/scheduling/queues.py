@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from heterosis.scheduling.state import CallRecord, Priority
-from heterosis.scheduling.states import CallState
 
 _Entry = tuple[Priority, int, CallRecord]
-Kind = tuple[int, str]
-"""What makes calls of a stage alike to a scheduler: size, and class of the request."""
 
 _record = itemgetter(2)
 
@@ -30,8 +27,10 @@ class Queue:
         self._sequence = 0
         self.waiting = 0
         """Calls that wait."""
-        self.kinds: dict[Kind, int] = {}
-        """How many of each kind wait."""
+        self.alike = True
+        """Whether all calls that came since none waited are of one size, and of requests of one class."""
+        self.in_order = True
+        """Whether they came in the order of their places, and of their requests' deadlines."""
 
     def __len__(self) -> int:
         """Calls that wait."""
@@ -39,32 +38,37 @@ class Queue:
 
     def push(self, record: CallRecord) -> None:
         """Add a waiting call."""
-        record.entry = self._sequence
-        insort(self._entries, (record.priority, record.entry, record), lo=self._start)
-        self.head = self._entries[self._start][2]
+        entries, number = self._entries, self._sequence
+        record.entry = number
         self._sequence += 1
         self.waiting += 1
-        kind = (record.call.size, record.request.request_class)
-        self.kinds[kind] = self.kinds.get(kind, 0) + 1
+        if not entries:
+            self.alike = self.in_order = True
+            entries.append((record.priority, number, record))
+            self.head = record
+            return
+        priority, _, last = entries[-1]
+        if record.call.size != last.call.size or record.request.request_class != last.request.request_class:
+            self.alike = False
+        if record.priority < priority or record.request.deadline < last.request.deadline:
+            self.in_order = False
+        insort(entries, (record.priority, number, record), self._start)
+        self.head = entries[self._start][2]
 
     def left(self, record: CallRecord) -> None:
         """Note that a call in the queue waits no more; its entry is skipped from now on."""
+        record.entry = -1
         self.waiting -= 1
-        kind = (record.call.size, record.request.request_class)
-        self.kinds[kind] -= 1
-        if not self.kinds[kind]:
-            del self.kinds[kind]
-        if len(self._entries) > 2 * self.waiting + SPARSE:
-            self._entries = [entry for entry in self._entries[self._start :] if _waits(entry)]
-            self._start = 0
-        entries = self._entries
-        while self._start < len(entries):
-            _, number, first = entries[self._start]
-            if first.state is CallState.WAITING and first.entry == number:  # `_waits`, without the call
-                self.head = first
-                return
-            self._start += 1
-        self.head = None
+        if not self.waiting:
+            self._entries, self._start, self.head = [], 0, None
+            return
+        entries, start = self._entries, self._start
+        if record is self.head:
+            while not _waits(entries[start]):
+                start += 1
+            self._start, self.head = start, entries[start][2]
+        if len(entries) > 2 * self.waiting + SPARSE:
+            self._entries, self._start = [entry for entry in entries[start:] if _waits(entry)], 0
 
     def first(self, count: int) -> list[CallRecord]:
         """The first calls that wait, in order, at most ``count``."""
@@ -74,7 +78,7 @@ class Queue:
         found: list[CallRecord] = []
         for position in range(self._start, len(entries)):
             _, number, record = entries[position]
-            if record.state is CallState.WAITING and record.entry == number:
+            if record.entry == number:
                 found.append(record)
                 if len(found) == count:
                     break
@@ -112,5 +116,4 @@ class Queue:
 
 
 def _waits(entry: _Entry) -> bool:
-    _, number, record = entry
-    return record.state is CallState.WAITING and record.entry == number
+    return entry[2].entry == entry[1]

@@ -11,6 +11,7 @@ from heterosis.scheduling.outlook import Outlook
 from heterosis.scheduling.policy import Dispatch
 from heterosis.scheduling.queues import Queue
 from heterosis.scheduling.view import View
+from heterosis.terms import Configuration
 
 _deadline = attrgetter("request.deadline")
 
@@ -22,13 +23,16 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     """
     record = queue.head
     assert record is not None  # noqa: S101
-    stage, size = record.call.stage, record.call.size
-    left = record.request.deadline - outlook.caution * view.capacity.tails.get(stage, 0.0) - view.now
+    capacity, stage, size = view.capacity, record.call.stage, record.call.size
+    left = record.request.deadline - outlook.caution * capacity.tails[stage] - view.now
+    among: Sequence[Configuration] = capacity.configurations[stage]
+    if len(among) > 1:
+        among = outlook.mixing.allowed(view, record)
     offers = []
-    for configuration in outlook.mixing.allowed(view, record):
-        if view.capacity.width[configuration] > 1:
+    for configuration in among:
+        if capacity.width[configuration] > 1:
             return None
-        group, start = view.capacity.group[configuration], 0.0
+        group, start = capacity.group[configuration], 0.0
         if not view.idle[configuration]:
             ends = view.ends[group]
             if not ends:
@@ -46,7 +50,7 @@ def alone(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     if instance is None or (best.start_s and size < instance.placement.max_batch):
         return ()
     outlook.started(view, best.configuration, (record,), view.now + best.start_s + best.mean_s)
-    return (Dispatch(instance, (record,), f"{left * 1e3:.0f} ms left, alone"),)
+    return (Dispatch(instance, (record,), f"{round(left * 1e3)} ms left, alone"),)
 
 
 def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | None:
@@ -56,31 +60,32 @@ def alike(outlook: Outlook, view: View, queue: Queue) -> Sequence[Dispatch] | No
     """
     head = queue.head
     assert head is not None  # noqa: S101
-    stage, size = head.call.stage, head.call.size
-    allowed = outlook.mixing.allowed(view, head)
-    if len(queue.kinds) != 1 or outlook.at_risk or outlook.without is not None or len(allowed) != 1:
+    capacity, stage, size = view.capacity, head.call.stage, head.call.size
+    among: Sequence[Configuration] = capacity.configurations[stage]
+    if len(among) > 1:
+        among = outlook.mixing.allowed(view, head)
+    if not queue.alike or outlook.at_risk or outlook.without is not None or len(among) != 1:
         return None
-    configuration = allowed[0]
+    configuration = among[0]
     idle, spare = view.idle[configuration], view.spare[configuration]
-    if not idle and queue.waiting * size < view.capacity.max_batch[configuration]:
+    if not idle and queue.waiting * size < capacity.max_batch[configuration]:
         return ()  # what is bound in advance is bound in full batches
-    ends = view.ends[view.capacity.group[configuration]]
-    if view.capacity.width[configuration] > 1 or len(idle) + len(spare) != 1 or not (idle or ends):
+    if capacity.width[configuration] > 1 or len(idle) + len(spare) != 1:
         return None
-    start = 0.0 if idle else max(ends[0][0] - view.now, 1e-9)
+    start = 0.0 if idle else max(view.ends[capacity.group[configuration]][0][0] - view.now, 1e-9)
     mean, safe = view.estimates.times(configuration, outlook.items(view, configuration, size), SAFE_PERCENT)
-    late = outlook.caution * view.capacity.tails.get(stage, 0.0) + view.now
-    waiting = queue.first(LOOK)
-    first, instance = min(waiting, key=_deadline), next(iter((idle or spare).values()))
+    late = outlook.caution * capacity.tails[stage] + view.now
+    first = head if queue.in_order else min(queue.first(LOOK), key=_deadline)
+    instance = next(iter((idle or spare).values()))
     left = first.request.deadline - late
     if not 0 < mean <= safe or left - start - safe < 0:
         return None
     most = instance.placement.max_batch
     calls = [first]
     if most > size:
-        others = [(record, record.request.deadline - late) for record in sorted(waiting, key=_deadline)[1:]]
+        others = [(record, record.request.deadline - late) for record in sorted(queue.first(LOOK), key=_deadline)[1:]]
         calls = together(view, instance, (first, left), others)
     if start and len(calls) * size < most:
         return ()  # nothing is gained by binding it now, and others may come to go along
     outlook.started(view, configuration, calls, view.now + start + mean)
-    return (Dispatch(instance, calls, f"{left * 1e3:.0f} ms left, fits in 1 groups of slots"),)
+    return (Dispatch(instance, calls, f"{round(left * 1e3)} ms left, fits in 1 groups of slots"),)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import msgspec
 from msgspec.structs import replace
 
 from heterosis.scheduling.backlog import Backlog
@@ -29,7 +30,7 @@ class CallRecord:
     priority: Priority = ()
     state: CallState = CallState.WAITING
     entry: int = -1
-    """Its number in the queue, a new one each time that it waits."""
+    """Its number in the queue, a new one each time that it waits; -1 while it does not."""
     deaths: int = 0
     """Instances that went down while they ran it."""
     since: float = 0.0
@@ -46,24 +47,22 @@ class CallRecord:
         self.state = to
 
 
-@dataclass(slots=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, eq=False):
     """A request in progress, with its open calls."""
 
     request: Request
     backlog: Backlog
     """Where its work is counted."""
-    bin: int
+    bin: float
     """And where there."""
     work_left_s: float
     """Slot time that it is still expected to need."""
     single: bool = False
     """Whether it ends with its first call."""
-    calls: dict[str, CallRecord] = field(default_factory=dict)
+    calls: dict[str, CallRecord] = {}
 
 
-@dataclass(slots=True)
-class BatchRecord:
+class BatchRecord(msgspec.Struct, eq=False):
     """A batch on an instance."""
 
     id: int
@@ -89,10 +88,14 @@ class InstanceRecord:
     configuration: Configuration = field(init=False)
     places: tuple[Place, ...] = field(init=False)
     """The slots that it occupies while it runs a batch."""
+    width: int = field(init=False)
+    """How many these are; an instance without slots counts as one of its own."""
     unit: Unit = field(init=False)
     """The device that it runs on."""
     group: int = -1
     """Its group of interchangeable slots under the plan in force (see `Capacity.group`); -1 where that has none."""
+    until: float = 0.0
+    """When they are expected to be free again, as it stands in `Pools.ends`; has no meaning while it holds no batch."""
 
     def __post_init__(self) -> None:
         """Keep at hand what is asked for at every decision."""
@@ -104,6 +107,7 @@ class InstanceRecord:
         self.name = self.placement.instance
         self.configuration = self.placement.configuration
         self.places = places(self.placement)
+        self.width = len(self.places) or 1
         self.unit = self.placement.unit
 
     def may_become(self, placement: Placement) -> bool:

@@ -16,6 +16,10 @@ class CallState(StrEnum):
     SPLIT = "split"
 
 
+WAITING, ASSIGNED, DONE, FAILED, DROPPED, SPLIT = CallState
+"""As names of their own: looking one up in an enum costs more than the transition that it is for."""
+
+
 class InstanceState(StrEnum):
     """An instance starts (process, load, warm-up), is ready, drains when no longer planned, and is down in the end."""
 
@@ -28,28 +32,31 @@ class InstanceState(StrEnum):
     DOWN = "down"
 
 
+STARTING, READY, DRAINING, STOPPING, DOWN = InstanceState
+
+
 CALL_TRANSITIONS: dict[tuple[CallState, CallState], str] = {
-    (CallState.WAITING, CallState.ASSIGNED): "a policy chose an instance",
-    (CallState.WAITING, CallState.DROPPED): "late, refused, or its request ended",
-    (CallState.WAITING, CallState.SPLIT): "a policy split it into parts, which wait in its stead",
-    (CallState.ASSIGNED, CallState.DONE): "its batch is done",
-    (CallState.ASSIGNED, CallState.FAILED): "the stage raised on it",
-    (CallState.ASSIGNED, CallState.WAITING): "its instance went down",
-    (CallState.ASSIGNED, CallState.DROPPED): "its instance went down, and it is poison or its request ended",
+    (WAITING, ASSIGNED): "a policy chose an instance",
+    (WAITING, DROPPED): "late, refused, or its request ended",
+    (WAITING, SPLIT): "a policy split it into parts, which wait in its stead",
+    (ASSIGNED, DONE): "its batch is done",
+    (ASSIGNED, FAILED): "the stage raised on it",
+    (ASSIGNED, WAITING): "its instance went down",
+    (ASSIGNED, DROPPED): "its instance went down, and it is poison or its request ended",
 }
 
 INSTANCE_TRANSITIONS: dict[tuple[InstanceState, InstanceState], str] = {
-    (InstanceState.STARTING, InstanceState.READY): "loaded and warm",
-    (InstanceState.STARTING, InstanceState.STOPPING): "no longer planned",
-    (InstanceState.STARTING, InstanceState.DOWN): "died while loading",
-    (InstanceState.READY, InstanceState.DRAINING): "no longer planned, still holds a batch",
-    (InstanceState.READY, InstanceState.STOPPING): "no longer planned",
-    (InstanceState.READY, InstanceState.DOWN): "died",
-    (InstanceState.DRAINING, InstanceState.READY): "planned again",
-    (InstanceState.DRAINING, InstanceState.STOPPING): "holds no batch any more",
-    (InstanceState.DRAINING, InstanceState.DOWN): "died",
-    (InstanceState.STOPPING, InstanceState.DOWN): "stopped",
-    (InstanceState.DOWN, InstanceState.STARTING): "restarted",
+    (STARTING, READY): "loaded and warm",
+    (STARTING, STOPPING): "no longer planned",
+    (STARTING, DOWN): "died while loading",
+    (READY, DRAINING): "no longer planned, still holds a batch",
+    (READY, STOPPING): "no longer planned",
+    (READY, DOWN): "died",
+    (DRAINING, READY): "planned again",
+    (DRAINING, STOPPING): "holds no batch any more",
+    (DRAINING, DOWN): "died",
+    (STOPPING, DOWN): "stopped",
+    (DOWN, STARTING): "restarted",
 }
 
 

@@ -1,7 +1,5 @@
 """The scheduler's invariants, asserted after every test: nothing lost, run twice, or on a dead instance."""
 
-from collections import Counter
-
 from heterosis.scheduling.core import Scheduler
 from heterosis.scheduling.states import CallState, InstanceState
 
@@ -17,8 +15,8 @@ def validate(scheduler: Scheduler) -> None:
         listed = [record.call.id for record in queue]
         _require(len(listed) == len(set(listed)) == len(queue), f"the queue of {stage} miscounts")
         _require(queue.head is next(iter(queue), None), f"the queue of {stage} has another head")
-        kinds = Counter((record.call.size, record.request.request_class) for record in queue)
-        _require(queue.kinds == kinds, f"the queue of {stage} miscounts what kinds of calls wait")
+        kinds = {(record.call.size, record.request.request_class) for record in queue}
+        _require(not queue.alike or len(kinds) <= 1, f"the queue of {stage} takes calls for alike that are not")
     running: list[str] = []
     occupied = {}
     for instance in scheduler.instances.values():
@@ -38,11 +36,19 @@ def validate(scheduler: Scheduler) -> None:
         (instance.batches[-1].expected_end, instance.name)
         for instance in scheduler.instances.values()
         if instance.batches
-        for _ in instance.places or (None,)
+        for _ in range(instance.width)
     )
     _require(ends == sorted(entry for held in scheduler.pools.ends.values() for entry in held), "an end is misplaced")
     _require(len(running) == len(set(running)), "a call runs twice")
-    _require(occupied == scheduler.pools.taken, "slots are taken by nobody, or by another")
+    idle = {name for found in scheduler.pools.idle.values() for name in found}
+    modes = {each.unit: each.configuration.power_mode for each in scheduler.instances.values() if each.batches}
+    free = {
+        each.name
+        for each in scheduler.instances.values()
+        if each.state is InstanceState.READY and not each.batches and occupied.keys().isdisjoint(each.places)
+        if modes.get(each.unit, each.configuration.power_mode) == each.configuration.power_mode
+    }
+    _require(idle == free, "who is idle is not who is free")
     assigned = {i for i, record in open_calls.items() if record.state is CallState.ASSIGNED}
     _require(assigned <= set(running), "an assigned call is in no batch")
     _require(sum(len(i.batches) for i in scheduler.instances.values()) == len(scheduler.batches), "a batch is lost")

@@ -17,7 +17,6 @@ class View:
 
     __slots__ = (
         "_known",
-        "_pools",
         "backlogs",
         "capacity",
         "ends",
@@ -26,6 +25,7 @@ class View:
         "instances",
         "now",
         "plan",
+        "pools",
         "queues",
         "spare",
     )
@@ -52,6 +52,8 @@ class View:
         """All instances by name, in whatever state."""
         self.backlogs = Remembered(self._find_backlog)
         """By pipeline, the work that the admitted requests which compete with its own are still expected to need."""
+        self.pools = pools
+        """Which instances are free; what of it is looked at again and again is here, too."""
         self.idle: Mapping[Configuration, Mapping[str, InstanceRecord]] = pools.idle
         """Instances of a configuration, by name, that hold no batch and whose slots are free."""
         self.spare: Mapping[Configuration, Mapping[str, InstanceRecord]] = pools.spare
@@ -62,7 +64,6 @@ class View:
         A time in the past belongs to a batch that takes longer than expected.
         """
         self._known = backlogs
-        self._pools = pools
 
     def adopt(self, plan: Plan, capacity: Capacity, estimates: Estimates) -> None:
         """Look at a new plan."""
@@ -72,11 +73,6 @@ class View:
     def _find_backlog(self, pipeline: str) -> Backlog:
         return self._known.setdefault(self.capacity.domains[pipeline].pipelines, Backlog())
 
-    @property
-    def busy_share(self) -> float:
-        """Share of all slots that are taken."""
-        return min(self._pools.busy / self.capacity.slots, 1.0)
-
     def can_take(self, instance: InstanceRecord) -> bool:
         """Whether an instance can take a batch now."""
-        return self._pools.can_take(instance)
+        return self.pools.can_take(instance)

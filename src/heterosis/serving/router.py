@@ -368,7 +368,8 @@ class Router(Hosting):
         event = BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped)
         self._step(event, time.monotonic())
         position = 0
-        for place, (call, size) in enumerate(zip(calls, done.sizes, strict=True)):
+        for place, call in enumerate(calls):
+            size = done.sizes[place]
             if place not in done.skipped and (held := self._calls.pop(call, None)) is not None:
                 error = done.errors.get(place)
                 held.done(frames[position : position + size] if error is None else StageError(error))

@@ -40,7 +40,7 @@ class Clockwork:
 
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the latest time at which the call has to start, alone, on the fastest configuration."""
-        configurations = view.capacity.configurations.get(record.call.stage, ())
+        configurations = view.capacity.configurations[record.call.stage]
         fastest = min((_run_s(view, each, record.call.size) for each in configurations), default=0.0)
         return (_deadline(view, record) - fastest,)
 
@@ -88,7 +88,7 @@ def _can_make_it(view: View, stage: str, record: CallRecord) -> bool:
     One that is not ready, or whose slot another one has, counts as free: nothing is rejected on its account.
     """
     left = _deadline(view, record)
-    for configuration in view.capacity.configurations.get(stage, ()):
+    for configuration in view.capacity.configurations[stage]:
         must = left - _run_s(view, configuration, record.call.size)
         if must >= view.now and (
             view.idle[configuration]
@@ -101,7 +101,7 @@ def _can_make_it(view: View, stage: str, record: CallRecord) -> bool:
 
 
 def _deadline(view: View, record: CallRecord) -> float:
-    return record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
+    return record.request.deadline - view.capacity.tails[record.call.stage]
 
 
 def _run_s(view: View, configuration: Configuration, size: int) -> float:

@@ -30,7 +30,7 @@ class ByDeadline(Fcfs):
 
 def latest(view: View, record: CallRecord) -> float:
     """The latest moment at which a call may be done: its request's deadline, less what follows at full speed."""
-    return record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
+    return record.request.deadline - view.capacity.tails[record.call.stage]
 
 
 def heads(view: View) -> list[CallRecord]:
@@ -38,7 +38,7 @@ def heads(view: View) -> list[CallRecord]:
     found = (
         queue.head
         for stage, queue in view.queues.items()
-        if queue and any(view.idle[each] for each in view.capacity.configurations.get(stage, ()))
+        if queue and any(view.idle[each] for each in view.capacity.configurations[stage])
     )
     return sorted((head for head in found if head is not None), key=lambda head: head.priority)
 
@@ -46,7 +46,7 @@ def heads(view: View) -> list[CallRecord]:
 def domains(view: View, head: CallRecord) -> list[Domain]:
     """The devices on which a call could run now."""
     found: dict[Unit, Domain] = {}
-    for configuration in view.capacity.configurations.get(head.call.stage, ()):
+    for configuration in view.capacity.configurations[head.call.stage]:
         free: dict[Unit, int] = {}
         for instance in view.idle[configuration].values():
             unit = instance.unit

@@ -68,7 +68,7 @@ class _Split:
     """Which configurations of a stage run large calls, which the others, and what large is."""
 
     def __init__(self, view: View, stage: str, threshold: int | None) -> None:
-        found = view.capacity.configurations.get(stage, ())
+        found = view.capacity.configurations[stage]
         sizes = sorted({point.batch for point in view.plan.points if point.configuration.stage == stage})
         largest = sizes[-1] if sizes else 1
         fastest = sorted(found, key=lambda each: view.estimates.mean(each, largest))

@@ -31,7 +31,7 @@ class Fcfs:
                 (head.priority, stage, configuration)
                 for stage, queue in view.queues.items()
                 if (head := queue.head) is not None
-                for configuration in view.capacity.configurations.get(stage, ())
+                for configuration in view.capacity.configurations[stage]
                 if view.idle[configuration] or view.spare[configuration]
             ]
             if not ready:

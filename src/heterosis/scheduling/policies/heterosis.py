@@ -95,64 +95,66 @@ class Heterosis:
 
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the latest time at which the fastest configuration could start it."""
-        deadline = record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
+        call, request, capacity = record.call, record.request, view.capacity
+        deadline = request.deadline - capacity.tails[call.stage]
         self._outlook.ready(view, record, deadline)
-        if record.request.divisible and self._outlook.without != "splitting":
-            return (deadline - _fastest_in_parts(view, record.call),)
-        size = record.call.size
-        fastest = view.capacity.fastest[record.call.stage, size]
-        return (deadline - (0.0 if fastest is None else view.estimates.mean(fastest, size)),)
+        if request.divisible and self._outlook.without != "splitting":
+            return (deadline - _fastest_in_parts(view, call),)
+        fastest = capacity.fastest[call.stage, call.size]
+        return (deadline - (0.0 if fastest is None else view.estimates.mean(fastest, call.size)),)
 
-    def decide(self, view: View) -> Iterator[Decision]:
+    def decide(self, view: View) -> Iterable[Decision]:
         """Drop hopeless heads, list the rest, and start what is listed to start now."""
-        waiting = []
+        capacity = view.capacity
         for stage, queue in view.queues.items():
             head = queue.head
-            if head is not None and view.now > head.priority[0] + view.capacity.tails.get(stage, 0.0):
-                yield from self._hopeless(view, stage, queue)
-            if queue.waiting:
-                waiting.append((stage, queue))
-        if view.capacity.fills:
-            filling = {stage: at for stage, queue in waiting if (at := fills_until(view, stage, queue)) > view.now}
-            if filling:
-                yield Wake(min(filling.values()), "what waits for a fuller batch then goes as it is")
-                waiting = [(stage, queue) for stage, queue in waiting if stage not in filling]
-        starting = self._start(view, waiting)
-        if starting is not None:
-            yield from starting
-            left = [] if any(view.ends.values()) else [head for _, queue in waiting if (head := queue.head) is not None]
-            if left:  # no batch will end and bring the next event
-                at = min(head.priority[0] + view.capacity.tails.get(head.call.stage, 0.0) for head in left)
-                yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
+            if head is not None and (stage in capacity.fill_s or view.now > head.priority[0] + capacity.tails[stage]):
+                return self._sift(view)
+        return self._start(view, view.queues.values())
 
-    def _hopeless(self, view: View, stage: str, queue: Queue) -> Iterator[Drop]:
-        """Drop the heads that are too late even for the fastest."""
-        tail = view.capacity.tails.get(stage, 0.0)
-        while (head := queue.head) is not None and view.now > head.priority[0] + tail:
-            self._outlook.dropped(view, head)
-            yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
+    def _sift(self, view: View) -> Iterator[Decision]:
+        """Drop the heads that are too late even for the fastest; start the rest, but what waits for a fuller batch."""
+        waiting, filling = [], []
+        for stage, queue in view.queues.items():
+            tail = view.capacity.tails[stage]
+            while (head := queue.head) is not None and view.now > head.priority[0] + tail:
+                self._outlook.dropped(view, head)
+                yield Drop(head, Refusal.LATE, f"would end {(view.now - head.priority[0] - tail) * 1e3:.0f} ms late")
+            until = fills_until(view, stage, queue)
+            if until > view.now:
+                filling.append(until)
+            else:
+                waiting.append(queue)
+        if filling:
+            yield Wake(min(filling), "what waits for a fuller batch then goes as it is")
+        yield from self._start(view, waiting)
 
-    def _start(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterable[Decision] | None:
+    def _start(self, view: View, queues: Iterable[Queue]) -> Iterable[Decision]:
         """Start what is to start now: by a short cut where one call waits, or all are alike, else by the list.
 
-        None where no instance could take a call. Asked at most events, so without detours.
+        Asked at most events, so without detours.
         """
-        open_now = False
-        for stage, _ in waiting:
-            for each in view.capacity.configurations.get(stage, ()):
-                if view.idle[each] or view.spare[each]:
-                    open_now = True
-                    break
+        waiting, open_now = [], False
+        for queue in queues:
+            head = queue.head
+            if head is not None:
+                waiting.append(queue)
+                for each in view.capacity.configurations[head.call.stage]:
+                    if view.idle[each] or view.spare[each]:
+                        open_now = True
+                        break
         if not open_now:
-            return None
+            return ()
         short: Sequence[Dispatch] | None = None
         if len(waiting) == 1:
-            queue = waiting[0][1]
+            queue = waiting[0]
             short = (alone if queue.waiting == 1 else alike)(self._outlook, view, queue)
-        return self._list(view, waiting) if short is None else short
+        if short is None:
+            return self._list(view, waiting)
+        return short if short or view.pools.busy else _look_again(view, waiting)
 
-    def _list(self, view: View, waiting: Sequence[tuple[str, Queue]]) -> Iterator[Decision]:
-        tickets, entries = list_calls(self._outlook, view, [queue for _, queue in waiting])
+    def _list(self, view: View, waiting: Sequence[Queue]) -> Iterator[Decision]:
+        tickets, entries = list_calls(self._outlook, view, waiting)
         starting = {entry.ticket.number: entry.choice.configuration for entry in entries if not entry.start_s}
         vacated = False
         for entry in entries:
@@ -176,7 +178,17 @@ class Heterosis:
             places = "may be late" if ticket.rank in {0, NO_HURRY} else f"fits in {ticket.rank} groups of slots"
             yield Dispatch(instance, calls, f"{ticket.left_s * 1e3:.0f} ms left, {places}")
         if vacated:  # there is more room than the list knew of
-            yield from self._start(view, [(stage, queue) for stage, queue in waiting if queue.waiting]) or ()
+            yield from self._start(view, waiting)
+        if not view.pools.busy:
+            yield from _look_again(view, waiting)
+
+
+def _look_again(view: View, waiting: Sequence[Queue]) -> Iterator[Wake]:
+    """Be asked again once one of those that wait is hopeless, as no batch will end and bring the next event."""
+    left = [head for queue in waiting if (head := queue.head) is not None]
+    if left:
+        at = min(head.priority[0] + view.capacity.tails[head.call.stage] for head in left)
+        yield Wake(max(at, view.now) + 1e-3, "what waits then is hopeless")
 
 
 def _in_parts(view: View, ticket: Ticket, choice: Choice) -> Iterator[Decision]:
@@ -215,7 +227,7 @@ def _others(
 
 def _fastest_in_parts(view: View, call: Call) -> float:
     mean, least_part = view.estimates.mean, view.capacity.least_part
-    among = view.capacity.configurations.get(call.stage, ())
+    among = view.capacity.configurations[call.stage]
     return min((mean(each, least_part(each, call.size)) for each in among), default=0.0)
 
 

@@ -55,7 +55,7 @@ class Kairos(Fcfs):
     def decide(self, view: View) -> Iterator[Decision]:
         """Match the calls of each stage that has an idle instance."""
         for stage, queue in view.queues.items():
-            if queue and any(view.idle[each] for each in view.capacity.configurations.get(stage, ())):
+            if queue and any(view.idle[each] for each in view.capacity.configurations[stage]):
                 yield from self._match(view, stage, queue)
 
     def _match(self, view: View, stage: str, queue: Queue) -> Iterator[Dispatch]:

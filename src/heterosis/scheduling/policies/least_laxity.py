@@ -19,6 +19,6 @@ class LeastLaxity(Fcfs):
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the latest time at which the call could start."""
         stage, size = record.call.stage, record.call.size
-        configurations = view.capacity.configurations.get(stage, ())
+        configurations = view.capacity.configurations[stage]
         fastest = min((view.estimates.mean(each, size) for each in configurations), default=0.0)
-        return (record.request.deadline - view.capacity.tails.get(stage, 0.0) - fastest,)
+        return (record.request.deadline - view.capacity.tails[stage] - fastest,)

@@ -103,7 +103,7 @@ class Loki:
         variant = table.due()
         request = record.request
         if self._dropping is Dropping.OPPORTUNISTIC:
-            left = request.deadline - view.capacity.tails.get(record.call.stage, 0.0) - view.now
+            left = request.deadline - view.capacity.tails[record.call.stage] - view.now
             if BUDGET_BATCHES * variant.batch_s > left:
                 faster = (each for each in table.variants if each.has_left and BUDGET_BATCHES * each.batch_s <= left)
                 variant = next(faster, variant)
@@ -138,12 +138,12 @@ class Loki:
             case Dropping.PER_TASK:
                 return finish > budget_end
             case Dropping.LAST_TASK | Dropping.OPPORTUNISTIC:
-                last = not view.capacity.tails.get(record.call.stage, 0.0)
+                last = not view.capacity.tails[record.call.stage]
                 return last and finish > record.request.deadline
 
 
 def _alone_s(view: View, record: CallRecord, variant: Variant) -> float:
     """How long a call takes by itself on the fastest configuration of a variant."""
     stage = record.call.stage
-    found = [each for each in view.capacity.configurations.get(stage, ()) if each.variant == variant.name]
+    found = [each for each in view.capacity.configurations[stage] if each.variant == variant.name]
     return min((view.estimates.mean(each, record.call.size) for each in found), default=0.0)

@@ -89,7 +89,7 @@ class Mael(EarlyBinding):
 
     def time_s(self, view: View, record: CallRecord) -> float:
         """The time that a call has from the arrival of its request."""
-        return record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0) - record.request.arrival
+        return record.request.deadline - view.capacity.tails[record.call.stage] - record.request.arrival
 
     def _assign(self, view: View, due: list[CallRecord]) -> list[CallRecord]:
         """Bind calls to processors, a chunk at a time; give back those that have none."""

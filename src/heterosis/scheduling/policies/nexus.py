@@ -36,7 +36,7 @@ class Nexus:
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By the call's deadline within its stage: the order of coming, where all have the same objective."""
         stage, request = record.call.stage, record.request
-        latest = request.deadline - view.capacity.tails.get(stage, 0.0)
+        latest = request.deadline - view.capacity.tails[stage]
         planned = next((each for each in view.plan.stages if each.stage == stage), None)
         if planned is None:
             return (latest,)

@@ -13,7 +13,7 @@ def openings(view: View, stage: str, variant: str | None = None) -> list[Instanc
     Those that run one are listed only where none is idle.
     """
     configurations = [
-        each for each in view.capacity.configurations.get(stage, ()) if variant is None or each.variant == variant
+        each for each in view.capacity.configurations[stage] if variant is None or each.variant == variant
     ]
     idle = [next(iter(found.values())) for each in configurations if (found := view.idle[each])]
     return idle or [next(iter(found.values())) for each in configurations if (found := view.spare[each])]

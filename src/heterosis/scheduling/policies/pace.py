@@ -59,7 +59,7 @@ class Pace:
             return
         came, counted = self._work.get(request.id, (0.0, 0.0))
         came += self.capacity.work[call.stage, call.size]
-        more = max(came + self.capacity.tails.get(call.stage, 0.0) - counted, 0.0)
+        more = max(came + self.capacity.tails[call.stage] - counted, 0.0)
         self._work[request.id] = came, counted + more
         part = more / max(left_s, more) / self.capacity.slots  # a slot for all of the time is the most that it can use
         heappush(self._ends, (request.deadline, request.id, part))
@@ -74,7 +74,7 @@ class Pace:
         """
         waiting = sum(len(queue) * self.capacity.work[stage, 1] for stage, queue in view.queues.items())
         count = sum(map(len, view.queues.values()))
-        free = (1 - view.busy_share) * self.capacity.slots
+        free = (1 - min(view.pools.busy / self.capacity.slots, 1.0)) * self.capacity.slots
         excess = waiting * max(1 - free / count, 0.0) if count else 0.0
         self._forget(view.now)
         speed = max(self._density, self._faded(view.now) / KNEE)

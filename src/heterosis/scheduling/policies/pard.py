@@ -117,7 +117,7 @@ class Pard:
     def _downstream(self, view: View, stage: str) -> float:
         """Tell what a call of a stage has still before it when it is done: runs, and waits."""
         tails = view.capacity.tails
-        tail = tails.get(stage, 0.0)
+        tail = tails[stage]
         waits: dict[float, float] = {}
         for other, its in tails.items():
             if its < tail:

@@ -70,13 +70,13 @@ def _budget(view: View, stage: str, head: CallRecord) -> float:
     """The call's share of the time that is left, in seconds; negative when it is late."""
     configurations = view.capacity.configurations[stage]
     fastest = min(view.estimates.mean(each, head.call.size) for each in configurations)
-    tail = view.capacity.tails.get(stage, 0.0)
+    tail = view.capacity.tails[stage]
     left = head.request.deadline - view.now
     return left * fastest / (fastest + tail) if fastest + tail > 0 else left
 
 
 def _open(view: View, stage: str) -> list[Configuration]:
-    return [each for each in view.capacity.configurations.get(stage, ()) if view.idle[each]]
+    return [each for each in view.capacity.configurations[stage] if view.idle[each]]
 
 
 def _joules(view: View, configuration: Configuration, size: int) -> float:

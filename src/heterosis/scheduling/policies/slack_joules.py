@@ -118,7 +118,7 @@ def _offer(view: View, head: CallRecord, instance: InstanceRecord, own_s: float,
     configuration, estimates = instance.configuration, view.estimates
     calls = view.queues[head.call.stage].batch(instance.placement.max_batch)
     size = sum(record.call.size for record in calls)
-    last = not view.capacity.tails.get(head.call.stage, 0.0)
+    last = not view.capacity.tails[head.call.stage]
     mean_s, surely_s = estimates.times(configuration, size, PERCENT)
     if len(calls) > 1 and surely_s > own_s:
         calls, size = [head], head.call.size
@@ -143,7 +143,7 @@ def _budget(view: View, head: CallRecord) -> float:
     """The call's share of the time that is left, in seconds, as in `Slack`; negative when it is late."""
     fastest = view.capacity.fastest[head.call.stage, head.call.size]
     needed = 0.0 if fastest is None else view.estimates.mean(fastest, head.call.size)
-    tail = view.capacity.tails.get(head.call.stage, 0.0)
+    tail = view.capacity.tails[head.call.stage]
     left = head.request.deadline - view.now
     return left * needed / (needed + tail) if needed + tail > 0 else left
 

@@ -45,7 +45,7 @@ class SynergAI:
 
     def priority(self, view: View, record: CallRecord) -> Priority:
         """By urgency; all calls grow urgent at the same pace, so their order is known when they begin to wait."""
-        configurations = view.capacity.configurations.get(record.call.stage, ())
+        configurations = view.capacity.configurations[record.call.stage]
         least = min((_exec(view, record, each) for each in configurations), default=0.0)
         return (_target(view, record) - least,)
 
@@ -80,7 +80,7 @@ class SynergAI:
 
     @staticmethod
     def _idle(view: View, stage: str) -> list[Configuration]:
-        return [each for each in view.capacity.configurations.get(stage, ()) if view.idle[each]]
+        return [each for each in view.capacity.configurations[stage] if view.idle[each]]
 
     @staticmethod
     def _worth_waiting(view: View, record: CallRecord, busy: dict[Configuration, float]) -> bool:
@@ -101,7 +101,7 @@ def _joules(view: View, record: CallRecord, configuration: Configuration) -> flo
 
 
 def _target(view: View, record: CallRecord) -> float:
-    return record.request.deadline - view.capacity.tails.get(record.call.stage, 0.0)
+    return record.request.deadline - view.capacity.tails[record.call.stage]
 
 
 def _free_again(view: View) -> dict[Configuration, float]:
