@@ -42,18 +42,23 @@ class Queue:
         record.entry = number
         self._sequence += 1
         self.waiting += 1
+        entry = (record.priority, number, record)
         if not entries:
             self.alike = self.in_order = True
-            entries.append((record.priority, number, record))
+            entries.append(entry)
             self.head = record
             return
         priority, _, last = entries[-1]
         if record.call.size != last.call.size or record.request.request_class != last.request.request_class:
             self.alike = False
-        if record.priority < priority or record.request.deadline < last.request.deadline:
+        if record.request.deadline < last.request.deadline:
             self.in_order = False
-        insort(entries, (record.priority, number, record), self._start)
-        self.head = entries[self._start][2]
+        if record.priority >= priority:
+            entries.append(entry)
+        else:
+            self.in_order = False
+            insort(entries, entry, self._start)
+            self.head = entries[self._start][2]
 
     def left(self, record: CallRecord) -> None:
         """Note that a call in the queue waits no more; its entry is skipped from now on."""

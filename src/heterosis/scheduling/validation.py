@@ -17,6 +17,8 @@ def validate(scheduler: Scheduler) -> None:
         _require(queue.head is next(iter(queue), None), f"the queue of {stage} has another head")
         kinds = {(record.call.size, record.request.request_class) for record in queue}
         _require(not queue.alike or len(kinds) <= 1, f"the queue of {stage} takes calls for alike that are not")
+        deadlines = [record.request.deadline for record in queue]
+        _require(not queue.in_order or deadlines == sorted(deadlines), f"the queue of {stage} is not in order")
     running: list[str] = []
     occupied = {}
     for instance in scheduler.instances.values():
