@@ -105,7 +105,8 @@ class Router(Hosting):
         """Calls that were opened in this turn of the loop, maybe side by side."""
         self._parts: dict[str, list[str]] = {}
         """Of the calls that were split, by request: calls that are open themselves."""
-        self._batches: dict[int, tuple[str, ...]] = {}
+        self._batches: dict[int, tuple[tuple[str, ...], float]] = {}
+        """The calls of each, and how long they had waited together."""
         self._refused: dict[str, HeterosisError] = {}
         self._watching: asyncio.Task[None] | None = None
         self.patience_s = watchdog.PATIENCE_S
@@ -256,9 +257,9 @@ class Router(Hosting):
     def _execute(self, effect: Effect) -> None:
         match effect:
             case SkipCalls():
-                places = self._batches[effect.batch]
+                places, _ = self._batches[effect.batch]
                 skip = Skip(batch=effect.batch, places=tuple(places.index(call) for call in effect.calls))
-                self.workers.send(effect.instance, skip)
+                self.workers.peers[effect.instance].send(skip)
             case SplitCall():
                 self._split(effect)
             case DropCall():
@@ -295,7 +296,6 @@ class Router(Hosting):
             self._handle(TimerFired(key=timer.key))
 
     def _run_batch(self, effect: RunBatch, now: float) -> None:
-        self._batches[effect.batch] = effect.calls
         sizes: list[int] = []
         frames: list[Buffer | Part] = []
         waited_s = 0.0
@@ -304,19 +304,17 @@ class Router(Hosting):
             sizes.append(len(held.frames))
             frames += held.frames
             waited_s += now - held.since
-        placement = self.scheduler.instances[effect.instance].placement
-        hosted = self._stages.get(placement.configuration.stage)
-        if hosted is not None:
-            hosted.statistics.dispatched(len(effect.calls), waited_s)
+        self._batches[effect.batch] = effect.calls, waited_s
         message = Run(batch=effect.batch, sizes=tuple(sizes))
         if self._switches.under_way:
+            placement = self.scheduler.instances[effect.instance].placement
             self._switches.when_settled(placement.node, placement.device, self._send, effect.instance, message, frames)
         else:
-            self.workers.send(effect.instance, message, frames)
+            self.workers.peers[effect.instance].send(message, frames)
 
     def _send(self, instance: str, message: Run, frames: Frames) -> None:
         if message.batch in self._batches:  # the instance may have died while its device changed its mode
-            self.workers.send(instance, message, frames)
+            self.workers.peers[instance].send(message, frames)
 
     def _fail(self, call: str, error: Exception) -> None:
         """Tell that a call has failed, but not before all effects of what is being handled are executed."""
@@ -358,10 +356,10 @@ class Router(Hosting):
 
     def batch_done(self, done: Done, frames: Sequence[bytes | memoryview]) -> None:
         """See `Listener`."""
-        calls = self._batches.pop(done.batch)
+        calls, waited_s = self._batches.pop(done.batch)
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
         if hosted is not None:
-            hosted.statistics.ran(len(calls) - len(done.skipped), done.run_ms / 1e3)
+            hosted.statistics.ran(len(calls) - len(done.skipped), waited_s, done.run_ms / 1e3)
         skipped = tuple(calls[place] for place in done.skipped) if done.skipped else ()
         failed = tuple(calls[place] for place in done.errors) if done.errors else ()
         # First of all the instance gets its next batch.

@@ -31,7 +31,7 @@ class Statistics(msgspec.Struct):
     success: Spell = msgspec.field(default_factory=Spell)
     fail: Spell = msgspec.field(default_factory=Spell)
     queue: Spell = msgspec.field(default_factory=Spell)
-    """Of calls that were sent to an instance: how long they had waited for it."""
+    """Of calls that were run: how long they had waited for an instance."""
     decode: Spell = msgspec.field(default_factory=Spell)
     """Of a request's tensors; kept by the gateway."""
     infer: Spell = msgspec.field(default_factory=Spell)
@@ -63,15 +63,12 @@ class Statistics(msgspec.Struct):
         spell.count += 1
         spell.seconds += took_s
 
-    def dispatched(self, calls: int, waited_s: float) -> None:
-        """A batch of so many calls is sent to an instance; together they waited so long for it."""
-        self.queue.count += calls
-        self.queue.seconds += waited_s
-
-    def ran(self, calls: int, run_s: float) -> None:
-        """A batch of so many calls was run; of none, where all were left out."""
+    def ran(self, calls: int, waited_s: float, run_s: float) -> None:
+        """A batch of so many calls, which had waited so long together, was run; of none, where all were left out."""
         if not calls:
             return
+        self.queue.count += calls
+        self.queue.seconds += waited_s
         self.infer.count += calls
         self.infer.seconds += run_s * calls
         spell = self.batches.get(calls)

@@ -10,9 +10,8 @@ import msgspec
 import structlog
 
 from heterosis.launch import Launcher
-from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready, Run, Skip
+from heterosis.serving.messages import Assignment, Done, Failed, FromWorker, Hello, Ready
 from heterosis.serving.transport import SharedMemory
-from heterosis.serving.transport.framing import Frames
 from heterosis.serving.transport.hub import Hub, Peer
 from heterosis.serving.values import Buffer
 from heterosis.terms import Placement, Variant
@@ -61,7 +60,8 @@ class Workers:
         self._token = secrets.token_hex(16)
         self.hub = Hub(self._received, self._malformed)
         """Where workers are talked to."""
-        self._peers: dict[str, Peer] = {}
+        self.peers: dict[str, Peer] = {}
+        """Those that have joined, by instance."""
         self._instances: dict[Peer, str] = {}
         self._placements: dict[str, Placement] = {}
         self._last_words: dict[str, str] = {}
@@ -86,10 +86,6 @@ class Workers:
     def stop(self, instance: str) -> None:
         """Have a worker ended; `Listener` will hear of it."""
         self._spawn(self._launcher.stop(instance))
-
-    def send(self, instance: str, message: Run | Skip, frames: Frames = ()) -> None:
-        """Send a batch, or word about one that was sent."""
-        self._peers[instance].send(message, frames)
 
     async def close(self) -> None:
         """End every worker, and stop listening."""
@@ -130,18 +126,18 @@ class Workers:
 
     def _welcome(self, peer: Peer, hello: Hello) -> None:
         placement = self._placements.get(hello.instance)
-        known = placement is not None and hello.instance not in self._peers
+        known = placement is not None and hello.instance not in self.peers
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()) or not known or placement is None:
             log.warning("turned a worker away", instance=hello.instance, pid=hello.pid)
             return
         peer.welcome()
-        self._peers[hello.instance] = peer
+        self.peers[hello.instance] = peer
         self._instances[peer] = hello.instance
         brief = self._listener.brief(placement)
         peer.send(brief.assignment, brief.warm_up)
 
     def _ended(self, instance: str, reason: str) -> None:
-        peer = self._peers.pop(instance, None)
+        peer = self.peers.pop(instance, None)
         if peer is not None:
             del self._instances[peer]
         reason = self._last_words.pop(instance, reason)

@@ -98,7 +98,15 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Where the next bytes go."""
         if self._answering is None:
             if self._body is None and self._raw_head and not self._filled and self._chunks is None:
-                return self._expect()
+                head = self._parsed_head
+                assert head is not None  # noqa: S101
+                assert head.length is not None  # noqa: S101
+                # Room for a request like the last one; with a byte to spare, the kernel is asked but once for it.
+                self._body_begin = len(self._raw_head)
+                self._body_end = self._body_begin + head.length
+                self._body = room = self._server.rooms.give(head.length + 1, head.headers, self._body_begin)
+                self._body_filled = 0
+                return room
             if self._body is not None:
                 return self._body[self._body_filled :]
         if self._filled == len(self._buffer):
@@ -132,17 +140,6 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._read_buffer()
 
     # --- reading
-
-    def _expect(self) -> memoryview:
-        """Make room for a request like the last one; with a byte to spare, the kernel is asked but once for it."""
-        head = self._parsed_head
-        assert head is not None  # noqa: S101
-        assert head.length is not None  # noqa: S101
-        self._body_begin = len(self._raw_head)
-        self._body_end = self._body_begin + head.length
-        self._body = room = self._server.rooms.give(head.length + 1, head.headers, self._body_begin)
-        self._body_filled = 0
-        return room
 
     def _differs(self, room: memoryview) -> None:
         """Wait for more where what is there is the beginning of the last request's head; else read it as any other."""

@@ -116,8 +116,11 @@ class Peer(asyncio.BufferedProtocol):
         """Take what has come."""
         try:
             frame = self._assembler.only(nbytes)
-            if frame is not None:
-                self._take([frame])
+            if frame and frame[0] == MARK:  # as nearly always
+                message, values = self._results.done(frame)
+                if self._held:
+                    self._held.popleft()
+                self._hub.received(self, message, values)
                 return
             for frames in self._assembler.arrived(nbytes):
                 self._take(frames)
