@@ -8,7 +8,8 @@ was outside of the engine's runs is counted by the server's own processes, and s
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,10 +18,10 @@ import msgspec
 from benchmarks.peers.environments import InstallError, default_cache, python_of
 from benchmarks.peers.models import TARGETS_MS, make_models
 from benchmarks.peers.peer import Peer, Protocol
-from benchmarks.peers.server import Batching, StartError, running
+from benchmarks.peers.server import Batching, Server, StartError, running
 from benchmarks.peers.servers import PEERS
 from benchmarks.peers.table import line, print_rows
-from benchmarks.peers.trial import Bench, Length, Load, NoAnswerError, Row, WrongAnswerError, bench
+from benchmarks.peers.trial import Bench, Length, Load, NoAnswerError, Row, Trial, WrongAnswerError, bench
 
 PROTOCOLS: tuple[Protocol, ...] = ("binary", "json", "grpc")
 LOADS = (Load(clients=1), Load(clients=8), Load(clients=64), Load(share=0.5), Load(share=0.8))
@@ -28,6 +29,10 @@ QUICK_LOADS = (Load(clients=8),)
 BATCHING = {"off": Batching(), "on": Batching(max_batch=16, wait_ms=2.0)}
 LENGTH = Length()
 QUICK_LENGTH = Length(rounds=3, bare_s=0.5, load_s=1.5)
+
+
+Pythons = Mapping[str, str]
+"""The interpreters of servers, by name."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,12 +57,21 @@ class Tour:
         pythons = dict(self._installed())
         with TemporaryDirectory() as folder:
             for model in make_models(Path(folder), tuple(self._asked.models)):
-                with bench(model, QUICK_LENGTH if self._asked.quick else LENGTH) as ready:
-                    for name, python in pythons.items():
-                        for row in self._rows(ready, PEERS[name], python):
-                            self.rows.append(row)
-                            _say(line(row))
-                            self.save()
+                with bench(model, self._length()) as ready:
+                    for label in self._asked.batching:
+                        for group in self._groups(pythons):
+                            for row in self._rows(ready, label, group):
+                                self.rows.append(row)
+                                _say(line(row))
+                                self.save()
+
+    def _length(self) -> Length:
+        length = QUICK_LENGTH if self._asked.quick else LENGTH
+        return msgspec.structs.replace(length, rounds=self._asked.rounds or length.rounds)
+
+    def _groups(self, pythons: Pythons) -> list[Pythons]:
+        """What is up at once."""
+        return [pythons] if self._asked.together else [{name: python} for name, python in pythons.items()]
 
     def save(self) -> None:
         """Write down what there is, where that is wanted."""
@@ -73,25 +87,38 @@ class Tour:
             except InstallError as error:
                 self._failed(name, "installing", str(error))
 
-    def _rows(self, ready: Bench, peer: Peer, python: str) -> Iterator[Row]:
-        for label in self._asked.batching:
-            spoken = peer.forms if label == "off" else peer.batched
-            protocols = [
-                protocol for protocol in self._asked.protocols if protocol in spoken and protocol in peer.forms
-            ]
-            if not protocols:
-                continue
-            batching = BATCHING[label]
-            try:
-                with running(peer, python, ready.model, batching) as server:
-                    for protocol in protocols:
-                        try:
-                            for load in QUICK_LOADS if self._asked.quick else LOADS:
-                                yield ready.measure(peer, server, protocol, batching, load)
-                        except (NoAnswerError, WrongAnswerError, KeyError, ValueError) as error:
-                            self._failed(peer.name, protocol, f"{error}; it said last: {server.last_words()}")
-            except StartError as error:
-                self._failed(peer.name, "starting", str(error))
+    def _rows(self, ready: Bench, label: str, group: Pythons) -> Iterator[Row]:
+        with ExitStack() as stack:
+            up = dict(self._up(ready, label, group, stack))
+            for protocol in self._asked.protocols:
+                speak = [name for name in up if protocol in _spoken(PEERS[name], label)]
+                for load in QUICK_LOADS if self._asked.quick else LOADS:
+                    trials = [Trial(ready, PEERS[name], up[name], protocol, BATCHING[label], load) for name in speak]
+                    for each in self._turns(trials):
+                        yield each.row()
+
+    def _up(self, ready: Bench, label: str, group: Pythons, stack: ExitStack) -> Iterator[tuple[str, Server]]:
+        """Start the servers that speak any of the protocols, until the stack is unwound."""
+        for name, python in group.items():
+            if not _spoken(PEERS[name], label).isdisjoint(self._asked.protocols):
+                try:
+                    server = stack.enter_context(running(PEERS[name], python, ready.model, BATCHING[label]))
+                except StartError as error:
+                    self._failed(name, "starting", str(error))
+                else:
+                    yield name, server
+
+    def _turns(self, trials: list[Trial]) -> list[Trial]:
+        """Let all have their turns, one way and back; return those that did not fail."""
+        for _ in range(self._length().rounds):
+            for trial in trials.copy():
+                try:
+                    trial.turn()
+                except (NoAnswerError, WrongAnswerError, KeyError, ValueError) as error:
+                    self._failed(trial.peer.name, trial.protocol, f"{error}; it said last: {trial.server.last_words()}")
+                    trials.remove(trial)
+            trials.reverse()
+        return sorted(trials, key=lambda trial: self._asked.servers.index(trial.peer.name))
 
     def _failed(self, server: str, what: str, reason: str) -> None:
         self.failures.append(Failure(server=server, what=what, reason=reason))
@@ -111,6 +138,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tour.save()
 
 
+def _spoken(peer: Peer, label: str) -> frozenset[Protocol]:
+    """The protocols in which a server is measured, with batches or without."""
+    return frozenset(peer.forms if label == "off" else set(peer.batched) & set(peer.forms))
+
+
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -126,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", nargs="+", type=float, default=TARGETS_MS, metavar="MS", help="engine time of each")
     parser.add_argument("--batching", nargs="+", choices=BATCHING, default=list(BATCHING))
     parser.add_argument("--quick", action="store_true", help="8 clients only, fewer and shorter rounds")
+    parser.add_argument(
+        "--together", action="store_true", help="have all servers up at once, and load them by turns: steadier ratios"
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="turns of each load; 5, or 3 with --quick")
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of the environments")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows to a file, too")
     return parser

@@ -1,4 +1,4 @@
-"""One server under load: slices of the bare engine loop and of the load by turns, and the medians of the pairs."""
+"""Servers under load: slices of the bare engine loop and of the load by turns, and the medians of the pairs."""
 
 import statistics
 import subprocess
@@ -113,14 +113,14 @@ class Program:
 
 
 class Bench:
-    """The bare loop and the load generator, ready to measure servers of one model."""
+    """The bare loop and the load generator, ready for servers of one model."""
 
     def __init__(self, model: Model, length: Length) -> None:
         """Load the model."""
         self.model = model
         self.length = length
-        self._input = example()
-        self._expected = open_session(model.path).run(None, {INPUT: self._input})[0]
+        self.input = example()
+        self._expected = open_session(model.path).run(None, {INPUT: self.input})[0]
         self._engine = Program("benchmarks.peers.engine", model.path)
         self._generator = Program("benchmarks.peers.generator")
 
@@ -129,53 +129,12 @@ class Bench:
         self._engine.close()
         self._generator.close()
 
-    def measure(self, peer: Peer, server: Server, protocol: Protocol, batching: Batching, load: Load) -> Row:
-        """Measure one kind of load. Raise WrongAnswerError, or NoAnswerError."""
-        form = peer.forms[protocol]
-        target = form.encode(self._input)
-        port = server.grpc_port if target.grpc else server.port
-        pairs, cpu_ms, outside_ms, rate = [], [], [], 0.0
-        for _ in range(self.length.rounds):
-            self._engine.say(engine.Order(self.length.bare_s))
-            bare = msgspec.json.decode(self._engine.hear(), type=engine.Figures)
-            rate = rate or load.share * bare.items_per_s
-            order = generator.Order(
-                port=port, target=target, seconds=self.length.load_s, clients=load.clients, rate=rate
-            )
-            cpu_s, engine_s, figures = self._offer(server, order)
-            self._check(form, figures)
-            pairs.append((bare, figures))
-            cpu_ms.append(cpu_s * 1e3 / max(1, figures.count))
-            if engine_s:
-                outside_ms.append((cpu_s - engine_s) * 1e3 / max(1, figures.count))
-        bares, loads = [bare for bare, _ in pairs], [figures for _, figures in pairs]
-        return Row(
-            server=peer.name,
-            model=self.model.name,
-            protocol=protocol,
-            batching=batching.max_batch > 1,
-            load=str(load),
-            clients=load.clients,
-            offered_rps=rate or None,
-            rps=statistics.median(each.count / each.seconds for each in loads),
-            p50_ms=statistics.median(each.p50_ms for each in loads),
-            p99_ms=statistics.median(each.p99_ms for each in loads),
-            server_cpu_ms_per_request=statistics.median(cpu_ms),
-            engine_cpu_ms_per_request=statistics.median(each.cpu_ms_per_item for each in bares),
-            overhead_cpu_ms_per_request=statistics.median(
-                spent - bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
-            ),
-            outside_cpu_ms_per_request=statistics.median(outside_ms) if outside_ms else None,
-            cpu_ratio=statistics.median(
-                spent / bare.cpu_ms_per_item for spent, bare in zip(cpu_ms, bares, strict=True)
-            ),
-            rps_ratio=statistics.median(each.count / each.seconds / bare.items_per_s for bare, each in pairs),
-            client_cpu_ms_per_request=statistics.median(each.cpu_s * 1e3 / max(1, each.count) for each in loads),
-            errors=sum(each.errors for each in loads),
-            error=next((each.error for each in loads if each.error), ""),
-        )
+    def bare(self) -> engine.Figures:
+        """Run the bare loop for a slice."""
+        self._engine.say(engine.Order(self.length.bare_s))
+        return msgspec.json.decode(self._engine.hear(), type=engine.Figures)
 
-    def _offer(self, server: Server, order: generator.Order) -> tuple[float, float, generator.Figures]:
+    def offer(self, server: Server, order: generator.Order) -> tuple[float, float, generator.Figures]:
         """Offer a load; return the server's CPU time, and what of it was inside the engine, too."""
         for patience in range(TRIES - 1, -1, -1):  # a server may listen before it can answer
             self._generator.say(order)
@@ -190,10 +149,72 @@ class Bench:
         figures = msgspec.json.decode(self._generator.hear(), type=generator.Figures)
         return server.cpu_seconds() - before, server.engine_cpu_seconds() - engine_before, figures
 
-    def _check(self, form: Form, figures: generator.Figures) -> None:
+    def check(self, form: Form, figures: generator.Figures) -> None:
+        """Raise WrongAnswerError where an answer is not the model's."""
         answer = form.read(figures.answer, figures.headers)
         if not np.allclose(answer.ravel(), self._expected.ravel(), rtol=1e-2, atol=1e-3):
             raise WrongAnswerError("its answer is not the model's")
+
+
+class Trial:
+    """One server under one kind of load."""
+
+    def __init__(
+        self, bench: Bench, peer: Peer, server: Server, protocol: Protocol, batching: Batching, load: Load
+    ) -> None:
+        """Measure nothing yet."""
+        self._bench, self.peer, self.server = bench, peer, server
+        self.protocol, self._batching, self._load = protocol, batching, load
+        self._form = peer.forms[protocol]
+        self._target = self._form.encode(bench.input)
+        self._rate = 0.0
+        self._pairs: list[tuple[engine.Figures, generator.Figures]] = []
+        self._cpu_ms: list[float] = []
+        self._outside_ms: list[float] = []
+
+    def turn(self) -> None:
+        """Measure a slice of the bare loop, and one of the load. Raise WrongAnswerError, or NoAnswerError."""
+        bare = self._bench.bare()
+        self._rate = self._rate or self._load.share * bare.items_per_s
+        order = generator.Order(
+            port=self.server.grpc_port if self._target.grpc else self.server.port,
+            target=self._target,
+            seconds=self._bench.length.load_s,
+            clients=self._load.clients,
+            rate=self._rate,
+        )
+        cpu_s, engine_s, figures = self._bench.offer(self.server, order)
+        self._bench.check(self._form, figures)
+        self._pairs.append((bare, figures))
+        self._cpu_ms.append(cpu_s * 1e3 / max(1, figures.count))
+        if engine_s:
+            self._outside_ms.append((cpu_s - engine_s) * 1e3 / max(1, figures.count))
+
+    def row(self) -> Row:
+        """Say what came out."""
+        bares, loads = [bare for bare, _ in self._pairs], [figures for _, figures in self._pairs]
+        spent = list(zip(self._cpu_ms, bares, strict=True))
+        return Row(
+            server=self.peer.name,
+            model=self._bench.model.name,
+            protocol=self.protocol,
+            batching=self._batching.max_batch > 1,
+            load=str(self._load),
+            clients=self._load.clients,
+            offered_rps=self._rate or None,
+            rps=statistics.median(each.count / each.seconds for each in loads),
+            p50_ms=statistics.median(each.p50_ms for each in loads),
+            p99_ms=statistics.median(each.p99_ms for each in loads),
+            server_cpu_ms_per_request=statistics.median(self._cpu_ms),
+            engine_cpu_ms_per_request=statistics.median(each.cpu_ms_per_item for each in bares),
+            overhead_cpu_ms_per_request=statistics.median(cpu_ms - bare.cpu_ms_per_item for cpu_ms, bare in spent),
+            outside_cpu_ms_per_request=statistics.median(self._outside_ms) if self._outside_ms else None,
+            cpu_ratio=statistics.median(cpu_ms / bare.cpu_ms_per_item for cpu_ms, bare in spent),
+            rps_ratio=statistics.median(each.count / each.seconds / bare.items_per_s for bare, each in self._pairs),
+            client_cpu_ms_per_request=statistics.median(each.cpu_s * 1e3 / max(1, each.count) for each in loads),
+            errors=sum(each.errors for each in loads),
+            error=next((each.error for each in loads if each.error), ""),
+        )
 
 
 @contextmanager

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from benchmarks.peers.__main__ import main
 from benchmarks.peers.cpu import tree_cpu_seconds
 from benchmarks.peers.models import INPUT, example, make_models
 from benchmarks.peers.payloads import BINARY_LENGTH, oip_binary, oip_grpc, oip_json, plain_json, raw
@@ -85,3 +87,18 @@ def test_every_peer_is_pinned_and_has_a_program(name: str) -> None:
     assert Path(f"benchmarks/peers/programs/{name}_server.py").is_file()
     assert all("==" in package or package == "numpy" for package in peer.packages)
     assert set(peer.batched) <= {"binary", "json", "grpc"}
+
+
+@pytest.mark.parametrize("options", [[], ["--together"]])
+def test_our_own_server_is_measured_like_any(tmp_path: Path, options: list[str]) -> None:
+    """Each protocol has a row, with what is spent outside of the engine a part of the whole."""
+    file = tmp_path / "rows.json"
+    quick = ["--models", "1", "--batching", "off", "--quick", "--rounds", "1", "--json", str(file)]
+    main(["--servers", "heterosis", *quick, "--protocols", "binary", "grpc", *options])
+    found = msgspec.json.decode(file.read_bytes())
+    assert not found["failures"]
+    assert [row["protocol"] for row in found["rows"]] == ["binary", "grpc"]
+    for row in found["rows"]:
+        assert not row["errors"]
+        assert row["rps"] > 0
+        assert 0 < row["outside_cpu_ms_per_request"] < row["server_cpu_ms_per_request"]
