@@ -132,7 +132,7 @@ class OnnxruntimeSession:
             arrays = self._session.run(self._names, dict(inputs))
         except Exception as error:
             raise EngineError(f"onnxruntime failed on {self.artifact}: {error}") from error
-        return dict(zip(self._names, arrays, strict=True))
+        return dict(zip(self._names, arrays))  # noqa: B905 - as many as were asked for
 
     def close(self) -> None:
         """Drop the session; its memory goes with it."""

@@ -105,7 +105,8 @@ class Repository:
             return None
         versions = self._models.get(name)
         if not version and versions and len(versions) == 1:  # asked for each request, so without detours
-            return next(iter(versions.values()))
+            (model,) = versions.values()
+            return model
         return self.get(name, version)
 
     def rollout_of(self, model: Model) -> Rollout | None:

@@ -61,8 +61,7 @@ def encode(value: Any) -> list[bytes | memoryview]:
                 if array.nbytes <= INLINE_BYTES:
                     frames.append(array.tobytes())  # sooner done than a view
                 else:
-                    data = array.data
-                    frames.append((data if data.c_contiguous else np.ascontiguousarray(array).data).cast("B"))
+                    frames.append(np.ascontiguousarray(array).data.cast("B"))
             return frames
         writer = _Writer()
         return [msgspec.msgpack.encode(writer.pack(value, "value")), *writer.buffers]

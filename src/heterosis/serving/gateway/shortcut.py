@@ -40,10 +40,10 @@ Read = Callable[[Asked, Raw], InferRequest]
 class Template(NamedTuple):
     """An answer but for its tensors."""
 
-    lengths: list[int]
-    """Of the frames of a result like it, in bytes, the header's included."""
-    pieces: Sequence[tuple[bytes, int]]
-    """What stands before each tensor, and in which frame that is."""
+    frames: int
+    """How many a result like it has."""
+    pieces: Sequence[tuple[bytes, int, int]]
+    """What stands before each tensor, in which frame that is, and how long."""
 
 
 class Shortcut(msgspec.Struct):
@@ -87,11 +87,14 @@ class Shortcut(msgspec.Struct):
     def answer(self, frames: Sequence[Buffer]) -> Sequence[Buffer] | None:
         """Write the answer of a result; None where none was like it before, or its frames are not what it says."""
         known = self.answers.get(bytes(frames[0]))
-        if known is None or list(map(len, frames)) != known.lengths:
+        if known is None or len(frames) != known.frames:
             return None
         parts: list[Buffer] = []
-        for before, place in known.pieces:
-            parts += (before, frames[place])
+        for before, place, length in known.pieces:
+            tensor = frames[place]
+            if len(tensor) != length:
+                return None
+            parts += (before, tensor)
         return parts
 
 
@@ -213,7 +216,7 @@ def _learn(shortcut: Shortcut, frames: Sequence[Buffer], response: InferResponse
     if arrays is None or response.parameters or len(shortcut.answers) >= MOST_ANSWERS:
         return
     names = list(shortcut.asked.outputs or response.outputs)
-    pieces: list[tuple[bytes, int]] = []
+    pieces: list[tuple[bytes, int, int]] = []
     before = b""
     for part in parts:
         if not isinstance(part, memoryview):
@@ -222,7 +225,7 @@ def _learn(shortcut: Shortcut, frames: Sequence[Buffer], response: InferResponse
         name = names[len(pieces)]
         if name not in arrays or arrays[name][1] != response.outputs[name].dtype:
             return
-        pieces.append((before, 1 + arrays[name][0]))
+        pieces.append((before, 1 + arrays[name][0], len(part)))
         before = b""
     if len(pieces) == len(names) and not before:
-        shortcut.answers[bytes(frames[0])] = Template(list(map(len, frames)), pieces)
+        shortcut.answers[bytes(frames[0])] = Template(len(frames), pieces)

@@ -311,7 +311,9 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _write(self, response: HttpResponse, *, keep_alive: bool) -> None:
         """Write an answer whose body is no stream."""
         body: Sequence[Buffer] = response.body  # type: ignore[assignment] # who calls this has looked
-        length = sum(map(len, body))
+        length = 0
+        for part in body:
+            length += len(part)
         head = head_of(response.status, tuple(response.headers.items()), length, keep_alive)
         if self._head is not None and self._head.method == "HEAD":
             self._transport.write(head)
