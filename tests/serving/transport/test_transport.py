@@ -81,6 +81,22 @@ async def test_frames_of_any_size_go_there_and_back(wire: tuple[str, SharedMemor
         await working
 
 
+async def test_what_is_there_need_not_be_waited_for(tmp_path: Path) -> None:
+    """Messages that came together are all found, one by one, and then no more."""
+    async with connected(f"unix://{tmp_path}/hub", None) as (_, link, peer):
+        assert link.receive_nowait() is None
+        for batch in (1, 2, 3):
+            peer.send(Run(batch=batch, sizes=(1,)), [bytes([batch])])
+        await asyncio.sleep(0.05)
+        for batch in (1, 2, 3):
+            found = link.receive_nowait()
+            assert found is not None
+            message, (frame,) = found
+            assert isinstance(message, Run)
+            assert (message.batch, bytes(frame)) == (batch, bytes([batch]))
+        assert link.receive_nowait() is None
+
+
 async def test_a_block_is_held_until_the_worker_has_answered(tmp_path: Path) -> None:
     """Even though the router has forgotten it, and is not used again for another request meanwhile."""
     memory = SharedMemory()

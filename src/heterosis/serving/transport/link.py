@@ -94,14 +94,13 @@ class Link:
             return None
 
     def _next(self, flags: int) -> tuple[FromRouter, Sequence[Buffer]] | None:
-        """Read, where no message is there; return None where it is not there yet.
+        """Return the next message, after reading where none is there; None where not all of it is there yet.
 
         Raise BlockingIOError where nothing is there, and that is not to be waited for.
         """
         assert self._socket is not None  # noqa: S101
-        if self.waiting:
-            head, *frames = self.waiting.pop(0)
-        else:
+        only = None
+        if not self.waiting:
             try:
                 count = self._socket.recv_into(self._assembler.room, 0, flags)
             except BlockingIOError:
@@ -113,8 +112,12 @@ class Link:
             only = self._assembler.only(count)
             if only is None:
                 self.waiting = self._assembler.arrived(count)
-                return None
+        if only is not None:
             head, frames = only, []
+        elif self.waiting:
+            head, *frames = self.waiting.pop(0)
+        else:
+            return None
         if head and head[0] == MARK:
             return self._runs.run(head, self._memory)
         message = self._decode(head)
