@@ -38,7 +38,7 @@ from heterosis.terms.errors import UsageError
 
 log = structlog.get_logger()
 
-TRIM_PERIOD_S = 5.0
+TRIM_PERIOD_S = 2.5
 """How long memory lies idle, at the least, before it goes back to the system."""
 T = TypeVar("T")
 
