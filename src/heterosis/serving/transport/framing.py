@@ -26,7 +26,7 @@ MAX_FRAME_BYTES = 1 << 30
 MAX_MESSAGE_BYTES = 4 << 30
 
 _COUNT = struct.Struct("<I")
-_ONE = struct.Struct("<IQQ")
+ONE = struct.Struct("<IQQ")
 """The beginning of a message of one frame."""
 _ENTRY_BYTES = 16
 PADDING = tuple(bytes(-length % ALIGNMENT) for length in range(ALIGNMENT))
@@ -99,12 +99,12 @@ class Assembler:
 
         It lies in the room, until more is read. Where there is no such thing, the bytes are still to be `arrived`.
         """
-        if self._end or self._block is not None or count < _ONE.size:
+        if self._end or self._block is not None or count < ONE.size:
             return None
-        frames, length, place = _ONE.unpack_from(self._buffer)
-        if frames != 1 or place != INLINE or count != _ONE.size + -(-length // ALIGNMENT) * ALIGNMENT:
+        frames, length, place = ONE.unpack_from(self._buffer)
+        if frames != 1 or place != INLINE or count != ONE.size + length + -length % ALIGNMENT:
             return None
-        return self._view[_ONE.size : _ONE.size + length]
+        return self._view[ONE.size : ONE.size + length]
 
     def arrived(self, count: int) -> list[list[memoryview]]:
         """Take note of so many bytes in the room; return the messages that are complete, as frames.
@@ -207,7 +207,7 @@ def _layout_of(entries: bytes) -> _Layout:
             reach = max(reach, place + length)
         else:
             frames.append(slice(position, position + length))
-            position += -(-length // ALIGNMENT) * ALIGNMENT
+            position += length + -length % ALIGNMENT
     return _Layout(position, frames, shared, reach)
 
 

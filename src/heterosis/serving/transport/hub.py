@@ -114,36 +114,26 @@ class Peer(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has come."""
+        message: FromWorker
+        values: Sequence[bytes | memoryview]
         try:
-            frame = self._assembler.only(nbytes)
-            if frame and frame[0] == MARK:  # as nearly always
-                message, values = self._results.done(frame)
-                if self._held:
+            only = self._assembler.only(nbytes)
+            for frames in self._assembler.arrived(nbytes) if only is None else ([only],):
+                head = frames[0]
+                if head and head[0] == MARK:
+                    message, values = self._results.done(head)
+                else:
+                    message, values = self._hub.decode(head), frames[1:]
+                    if isinstance(message, Done) and message.kind:
+                        self._results.learn(message, values)
+                if isinstance(message, Hello):
+                    self._shares = message.shares
+                elif self._held:
                     self._held.popleft()
                 self._hub.received(self, message, values)
-                return
-            for frames in self._assembler.arrived(nbytes):
-                self._take(frames)
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
-
-    def _take(self, frames: list[memoryview]) -> None:
-        """Take a message."""
-        message: FromWorker
-        head = frames[0]
-        values: Sequence[bytes | memoryview]
-        if head and head[0] == MARK:
-            message, values = self._results.done(head)
-        else:
-            message, values = self._hub.decode(head), frames[1:]
-            if isinstance(message, Done) and message.kind:
-                self._results.learn(message, values)
-        if isinstance(message, Hello):
-            self._shares = message.shares
-        elif self._held:
-            self._held.popleft()
-        self._hub.received(self, message, values)
 
     def welcome(self) -> None:
         """Trust it: it has shown that it was started by us."""

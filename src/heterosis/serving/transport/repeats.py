@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from heterosis.serving.forms import read_header
 from heterosis.serving.messages import Done, Run
-from heterosis.serving.transport.framing import ALIGNMENT, INLINE, PADDING, FramingError
+from heterosis.serving.transport.framing import ALIGNMENT, INLINE, ONE, PADDING, FramingError
 from heterosis.serving.values import Buffer
 
 MARK = 0xC1
@@ -29,7 +29,7 @@ MOST_RESULT_BYTES = 16 << 10
 
 _RUN = struct.Struct("<B7xQ")
 _DONE = struct.Struct("<B3xIQd8x")
-_DONE_MESSAGE = struct.Struct("<IQQB3xIQd8x")
+_DONE_MESSAGE = struct.Struct(ONE.format + _DONE.format[1:])
 
 
 class Kind(NamedTuple):
@@ -86,7 +86,7 @@ class Received:
         places, end = [], 0
         for array in arrays:
             places.append(slice(end, end + len(array)))
-            end += -(-len(array) // ALIGNMENT) * ALIGNMENT
+            end += len(array) + -len(array) % ALIGNMENT
         self._kinds[message.kind] = Kind(message.sizes, bytes(header), [len(each) for each in arrays], places, end)
         self._at.clear()
 
@@ -155,4 +155,5 @@ def done_again(kind: int, batch: int, run_ms: float, arrays: Sequence[Buffer]) -
 
 @lru_cache(MOST_ARRAYS)
 def _run_message(arrays: int) -> struct.Struct:
-    return struct.Struct(f"<IQQB7xQQ{arrays}Q{8 * (1 - arrays % 2)}x")
+    numbers = 1 + arrays  # the kind is one, too
+    return struct.Struct(f"{ONE.format}{_RUN.format[1:]}{numbers}Q{8 * numbers % ALIGNMENT}x")
