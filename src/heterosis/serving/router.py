@@ -365,6 +365,8 @@ class Router(Hosting):
         # First of all the instance gets its next batch.
         event = BatchDone(batch=done.batch, run_ms=done.run_ms, failed=failed, skipped=skipped)
         self._step(event, time.monotonic())
+        if len(done.sizes) != len(calls):
+            raise ValueError(f"batch {done.batch} has {len(calls)} calls, and results of {len(done.sizes)} came")
         position = 0
         for place, call in enumerate(calls):
             size = done.sizes[place]
