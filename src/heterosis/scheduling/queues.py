@@ -69,9 +69,12 @@ class Queue:
             return
         entries, start = self._entries, self._start
         if record is self.head:
-            while not _waits(entries[start]):
+            while True:
+                _, number, following = entries[start]
+                if following.entry == number:
+                    break
                 start += 1
-            self._start, self.head = start, entries[start][2]
+            self._start, self.head = start, following
         if len(entries) > 2 * self.waiting + SPARSE:
             self._entries, self._start = [entry for entry in entries[start:] if _waits(entry)], 0
 

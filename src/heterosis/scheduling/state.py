@@ -21,8 +21,7 @@ Unit = tuple[str, str]
 """A device, unique in the fleet: node, device."""
 
 
-@dataclass(slots=True)
-class CallRecord:
+class CallRecord(msgspec.Struct, eq=False):
     """A call of a request in progress."""
 
     call: Call

@@ -46,6 +46,10 @@ class Wire(asyncio.Transport):
         """Keep."""
         self.written += b"".join(list_of_data)
 
+    def is_closing(self) -> bool:
+        """Whether it was closed."""
+        return self.closed
+
     def write_eof(self) -> None:
         """Nothing to do."""
 

@@ -18,6 +18,7 @@ from heterosis.serving.http.failures import failure, malformed, too_large
 from heterosis.serving.http.head import BodyParser, Head, MalformedError, parse_head
 from heterosis.serving.http.messages import Again, Answer, Buffer, Handler, HttpRequest, HttpResponse, Pending
 from heterosis.serving.http.rooms import Rooms
+from heterosis.serving.outlet import Outlet
 
 FIRST_READ_BYTES = 4096
 MAX_HEAD_BYTES = 64 << 10
@@ -75,6 +76,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is of a kind of its own
+        self._outlet = Outlet(self._transport)
         self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended makes no difference
@@ -292,7 +294,11 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._write(response, keep_alive=keep_alive)
         except ValueError as error:  # a header that is none
             self._write(failure(error), keep_alive=keep_alive)
-        self._next(keep_alive=keep_alive)
+        if keep_alive and not self._filled and len(self._buffer) == FIRST_READ_BYTES:  # as it mostly is
+            self._answering = self._head = None
+            self.since = self._loop.time()
+        else:
+            self._next(keep_alive=keep_alive)
 
     def _next(self, *, keep_alive: bool) -> None:
         """Wait for the next request, which may be here already."""
@@ -318,7 +324,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._head is not None and self._head.method == "HEAD":
             self._transport.write(head)
         elif length <= JOINED_BYTES:
-            self._transport.write(b"".join((head, *body)))
+            self._outlet.write(b"".join((head, *body)))
         else:
             self._transport.writelines((head, *body))
 

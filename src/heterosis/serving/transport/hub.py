@@ -15,6 +15,7 @@ import msgspec
 from msgspec.structs import replace
 
 from heterosis.serving.messages import Done, FromRouter, FromWorker, Hello, Run, Skip
+from heterosis.serving.outlet import Outlet
 from heterosis.serving.transport.framing import (
     ALIGNMENT,
     INLINE,
@@ -39,6 +40,7 @@ JOINED_BYTES = 16 << 10
 BACKLOG = 1024
 
 Hear = Callable[["Peer", FromWorker, Sequence[bytes | memoryview]], None]
+HearDone = Callable[[Done, Sequence[bytes | memoryview]], None]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -94,10 +96,12 @@ class Peer(asyncio.BufferedProtocol):
         self._shares = False
         self._held: deque[list[Buffer]] = deque()
         self._runs, self._results = Sent(), Received()
+        self.done: HearDone | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is of a kind of its own
+        self._outlet = Outlet(self._transport)
         connection: socket.socket = transport.get_extra_info("socket")
         if connection.family != socket.AF_UNIX:
             tune(connection)
@@ -130,14 +134,18 @@ class Peer(asyncio.BufferedProtocol):
                     self._shares = message.shares
                 elif self._held:
                     self._held.popleft()
-                self._hub.received(self, message, values)
+                if self.done is not None and isinstance(message, Done):
+                    self.done(message, values)
+                else:
+                    self._hub.received(self, message, values)
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
 
-    def welcome(self) -> None:
-        """Trust it: it has shown that it was started by us."""
+    def welcome(self, done: HearDone) -> None:
+        """Trust it: it has shown that it was started by us. ``done`` hears at once of batches that it has run."""
         self._assembler.most_bytes = MAX_MESSAGE_BYTES
+        self.done = done
 
     def send(self, message: FromRouter, frames: Frames = ()) -> None:
         """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
@@ -147,10 +155,14 @@ class Peer(asyncio.BufferedProtocol):
         parts: list[Buffer] = [b"", b"", b""]
         held: list[Buffer] = []
         inline = 0
+        memory = self._hub.memory if self._shares else None
         for each in frames:
             buffer, block, at = (each.view, each.block, each.at) if isinstance(each, Part) else (each, None, -1)
             length = len(buffer)
-            shared = self._shared(buffer, block, at) if length >= SHARED_BYTES and self._shares else None
+            shared: tuple[Buffer, int] | None = None
+            if memory is not None and length >= SHARED_BYTES:
+                lent = None if block is None else memory.lent.get(id(block.obj))
+                shared = _shared(memory, buffer, at) if lent is None else (buffer, lent.begin + at)
             if shared is not None:
                 entries += (length, shared[1])
                 held.append(shared[0])
@@ -165,7 +177,7 @@ class Peer(asyncio.BufferedProtocol):
             if isinstance(header, bytes):
                 kind = self._runs.get(header)
                 if kind is not None:
-                    self._transport.write(run_again(kind, message.batch, entries[5::2]))
+                    self._outlet.write(run_again(kind, message.batch, entries[5::2]))
                     return
                 message = replace(message, kind=self._runs.new(header, len(held)))
         parts[1] = said = _encode(message)
@@ -173,7 +185,7 @@ class Peer(asyncio.BufferedProtocol):
         parts[2] = PADDING[length % ALIGNMENT]
         parts[0] = head_of(entries)
         if inline <= JOINED_BYTES:
-            self._transport.write(b"".join(parts))
+            self._outlet.write(b"".join(parts))
         else:
             self._transport.writelines(parts)
 
@@ -181,20 +193,15 @@ class Peer(asyncio.BufferedProtocol):
         """Hang up."""
         self._transport.close()
 
-    def _shared(self, buffer: Buffer, block: memoryview | None, at: int) -> tuple[Buffer, int] | None:
-        """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
-        memory = self._hub.memory
-        if memory is None:
-            return None
-        begin = None if block is None else memory.begin_of(block)
-        if begin is not None:
-            return buffer, begin + at
-        place = memory.place_of(buffer) if at < 0 else None
-        if place is not None:
-            return buffer, place
-        copied = memory.copy(buffer)
-        if copied is None:
-            return None
-        begin = memory.begin_of(copied)
-        assert begin is not None  # noqa: S101
-        return copied, begin
+
+def _shared(memory: SharedMemory, buffer: Buffer, at: int) -> tuple[Buffer, int] | None:
+    """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
+    place = memory.place_of(buffer) if at < 0 else None
+    if place is not None:
+        return buffer, place
+    copied = memory.copy(buffer)
+    if copied is None:
+        return None
+    begin = memory.begin_of(copied)
+    assert begin is not None  # noqa: S101
+    return copied, begin
