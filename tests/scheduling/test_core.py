@@ -235,13 +235,16 @@ def test_what_a_new_plan_leaves_out_finishes_its_batch_and_stops() -> None:
     assert driver(InstanceDown(instance="a-0", reason="stopped")) == []
 
 
-def test_short_batches_on_slots_of_their_own_are_held_two_deep() -> None:
+@pytest.mark.parametrize(("run_ms", "below_ms", "held"), [(1, 5, 2), (10, 5, 1), (10, 20, 2), (1, 0, 1)])
+def test_short_batches_on_slots_of_their_own_are_held_two_deep(run_ms: float, below_ms: float, held: int) -> None:
     """Where the hop would cost more than it should, an instance is given its next batch in advance; never a third."""
-    driver = Driver(make_plan({"a": 1.0}, slots=1, max_batch=1))
+    plan = make_plan({"a": run_ms}, slots=1, max_batch=1)
+    placements = tuple(replace(each, prefetch_below_ms=float(below_ms)) for each in plan.placements)
+    driver = Driver(replace(plan, placements=placements))
     for number in range(3):
         driver.arrive(f"r{number}")
-    held = [effect for number in range(3) for effect in driver.call(f"r{number}", "a")]
-    assert [effect.calls for effect in held if isinstance(effect, RunBatch)] == [("r0/0",), ("r1/0",)]
+    given = [effect for number in range(3) for effect in driver.call(f"r{number}", "a")]
+    assert [effect.calls for effect in given if isinstance(effect, RunBatch)] == [("r0/0",), ("r1/0",)][:held]
 
 
 def test_fcfs_refuses_and_drops_nothing() -> None:

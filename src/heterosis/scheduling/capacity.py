@@ -8,8 +8,6 @@ from heterosis.scheduling.estimates import Estimates
 from heterosis.scheduling.remembered import Remembered
 from heterosis.terms import Configuration, Placement, Plan
 
-PREFETCH_BELOW_S = 0.005
-
 MOST_PARTS = 8
 """Into how many parts a call is split at most, so that the time of a decision does not grow with instances."""
 
@@ -172,10 +170,9 @@ class Capacity:
 
         Where slots are shared, a batch held in advance would keep another stage off them.
         """
-        if not placement.prefetch:
-            return 1
         alone = bool(placement.slots) and all(self._sharers[place] == 1 for place in places(placement))
-        return 2 if alone and 0 < self._estimates.mean(placement.configuration, 1) < PREFETCH_BELOW_S else 1
+        run_s = self._estimates.mean(placement.configuration, 1)
+        return 2 if alone and 0 < run_s < placement.prefetch_below_ms / 1e3 else 1
 
 
 def _configurations(plan: Plan) -> dict[str, dict[Configuration, int]]:

@@ -27,8 +27,8 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[int, ...]
     accuracy: float | None = None
     """Of its variant (0..1), where that matters to a policy: instances of one stage may run different variants."""
-    prefetch: bool = True
-    """Whether it may hold one more batch while it runs one, where that hides the hop."""
+    prefetch_below_ms: float = 5.0
+    """How short its runs have to be for it to hold one more batch while it runs one, which hides the hop."""
 
     @property
     def unit(self) -> tuple[str, str]:

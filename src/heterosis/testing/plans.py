@@ -107,7 +107,7 @@ def make_pool(
                 device=kind,
                 slots=(0,),
                 accuracy=(accuracies or {}).get(kind),
-                prefetch=False,
+                prefetch_below_ms=0.0,
             )
         )
     points = tuple(

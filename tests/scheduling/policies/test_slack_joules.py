@@ -42,7 +42,7 @@ def plan_of(
                 node="n",
                 device=str(device),
                 slots=(slot,),
-                prefetch=False,
+                prefetch_below_ms=0.0,
             )
             for device in range(devices)
             for slot in range(slots)

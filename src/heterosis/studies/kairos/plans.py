@@ -54,7 +54,7 @@ def plan_of(
             node=name,
             device="machine",
             slots=(0,),
-            prefetch=False,
+            prefetch_below_ms=0.0,
         )
         for name in names
     )

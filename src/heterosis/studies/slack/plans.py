@@ -44,7 +44,7 @@ def make_plan(policy: str, load: Load, servers: Servers, modes: tuple[Mode, ...]
                 node="servers",
                 device=f"d{domain}",
                 slots=(slot,),
-                prefetch=False,
+                prefetch_below_ms=0.0,
             )
             for stage in stages
             for mode in modes
