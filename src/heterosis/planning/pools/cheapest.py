@@ -15,7 +15,7 @@ from heterosis.planning.pools.load import Load, least_upkeep
 BAND = 1.05
 """Ratio of the ends of a band."""
 WIDEST = 3
-"""Pools up to so many times what the whole machines cost that the linear program asks for."""
+"""Pools up to so many times what the whole machines cost, all of them busy, that the linear program asks for."""
 
 
 def cheapest_first(
@@ -30,12 +30,13 @@ def cheapest_first(
     if least is None:
         return
     busy = None if running is None else least_upkeep(load, rate, running)
-    whole = cost(tuple(int(np.ceil(count - 1e-9)) for count in least.busy), standing)
+    rounded = tuple(int(np.ceil(count - 1e-9)) for count in least.busy)
+    whole = cost(rounded, standing) + (0.0 if running is None else cost(rounded, running))
     base = busy.cost if busy else 0.0
     found: list[tuple[float, Pool]] = []
     prices: list[tuple[float, ...]] = []
     low, high = least.cost * (1 - 1e-9), max(least.cost * BAND, min(standing))
-    while low < WIDEST * whole:
+    while low + base < WIDEST * whole:
         for pool in pools_within(high, standing, least_base=0, above=low):
             bound = _bound(load, rate, pool, prices)
             upkeep = least_upkeep(load, rate, running, pool) if bound and running is not None else None
