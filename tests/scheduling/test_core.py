@@ -247,6 +247,21 @@ def test_short_batches_on_slots_of_their_own_are_held_two_deep(run_ms: float, be
     assert [effect.calls for effect in given if isinstance(effect, RunBatch)] == [("r0/0",), ("r1/0",)][:held]
 
 
+def test_a_batch_held_in_advance_is_expected_to_end_by_when_it_began() -> None:
+    """However late each batch ends, the end of the next is not foretold too early by what all before were late."""
+    driver = Driver(make_plan({"a": 1.0}, slots=1, max_batch=1))
+    for number in range(20):
+        driver.arrive(f"r{number}", deadline=10.0)
+        driver.call(f"r{number}", "a")
+    (instance,) = driver.scheduler.instances.values()
+    expected_s = instance.batches[0].expected_s
+    for _ in range(15):
+        driver(BatchDone(batch=instance.batches[0].id, run_ms=expected_s * 1e3), after=1.5 * expected_s)
+        running, held = instance.batches
+        assert running.expected_end == pytest.approx(driver.now + expected_s)
+        assert held.expected_end == pytest.approx(instance.until) == pytest.approx(driver.now + 2 * expected_s)
+
+
 def test_fcfs_refuses_and_drops_nothing() -> None:
     """The plain policy serves even what is hopelessly late, in order of arrival."""
     driver = Driver(make_plan({"a": 10}, slots=1, max_batch=1, policy="fcfs"))

@@ -13,7 +13,7 @@ from heterosis.devices import local_fleet
 from heterosis.pipeline.model import STAGE, ModelPipeline
 from heterosis.profiling.meters import UtilisationMeter
 from heterosis.serving.models import Servable
-from heterosis.serving.quick_plan import PREFETCH_BELOW_MS
+from heterosis.serving.quick_plan import prefetch_below_ms
 from heterosis.serving.repository import FixedSource
 from heterosis.serving.server import Options, run, serve
 from heterosis.testing import make_plan, make_variant
@@ -26,7 +26,8 @@ if __name__ == "__main__":
     plan = make_plan(
         {STAGE: MODEL_MS}, slots=THREADS, max_batch=MAX_BATCH, slo_ms=2000, variants={STAGE: variant}, pipeline="net"
     )
-    placements = tuple(replace(each, prefetch_below_ms=PREFETCH_BELOW_MS) for each in plan.placements)
+    below_ms = prefetch_below_ms(MODEL_MS * MAX_BATCH)
+    placements = tuple(replace(each, prefetch_below_ms=below_ms) for each in plan.placements)
     meter = UtilisationMeter(local_fleet().devices[0], [os.getpid()])
     servable = Servable(
         pipeline=ModelPipeline(Path(MODEL), "net", batched=True),

@@ -219,8 +219,8 @@ class Scheduler:
             size += record.call.size
             calls.append(record.call.id)
         begin = instance.until if instance.batches and instance.until > self._now else self._now
-        end = begin + self.estimates.mean(instance.configuration, size)
-        self._planned.hold(instance, BatchRecord(self._batch_count, records, size, end, self._now))
+        run_s = self.estimates.mean(instance.configuration, size)
+        self._planned.hold(instance, BatchRecord(self._batch_count, records, size, run_s, begin + run_s, self._now))
         self._do(
             RunBatch(
                 batch=self._batch_count,

@@ -51,7 +51,8 @@ class Instances:
         instance.batches.remove(batch)
         del self.batches[batch.id]
         if instance.batches:
-            instance.batches[0].begin = now
+            held = instance.batches[0]
+            held.begin, held.expected_end = now, now + held.expected_s  # else what one is late by adds up in the next
             self.pools.prolong(instance)
             return
         self.pools.release(instance)

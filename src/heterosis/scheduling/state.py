@@ -68,6 +68,8 @@ class BatchRecord(msgspec.Struct, eq=False):
     calls: tuple[CallRecord, ...]
     size: int
     """Items of all its calls: what its run time follows from."""
+    expected_s: float
+    """How long it is expected to run."""
     expected_end: float
     begin: float
     """When it was given to the instance, or the batch before it ended."""

@@ -13,6 +13,7 @@ from heterosis.engines import ENGINE_OF
 from heterosis.pipeline.model import SEED, SLO, STAGE, synthetic
 from heterosis.pipeline.probing import Probed
 from heterosis.terms import (
+    DEFAULT_PREFETCH_BELOW_MS,
     UNKNOWN,
     Configuration,
     Device,
@@ -31,9 +32,10 @@ SLO_RATIO = 20.0
 """The SLO of a model that is given none is so many times as long as a call takes, or `model.SLO` where that is more."""
 
 PREFETCH_BELOW_MS = 20.0
-"""See `Placement`: calls of a model alone have nothing behind them and much time, so little is lost to bind them early.
+"""How short full batches have to be for an instance to hold one more while it runs one (see `Placement`).
 
-An instance that has to wait for its next call loses a twentieth of 10 ms, and wakes with cold caches.
+Calls of a model alone have nothing behind them and much time, so little is lost to bind them early; an instance that
+has to wait for its next loses a twentieth of 10 ms, and wakes with cold caches.
 """
 
 FULL = 0.7
@@ -41,6 +43,11 @@ FULL = 0.7
 
 AS_IT_IS = "as-is"
 """The precision of a variant that nothing is known of but the file."""
+
+
+def prefetch_below_ms(full_batch_ms: float) -> float:
+    """Return `Placement.prefetch_below_ms` of instances whose full batches take so long."""
+    return PREFETCH_BELOW_MS if full_batch_ms < PREFETCH_BELOW_MS else DEFAULT_PREFETCH_BELOW_MS
 
 
 def quick_plan(  # noqa: PLR0913 - all that it depends on
@@ -71,6 +78,7 @@ def quick_plan(  # noqa: PLR0913 - all that it depends on
         stage=STAGE, variant=variant.name, device_type=device.type.name, threads=found.threads
     )
     max_batch = found.points[-1].batch if found.points else 1
+    full_ms = found.points[-1].latency.mean_ms if found.points else math.inf
     busy = rate_rps * (first.mean_ms if first else 0.0) / 1e3
     room = max(device.slots // found.threads, 1)
     count = min(max(math.ceil(busy / FULL), 1), room)
@@ -82,7 +90,7 @@ def quick_plan(  # noqa: PLR0913 - all that it depends on
             node=node,
             device=device.name,
             slots=tuple((first_core + number) % room * found.threads + slot for slot in range(found.threads)),
-            prefetch_below_ms=PREFETCH_BELOW_MS,
+            prefetch_below_ms=prefetch_below_ms(full_ms),
         )
         for number in range(count)
     )

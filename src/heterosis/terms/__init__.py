@@ -4,7 +4,16 @@ from heterosis.terms.device import Device, DeviceType, Fleet, Node, PowerMode
 from heterosis.terms.energy import UNKNOWN, Energy, Quality
 from heterosis.terms.graph import FanOut, PipelineGraph, TracedCall, TracedRequest
 from heterosis.terms.overhead import NO_OVERHEAD, Overhead
-from heterosis.terms.plan import Choice, Option, PipelinePlan, Placement, Plan, Prediction, StagePlan
+from heterosis.terms.plan import (
+    DEFAULT_PREFETCH_BELOW_MS,
+    Choice,
+    Option,
+    PipelinePlan,
+    Placement,
+    Plan,
+    Prediction,
+    StagePlan,
+)
 from heterosis.terms.profile import (
     DEFAULT_MODE,
     ColdStart,
@@ -23,6 +32,7 @@ from heterosis.terms.variant import Exclusion, Variant, VariantSet
 __all__ = [
     "DEFAULT_CLASS",
     "DEFAULT_MODE",
+    "DEFAULT_PREFETCH_BELOW_MS",
     "DYNAMIC",
     "NO_OVERHEAD",
     "UNKNOWN",

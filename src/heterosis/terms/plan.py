@@ -10,6 +10,8 @@ from heterosis.terms.profile import Configuration, OperatingPoint, Provenance
 from heterosis.terms.slo import Slo
 from heterosis.terms.variant import Variant
 
+DEFAULT_PREFETCH_BELOW_MS = 5.0
+
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """One instance that the plan asks for.
@@ -27,7 +29,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     slots: tuple[int, ...]
     accuracy: float | None = None
     """Of its variant (0..1), where that matters to a policy: instances of one stage may run different variants."""
-    prefetch_below_ms: float = 5.0
+    prefetch_below_ms: float = DEFAULT_PREFETCH_BELOW_MS
     """How short its runs have to be for it to hold one more batch while it runs one, which hides the hop."""
 
     @property
