@@ -108,9 +108,9 @@ async def test_requests_of_several_rows_are_joined(tmp_path: Path) -> None:
             *(model.infer({"INPUT0": array, "INPUT1": array}, timeout_ms=20_000) for array in given)
         )
     assert all(np.array_equal(answer["OUTPUT0"], 2 * array) for answer, array in zip(answers, given, strict=True))
-    assert model.statistics.totals.inferences == 40
-    assert 0 < model.statistics.totals.executions < 40
-    assert model.statistics.totals.success.count == 40
+    assert model.statistics.inferences == 40
+    assert 0 < model.statistics.executions < 40
+    assert model.statistics.success.count == 40
 
 
 def write_plus(path: Path, *, times: int) -> Path:

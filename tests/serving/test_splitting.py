@@ -118,11 +118,11 @@ async def test_a_split_request_is_answered_as_a_whole_one(tmp_path: Path, ask: C
             total, difference = (found[name].astype(np.int32) for name in ("OUTPUT0", "OUTPUT1"))
             np.testing.assert_array_equal(total, values["INPUT0"] + values["INPUT1"])
             np.testing.assert_array_equal(difference, values["INPUT0"] - values["INPUT1"])
-            assert server.model.statistics.totals.success.count == number
+            assert server.model.statistics.success.count == number
         runs = [run for record in server.records for run in record.effects if isinstance(run, RunBatch)]
         assert [run.calls for run in runs] == [(f"r{number}/0/{part}",) for number in (1, 2) for part in (0, 1)]
         assert len({run.instance for run in runs[:2]}) == 2
-        assert server.model.statistics.totals.inferences == 4  # of parts
+        assert server.model.statistics.inferences == 4  # of parts
         assert nothing_is_left(server)
     assert replay(server.records) is None
 
@@ -237,7 +237,7 @@ async def test_a_row_that_fails_fails_the_request_once(tmp_path: Path) -> None:
         assert nothing_is_left(server)
         found = await server.model.infer(good, timeout_ms=TIMEOUT_S * 1e3)
         assert found["OUTPUT0"].astype(np.int32).tolist() == (numbers()["INPUT0"] + numbers()["INPUT1"]).tolist()
-        assert dict(server.model.statistics.totals.outcomes) == {"failed": 1, "answered": 1}
+        assert dict(server.model.statistics.outcomes) == {"failed": 1, "answered": 1}
 
 
 @pytest.mark.parametrize("waits", [False, True])

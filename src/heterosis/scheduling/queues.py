@@ -69,12 +69,9 @@ class Queue:
             return
         entries, start = self._entries, self._start
         if record is self.head:
-            while True:
-                _, number, following = entries[start]
-                if following.entry == number:
-                    break
+            while not _waits(entries[start]):
                 start += 1
-            self._start, self.head = start, following
+            self._start, self.head = start, entries[start][2]
         if len(entries) > 2 * self.waiting + SPARSE:
             self._entries, self._start = [entry for entry in entries[start:] if _waits(entry)], 0
 

@@ -82,7 +82,7 @@ class DirectRequest:
                 result = out_of_time(request.arrival)
         elif result is not None:
             outcome = "answered" if now <= request.deadline else "late"
-        model.ended(outcome, request.arrival, now)
+        model.ended(outcome, now - request.arrival)
         if outcome in _UNDONE or request.divisible:  # else it has ended with its only call
             model.router.end(request, outcome, call)
         if result is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,7 +11,6 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from heterosis.serving.notes import Notes
 from heterosis.serving.repository import Repository
 from heterosis.terms import Energy
 
@@ -48,16 +47,14 @@ class Metrics(Collector):
         self._cpu_s = 0.0
         self._reading = asyncio.Lock()
         self._registry = CollectorRegistry()
-        self.latencies: Notes[float] = Notes(self._add_latencies)
-        """Of requests that were answered, refusals included, in seconds."""
-        self._latency_counts = [0] * (len(BUCKETS_S) + 1)
+        self._latencies = [0] * (len(BUCKETS_S) + 1)
         self._latency_s = 0.0
         self._registry.register(self)
 
-    def _add_latencies(self, latencies: Sequence[float]) -> None:
-        for took_s in latencies:
-            self._latency_counts[bisect_left(BUCKETS_S, took_s)] += 1
-            self._latency_s += took_s
+    def answered(self, took_s: float) -> None:
+        """Count a request that was answered, refusals included."""
+        self._latencies[bisect_left(BUCKETS_S, took_s)] += 1
+        self._latency_s += took_s
 
     @property
     def period_s(self) -> float:
@@ -77,8 +74,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read repository and router, and tell what the meter said last."""
         scheduler = self._repository.router.scheduler
-        self.latencies.add_up()
-        counts_up_to = itertools.accumulate(self._latency_counts)
+        counts_up_to = itertools.accumulate(self._latencies)
         yield HistogramMetricFamily(
             "heterosis_request_seconds",
             "Time from the last byte of a request to the answer, refusals included",
@@ -89,7 +85,7 @@ class Metrics(Collector):
             "heterosis_requests", "Requests by how they ended", labels=["model", "version", "outcome"]
         )
         for model in self._repository.models():
-            for outcome, count in model.statistics.totals.outcomes.items():
+            for outcome, count in model.statistics.outcomes.items():
                 requests.add_metric([model.name, model.version, outcome], count)
         yield requests
         queued = GaugeMetricFamily("heterosis_waiting_calls", "Calls that wait for an instance", labels=["stage"])

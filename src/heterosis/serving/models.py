@@ -14,7 +14,6 @@ import structlog
 from heterosis.pipeline import Pipeline, Signature, Stage, calls_run_by
 from heterosis.serving.direct import PATIENCE_S, DirectRequest, out_of_time
 from heterosis.serving.hosting import Hosted, VariantFor, WarmUp
-from heterosis.serving.notes import MOST_NOTES
 from heterosis.serving.router import Result, Router
 from heterosis.serving.statistics import Statistics
 from heterosis.serving.values import Buffer, DecodeError, EncodeError, decode, encode
@@ -244,7 +243,7 @@ class Model:
             outcome = "answered" if time.monotonic() <= request.deadline else "late"
             return result
         finally:
-            self.ended(outcome, began, time.monotonic())
+            self.ended(outcome, time.monotonic() - began)
             self.router.end(request, outcome)
 
     async def _infer_directly(self, values: Mapping[str, Any], timeout_ms: float | None, request_class: str) -> Any:
@@ -262,21 +261,18 @@ class Model:
             request.cancel()
             del request  # an error has a traceback, that this frame, and this would have the error
 
-    def ended(self, outcome: str, began: float, now: float) -> None:
+    def ended(self, outcome: str, took_s: float) -> None:
         """Count the end of a request that was let in."""
         self.active -= 1
         if not self.active and self._idle is not None:
             self._idle.set()
             self._idle = None
-        notes = self.statistics.ended
-        notes.append((outcome, began, now))
-        if len(notes) >= MOST_NOTES:
-            notes.add_up()
+        self.statistics.ended(outcome, took_s)
 
     def refused(self, error: HeterosisError, began: float) -> None:
         """Count a request that came then, and was not let in."""
         outcome = "overload" if isinstance(error, RefusedError) else "unavailable"
-        self.statistics.ended.note((outcome, began, time.monotonic()))
+        self.statistics.ended(outcome, time.monotonic() - began)
 
 
 def decoded(frames: Sequence[Buffer]) -> Any:

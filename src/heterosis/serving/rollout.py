@@ -74,6 +74,6 @@ class Rollout:
 
 def tally(model: Model) -> Tally:
     """Requests of a model that ended since it was loaded, those that nobody waited for any more left out."""
-    outcomes = model.statistics.totals.outcomes
+    outcomes = model.statistics.outcomes
     wrong = sum(outcomes[each] for each in WRONG)
     return Tally(outcomes["answered"] + wrong, wrong)

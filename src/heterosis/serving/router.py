@@ -40,7 +40,6 @@ from heterosis.scheduling import (
 from heterosis.serving import watchdog
 from heterosis.serving.hosting import Hosting
 from heterosis.serving.messages import Done, Ready, Run, Skip
-from heterosis.serving.notes import MOST_NOTES
 from heterosis.serving.parts import Joint, cut
 from heterosis.serving.power import PowerModes, Switches
 from heterosis.serving.rhythm import next_beat
@@ -360,10 +359,7 @@ class Router(Hosting):
         calls, waited_s = self._batches.pop(done.batch)
         hosted = self._stages.get(self.scheduler.batches[done.batch].configuration.stage)
         if hosted is not None:
-            notes = hosted.statistics.ran
-            notes.append((len(calls) - len(done.skipped), waited_s, done.run_ms / 1e3))
-            if len(notes) >= MOST_NOTES:
-                notes.add_up()
+            hosted.statistics.ran(len(calls) - len(done.skipped), waited_s, done.run_ms / 1e3)
         skipped = tuple(calls[place] for place in done.skipped) if done.skipped else ()
         failed = tuple(calls[place] for place in done.errors) if done.errors else ()
         # First of all the instance gets its next batch.

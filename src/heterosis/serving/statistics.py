@@ -2,18 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 
-from heterosis.serving.notes import Notes
-
 _ANSWERS = frozenset({"answered", "late"})
-
-Ended = tuple[str, float, float]
-"""A request that came to an end, or was refused: how (see `Totals.outcomes`), when it came, and when that was."""
-Ran = tuple[int, float, float]
-"""A batch: how many of its calls were run, how long they had waited together, and how long it ran, in seconds."""
 
 
 class Spell(msgspec.Struct):
@@ -28,7 +20,7 @@ class Spell(msgspec.Struct):
         self.seconds += seconds
 
 
-class Totals(msgspec.Struct):
+class Statistics(msgspec.Struct):
     """Of one model since it was loaded. Of a pipeline, `queue` and `infer` are of its calls, all stages together.
 
     The parts of a call that was split count as calls of their own.
@@ -61,42 +53,26 @@ class Totals(msgspec.Struct):
         """Calls that were run."""
         return self.infer.count
 
+    def ended(self, outcome: str, took_s: float) -> None:
+        """A request came to an end, or was refused."""
+        self.outcomes[outcome] += 1
+        spell = self.fail
+        if outcome in _ANSWERS:
+            spell = self.success
+            self.last_inference_s = time.time()
+        spell.count += 1
+        spell.seconds += took_s
 
-class Statistics:
-    """Notes what a model does, and adds it up when somebody asks."""
-
-    def __init__(self) -> None:
-        """Start at nothing."""
-        self._totals = Totals()
-        self.ended: Notes[Ended] = Notes(self._add_ended)
-        self.ran: Notes[Ran] = Notes(self._add_ran)
-        self.decode, self.encode = self._totals.decode, self._totals.encode
-        """See `Totals`."""
-
-    @property
-    def totals(self) -> Totals:
-        """What the model has done so far."""
-        self.ended.add_up()
-        self.ran.add_up()
-        return self._totals
-
-    def _add_ended(self, notes: Sequence[Ended]) -> None:
-        totals, since_boot_s = self._totals, time.time() - time.monotonic()
-        for outcome, began, ended in notes:
-            totals.outcomes[outcome] += 1
-            if outcome in _ANSWERS:
-                totals.success.add(ended - began)
-                totals.last_inference_s = since_boot_s + ended
-            else:
-                totals.fail.add(ended - began)
-
-    def _add_ran(self, notes: Sequence[Ran]) -> None:
-        totals = self._totals
-        for calls, waited_s, run_s in notes:
-            if not calls:
-                continue  # all were left out
-            totals.queue.count += calls
-            totals.queue.seconds += waited_s
-            totals.infer.count += calls
-            totals.infer.seconds += run_s * calls
-            totals.batches.setdefault(calls, Spell()).add(run_s)
+    def ran(self, calls: int, waited_s: float, run_s: float) -> None:
+        """A batch of so many calls, which had waited so long together, was run; of none, where all were left out."""
+        if not calls:
+            return
+        self.queue.count += calls
+        self.queue.seconds += waited_s
+        self.infer.count += calls
+        self.infer.seconds += run_s * calls
+        spell = self.batches.get(calls)
+        if spell is None:
+            spell = self.batches[calls] = Spell()
+        spell.count += 1
+        spell.seconds += run_s

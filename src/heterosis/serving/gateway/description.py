@@ -41,7 +41,7 @@ def statistics_of(model: Model) -> ModelStatistics:
     Where the time went is told of as many requests as were answered, as Triton does: its perf_analyzer insists on
     counts that agree. The times are measured as they pass, so those of what is under way, or failed, are among them.
     """
-    done = model.statistics.totals
+    done = model.statistics
     answered = done.success.count
     return ModelStatistics(
         name=model.name,

@@ -294,11 +294,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._write(response, keep_alive=keep_alive)
         except ValueError as error:  # a header that is none
             self._write(failure(error), keep_alive=keep_alive)
-        if keep_alive and not self._filled and len(self._buffer) == FIRST_READ_BYTES:  # as it mostly is
-            self._answering = self._head = None
-            self.since = self._loop.time()
-        else:
-            self._next(keep_alive=keep_alive)
+        self._next(keep_alive=keep_alive)
 
     def _next(self, *, keep_alive: bool) -> None:
         """Wait for the next request, which may be here already."""

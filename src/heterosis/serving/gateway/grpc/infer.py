@@ -143,7 +143,7 @@ class Infer:
         return time.monotonic()
 
     def _end(self, began: float) -> None:
-        self._gateway.metrics.latencies.note(time.monotonic() - began)
+        self._gateway.metrics.answered(time.monotonic() - began)
         self._active -= 1
         if not self._active:
             self._idle.set()

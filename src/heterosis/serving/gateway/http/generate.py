@@ -58,7 +58,7 @@ class Generate:
             found, asked, timeout_ms = await self._asked(request, model, version)
             return json_response(fields_of(await self._gateway.infer(found, asked, timeout_ms)))
         finally:
-            self._gateway.metrics.latencies.note(time.perf_counter() - began)
+            self._gateway.metrics.answered(time.perf_counter() - began)
 
     async def generate_stream(self, request: HttpRequest, model: str, version: str = "") -> HttpResponse:
         """Run a model; an error before the first result has a status of its own, a later one is the last event."""
@@ -89,7 +89,7 @@ class Generate:
             except Exception as error:  # noqa: BLE001 - whatever happens, the client is told
                 await waiting.put(error)
             finally:
-                self._gateway.metrics.latencies.note(time.perf_counter() - began)
+                self._gateway.metrics.answered(time.perf_counter() - began)
             await waiting.put(None)
 
         running = asyncio.create_task(run())

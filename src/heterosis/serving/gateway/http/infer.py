@@ -12,7 +12,6 @@ from heterosis.serving.http.compression import unfolded
 from heterosis.serving.http.failures import failure
 from heterosis.serving.http.messages import Again, Answered
 from heterosis.serving.models import Model
-from heterosis.serving.notes import MOST_NOTES
 from heterosis.serving.protocol import HEADER_LENGTH, Buffer, InferRequest, InferResponse, encode_response
 from heterosis.serving.protocol.asked import Asked, Raw
 from heterosis.serving.protocol.parameters import TIMEOUT_HEADER, relative_timeout_ms
@@ -57,7 +56,7 @@ class Infer:
                 passed.named = model, version
                 return passed
         except BaseException:
-            gateway.metrics.latencies.note(time.monotonic() - began)
+            gateway.metrics.answered(time.monotonic() - began)
             raise
         return self._infer(found, asked, raw, said, began)
 
@@ -67,7 +66,7 @@ class Infer:
             request = with_tensors(asked, raw, gateway.shared)
             answer = await gateway.infer(model, request, relative_timeout_ms(asked.parameters, said))
         finally:
-            gateway.metrics.latencies.note(time.monotonic() - began)
+            gateway.metrics.answered(time.monotonic() - began)
         header_length, parts = encode_response(answer, request, gateway.shared)
         if header_length is None:
             return HttpResponse(headers={"content-type": "application/json"}, body=parts)
@@ -95,10 +94,7 @@ class _Passed(Passed, Pending):
 
     def end(self, answer: Sequence[Buffer] | Exception, now: float) -> None:
         """Hand the answer over."""
-        notes = self._gateway.metrics.latencies
-        notes.append(now - self._since)
-        if len(notes) >= MOST_NOTES:
-            notes.add_up()
+        self._gateway.metrics.answered(now - self._since)
         if isinstance(answer, Exception):
             self.answered(failure(answer))
         else:
@@ -127,7 +123,7 @@ class _Again:
             frames = self._shortcut.frames_in(body, begin)
             return _Passed(gateway, model, self._shortcut, frames, self._timeout_ms, began)
         except Exception as error:  # noqa: BLE001 - whatever happens, the client gets an answer
-            gateway.metrics.latencies.note(time.monotonic() - began)
+            gateway.metrics.answered(time.monotonic() - began)
             return failure(error)
 
 
