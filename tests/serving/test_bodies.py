@@ -39,7 +39,7 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = SharedMemory(SIZE)
     rooms = BodyMemory(memory)
     take_all_back(rooms, [rooms.give(BODY, {}, 0) for _ in range(8)], BODY)
-    assert 0 < len(memory.lent) <= 3
+    assert 0 < memory.given <= 3
 
 
 def test_rooms_that_nobody_needs_any_more_go_back_to_the_system() -> None:
@@ -58,7 +58,7 @@ def test_rooms_that_nobody_needs_any_more_go_back_to_the_system() -> None:
         rooms.take_back(room, BODY, {}, 0)
         del room
         rooms.trim()
-    assert len(memory.lent) == 1
+    assert memory.given == 1
     assert BODY <= Path(memory.path).stat().st_blocks * 512 < 2 * BODY
 
 
@@ -68,10 +68,10 @@ def test_kinds_of_requests_that_come_no_more_are_forgotten() -> None:
     rooms = BodyMemory(memory)
     for length in range(BODY, BODY + 5):
         rooms.take_back(rooms.give(length, {}, 0), length, {}, 0)
-    assert len(memory.lent) == 5
+    assert memory.given == 5
     for _ in range(2):
         rooms.trim()
-    assert len(memory.lent) == 0
+    assert memory.given == 0
 
 
 def test_where_the_memory_is_full_what_is_kept_goes_first() -> None:
@@ -90,4 +90,4 @@ def test_small_bodies_lie_elsewhere() -> None:
     rooms = BodyMemory(memory)
     room = rooms.give(100, {}, 0)
     rooms.take_back(room, 100, {}, 0)
-    assert len(memory.lent) == 0
+    assert memory.given == 0

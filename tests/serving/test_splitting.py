@@ -201,7 +201,7 @@ async def test_the_tensors_of_a_split_request_are_not_copied(tmp_path: Path) -> 
         values = numbers(2048)
         asking = asyncio.create_task(asyncio.to_thread(by_http, server, values, timeout_s=900.0))
         await until(lambda: len(parts_run(server)) == 2)
-        assert len(memory.lent) == 1
+        assert memory.given == 1
         for pid in pids.values():
             os.kill(pid, signal.SIGCONT)
         np.testing.assert_array_equal((await asking)["OUTPUT0"], values["INPUT0"] + values["INPUT1"])
@@ -249,7 +249,7 @@ async def test_a_split_request_that_is_cancelled_leaves_nothing(tmp_path: Path, 
         pids = await stopped(server)
         asking = asyncio.create_task(server.model.infer(numbers(2048), timeout_ms=900_000))
         await until(lambda: len(parts_run(server)) == 2)
-        assert len(memory.lent) == 4  # two tensors, in two parts
+        assert memory.given == 4  # two tensors, in two parts
         if waits:
             os.kill(next(iter(pids.values())), signal.SIGKILL)
             await until(lambda: any(queue.waiting for queue in server.router.scheduler.queues.values()))
@@ -264,7 +264,7 @@ async def test_a_split_request_that_is_cancelled_leaves_nothing(tmp_path: Path, 
         assert found["OUTPUT0"].shape == (1, 16)
         await until(lambda: not server.router.scheduler.batches)
         del asking
-        assert len(memory.lent) == 0
+        assert memory.given == 0
         assert nothing_is_left(server)
 
 

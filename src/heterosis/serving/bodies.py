@@ -47,7 +47,7 @@ class BodyMemory:
 
     def take_back(self, room: memoryview, length: int, headers: Mapping[str, str], before: int) -> None:
         """See `Rooms.take_back`."""
-        if length < SHARED_BYTES or isinstance(room.obj, bytearray):  # it is of the heap
+        if length < SHARED_BYTES or self._memory.begin_of(room) is None:
             return
         if self._kept_bytes + before + length <= MOST_KEPT_BYTES:
             self._kept[length, before, headers.get(_HEADER_LENGTH, "")].append(room)

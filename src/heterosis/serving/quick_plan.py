@@ -45,11 +45,6 @@ AS_IT_IS = "as-is"
 """The precision of a variant that nothing is known of but the file."""
 
 
-def prefetch_below_ms(full_batch_ms: float) -> float:
-    """Return `Placement.prefetch_below_ms` of instances whose full batches take so long."""
-    return PREFETCH_BELOW_MS if full_batch_ms < PREFETCH_BELOW_MS else DEFAULT_PREFETCH_BELOW_MS
-
-
 def quick_plan(  # noqa: PLR0913 - all that it depends on
     name: str,
     path: Path,
@@ -90,7 +85,7 @@ def quick_plan(  # noqa: PLR0913 - all that it depends on
             node=node,
             device=device.name,
             slots=tuple((first_core + number) % room * found.threads + slot for slot in range(found.threads)),
-            prefetch_below_ms=prefetch_below_ms(full_ms),
+            prefetch_below_ms=PREFETCH_BELOW_MS if full_ms < PREFETCH_BELOW_MS else DEFAULT_PREFETCH_BELOW_MS,
         )
         for number in range(count)
     )

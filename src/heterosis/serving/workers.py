@@ -100,7 +100,7 @@ class Workers:
 
     # --- what they say
 
-    def _received(self, peer: Peer, message: FromWorker, _: Sequence[bytes | memoryview]) -> None:
+    def _received(self, peer: Peer, message: FromWorker, frames: Sequence[bytes | memoryview]) -> None:
         if isinstance(message, Hello):
             self._welcome(peer, message)
             return
@@ -109,6 +109,8 @@ class Workers:
             log.warning("dropped a message of a worker that never said who it is")
             return
         match message:
+            case Done():
+                self._listener.batch_done(message, frames)
             case Ready():
                 self._last_words.pop(instance, None)
                 log.info("instance ready", instance=instance, load_ms=round(message.load_ms))
@@ -128,7 +130,7 @@ class Workers:
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()) or not known or placement is None:
             log.warning("turned a worker away", instance=hello.instance, pid=hello.pid)
             return
-        peer.welcome(self._listener.batch_done)
+        peer.welcome()
         self.peers[hello.instance] = peer
         self._instances[peer] = hello.instance
         brief = self._listener.brief(placement)
@@ -137,7 +139,6 @@ class Workers:
     def _ended(self, instance: str, reason: str) -> None:
         peer = self.peers.pop(instance, None)
         if peer is not None:
-            peer.done = None
             del self._instances[peer]
         reason = self._last_words.pop(instance, reason)
         log.info("instance down", instance=instance, reason=reason)

@@ -26,7 +26,7 @@ def test_blocks_that_somebody_has_never_overlap(steps: list[tuple[int, int]]) ->
         if drop < len(held):
             del held[drop]
         assert all(bytes(block) == bytes([mark]) * len(block) for block, mark in held)
-        assert len(memory.lent) == len(held)
+        assert memory.given == len(held)
     held.clear()
     memory.close()
 
@@ -39,9 +39,9 @@ def test_a_block_lives_as_long_as_an_array_of_it() -> None:
     array = np.frombuffer(block, np.float32).reshape(10, 200)[3:, ::2]
     del block
     gc.collect()
-    assert len(memory.lent) == 1
+    assert memory.given == 1
     del array
-    assert len(memory.lent) == 0
+    assert memory.given == 0
 
 
 def test_what_is_written_is_seen_elsewhere_and_cannot_be_written_there() -> None:

@@ -71,7 +71,7 @@ async def test_repeats_are_what_a_message_in_full_would_be(tmp_path: Path) -> No
             assert came.keys() == result.keys()
             for name, array in result.items():
                 np.testing.assert_array_equal(came[name], array)
-        assert len(memory.lent) == 0
+        assert memory.given == 0
 
 
 async def test_frames_at_the_same_place_are_the_same(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,7 +38,7 @@ async def connected(address: str, memory: SharedMemory | None) -> AsyncIterator[
 
     await asyncio.to_thread(introduce)
     peer, _, _ = await ear.heard.get()
-    peer.welcome(partial(ear.hub.received, peer))
+    peer.welcome()
     yield ear, link, peer
     link.close()
     ear.hub.close()
@@ -77,7 +76,7 @@ async def test_frames_of_any_size_go_there_and_back(wire: tuple[str, SharedMemor
             assert isinstance(message, Done)
             assert message.batch == batch
             assert list(map(bytes, frames)) == [bytes([batch]) * size for size in SIZES]
-        assert memory is None or len(memory.lent) == 0
+        assert memory is None or memory.given == 0
         link.end()
         await working
 
@@ -107,12 +106,12 @@ async def test_a_block_is_held_until_the_worker_has_answered(tmp_path: Path) -> 
         body[:] = b"x" * 50_000
         peer.send(Run(batch=1, sizes=()), [body])
         del body
-        assert len(memory.lent) == 1
+        assert memory.given == 1
         _, frames = await asyncio.to_thread(link.receive)
         assert bytes(frames[0]) == b"x" * 50_000
         await asyncio.to_thread(link.send, Done(batch=1, run_ms=0.0, sizes=(), errors={}))
         await ear.heard.get()
-        assert len(memory.lent) == 0
+        assert memory.given == 0
 
 
 async def test_without_room_in_shared_memory_frames_are_sent(tmp_path: Path) -> None:
@@ -132,10 +131,10 @@ async def test_a_worker_that_goes_lets_go_of_what_it_held(tmp_path: Path) -> Non
     memory = SharedMemory()
     async with connected(f"unix://{tmp_path}/hub", memory) as (ear, link, peer):
         peer.send(Run(batch=1, sizes=()), [bytes(100_000)])
-        assert len(memory.lent) == 1
+        assert memory.given == 1
         link.close()
         await until(lambda: not ear.hub.peers)
-        assert len(memory.lent) == 0
+        assert memory.given == 0
         peer.send(Run(batch=2, sizes=()), [b"nobody"])
 
 

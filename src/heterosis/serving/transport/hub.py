@@ -40,7 +40,6 @@ JOINED_BYTES = 16 << 10
 BACKLOG = 1024
 
 Hear = Callable[["Peer", FromWorker, Sequence[bytes | memoryview]], None]
-HearDone = Callable[[Done, Sequence[bytes | memoryview]], None]
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -96,7 +95,6 @@ class Peer(asyncio.BufferedProtocol):
         self._shares = False
         self._held: deque[list[Buffer]] = deque()
         self._runs, self._results = Sent(), Received()
-        self.done: HearDone | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -134,18 +132,14 @@ class Peer(asyncio.BufferedProtocol):
                     self._shares = message.shares
                 elif self._held:
                     self._held.popleft()
-                if self.done is not None and isinstance(message, Done):
-                    self.done(message, values)
-                else:
-                    self._hub.received(self, message, values)
+                self._hub.received(self, message, values)
         except (FramingError, msgspec.DecodeError) as error:
             self._hub.malformed(self, str(error))
             self.close()  # where the next message would begin is not known
 
-    def welcome(self, done: HearDone) -> None:
-        """Trust it: it has shown that it was started by us. ``done`` hears at once of batches that it has run."""
+    def welcome(self) -> None:
+        """Trust it: it has shown that it was started by us."""
         self._assembler.most_bytes = MAX_MESSAGE_BYTES
-        self.done = done
 
     def send(self, message: FromRouter, frames: Frames = ()) -> None:
         """Send to the worker. What is sent to one that is gone is lost: its launcher reports the end of the process."""
@@ -155,14 +149,10 @@ class Peer(asyncio.BufferedProtocol):
         parts: list[Buffer] = [b"", b"", b""]
         held: list[Buffer] = []
         inline = 0
-        memory = self._hub.memory if self._shares else None
         for each in frames:
             buffer, block, at = (each.view, each.block, each.at) if isinstance(each, Part) else (each, None, -1)
             length = len(buffer)
-            shared: tuple[Buffer, int] | None = None
-            if memory is not None and length >= SHARED_BYTES:
-                lent = None if block is None else memory.lent.get(id(block.obj))
-                shared = _shared(memory, buffer, at) if lent is None else (buffer, lent.begin + at)
+            shared = self._shared(buffer, block, at) if length >= SHARED_BYTES and self._shares else None
             if shared is not None:
                 entries += (length, shared[1])
                 held.append(shared[0])
@@ -193,15 +183,20 @@ class Peer(asyncio.BufferedProtocol):
         """Hang up."""
         self._transport.close()
 
-
-def _shared(memory: SharedMemory, buffer: Buffer, at: int) -> tuple[Buffer, int] | None:
-    """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
-    place = memory.place_of(buffer) if at < 0 else None
-    if place is not None:
-        return buffer, place
-    copied = memory.copy(buffer)
-    if copied is None:
-        return None
-    begin = memory.begin_of(copied)
-    assert begin is not None  # noqa: S101
-    return copied, begin
+    def _shared(self, buffer: Buffer, block: memoryview | None, at: int) -> tuple[Buffer, int] | None:
+        """Where a frame is in shared memory, after copying it there where it was not; None where there is no room."""
+        memory = self._hub.memory
+        if memory is None:
+            return None
+        begin = None if block is None else memory.begin_of(block)
+        if begin is not None:
+            return buffer, begin + at
+        place = memory.place_of(buffer) if at < 0 else None
+        if place is not None:
+            return buffer, place
+        copied = memory.copy(buffer)
+        if copied is None:
+            return None
+        begin = memory.begin_of(copied)
+        assert begin is not None  # noqa: S101
+        return copied, begin

@@ -42,8 +42,8 @@ class SharedMemory:
         """Where they begin and end: no block is there, and no pages."""
         self._free: dict[int, Shelf[int]] = defaultdict(Shelf)
         """Where blocks begin that nobody has, by how many bytes they take."""
-        self.lent: dict[int, Lent] = {}
-        """Blocks that somebody has, by the identity of their array."""
+        self._given: dict[int, _Given] = {}
+        """By the identity of the array that is lent."""
         self.path = f"/proc/{os.getpid()}/fd/{self._file}"
         """Where other processes of the same user find it."""
 
@@ -55,9 +55,9 @@ class SharedMemory:
         if start is None:
             return None
         block = self._bytes[start + skew : start + skew + length]
-        lent = Lent(block, self._take_back)
-        lent.key, lent.begin, lent.start, lent.pages = id(block), start + skew, start, pages
-        self.lent[lent.key] = lent
+        given = _Given(block, self._take_back)
+        given.key, given.begin, given.start, given.pages = id(block), start + skew, start, pages
+        self._given[given.key] = given
         return block.data
 
     def copy(self, frame: Buffer) -> memoryview | None:
@@ -69,8 +69,8 @@ class SharedMemory:
 
     def begin_of(self, block: memoryview) -> int | None:
         """Where a block begins that was given, or that begins as it does; None for any other memory."""
-        lent = self.lent.get(id(block.obj))
-        return None if lent is None else lent.begin
+        given = self._given.get(id(block.obj))
+        return None if given is None else given.begin
 
     def place_of(self, frame: Buffer) -> int | None:
         """Where a frame begins; None where that is elsewhere."""
@@ -85,6 +85,11 @@ class SharedMemory:
                 self._mapped.madvise(mmap.MADV_REMOVE, begin, end - begin)
             self._gaps = _joined((*self._gaps, *idle))
 
+    @property
+    def given(self) -> int:
+        """Blocks that somebody has."""
+        return len(self._given)
+
     def close(self) -> None:
         """Let go of the memory, once nobody has a block of it."""
         os.close(self._file)
@@ -97,12 +102,12 @@ class SharedMemory:
                 return begin
         return None
 
-    def _take_back(self, lent: "Lent") -> None:
-        del self.lent[lent.key]
-        self._free[lent.pages].append(lent.start)
+    def _take_back(self, given: "_Given") -> None:
+        del self._given[given.key]
+        self._free[given.pages].append(given.start)
 
 
-class Lent(weakref.ref[Array]):
+class _Given(weakref.ref[Array]):
     """A block that somebody has: what it is known by, where it begins, and the pages that it takes."""
 
     __slots__ = ("begin", "key", "pages", "start")
