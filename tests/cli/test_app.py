@@ -13,6 +13,7 @@ from heterosis.cli.app import VERBS, run
 
 Command = Callable[..., Any]
 
+ANY_PORT = ["--port", "0", "--grpc-port", "none"]
 HEAVY = ("aiohttp", "highspy", "matplotlib", "onnx", "onnxruntime", "openvino", "PIL", "scipy", "starlette", "zmq")
 
 
@@ -49,8 +50,8 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["bench", "{file}", "--trace", "/nowhere.csv"], "cannot read the trace /nowhere.csv"),
         (["bench", "{file}", "--rate", "5", "--slo", "-5"], "Slo.latency_ms must be positive"),
         (["check", "{file}", "--sample", "9"], "no sample 9: pipeline 'letters' has 3"),
-        (["serve", "{file}", "--port", "0", "--plan", "/nowhere.json"], "cannot read the plan /nowhere.json"),
-        (["serve", "{file}", "--port", "0", "--plan", "{file}"], "is no plan"),
+        (["serve", "{file}", *ANY_PORT, "--plan", "/nowhere.json"], "cannot read the plan /nowhere.json"),
+        (["serve", "{file}", *ANY_PORT, "--plan", "{file}"], "is no plan"),
         (["serve", "{file}", "--port", "99999"], "cannot listen on port 99999"),
         (["serve", "{file}", "--host", "no.such.host.invalid"], "cannot listen on no.such.host.invalid"),
     ],

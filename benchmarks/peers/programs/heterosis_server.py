@@ -44,7 +44,7 @@ if __name__ == "__main__":
         node=fleet.nodes[0].name,
         device=fleet.devices[0],
         first_core=0,
-        rate_rps=0.0,
+        rate_rps=1.0,
         slo=Slo(latency_ms=2000),
         policy="heterosis",
     )

@@ -41,8 +41,9 @@ def plan(  # noqa: PLR0913 - one for each option
     objective: Annotated[
         str | None,
         Parameter(
-            help="For a fleet: what to have least of, energy (the default), price, carbon, devices, or of accuracy "
-            "most; several with commas, each later one deciding among what is equally good by those before it."
+            help="For a fleet: what to have least of, energy (the default), price, carbon, devices, busy (slots, on "
+            "average), or of accuracy most; several with commas, each later one deciding among what is equally good by "
+            "those before it."
         ),
     ] = None,
     carbon: Annotated[float | None, Parameter(help="For a fleet: grams of CO2 that a kWh costs.")] = None,

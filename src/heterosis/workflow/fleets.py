@@ -7,7 +7,17 @@ import numpy as np
 
 from heterosis.arrivals import poisson
 from heterosis.planning import Verdict
-from heterosis.planning.fleet import Allotment, Objective, Task, accuracy, allot, power_w, price_per_hour, to_plan
+from heterosis.planning.fleet import (
+    Allotment,
+    Objective,
+    Task,
+    accuracy,
+    allot,
+    busy_slots,
+    power_w,
+    price_per_hour,
+    to_plan,
+)
 from heterosis.planning.fleet import verified as verified_answer
 from heterosis.planning.fleet.allotment import on_power_w
 from heterosis.planning.fleet.infeasible import infeasible
@@ -127,6 +137,8 @@ def cost(task: Task, allotment: Allotment) -> float | None:
         return sum(allotment.devices().values())
     if objective is Objective.PRICE:
         return price_per_hour(task, allotment)
+    if objective is Objective.BUSY:
+        return busy_slots(allotment)
     if objective is Objective.ACCURACY:
         return accuracy(task.workloads[0], allotment)
     watts = power_w(task, allotment)

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from heterosis.control import Controller, Measure, Settings
 from heterosis.control.speeds import profiled
-from heterosis.planning.fleet import Task, Workload, to_plan
+from heterosis.planning.fleet import Objective, Task, Workload, to_plan
 from heterosis.planning.fleet.hosting import hosted
 from heterosis.planning.fleet.task import Combination
 from heterosis.profiling.remeasuring import remeasure
@@ -47,6 +47,7 @@ class LoopedService:
         self.task = Task(
             workloads=(hosted(workload, key),),
             fleet=on_anyway(self.workflow.fleet),
+            objectives=(objective(workload.profile.points),),
             mix=False,
             horizon_s=self.settings.horizon_s,
             overhead=self.workflow.overhead(workload.profile),
@@ -123,14 +124,18 @@ class MachineMeasurer:
         ]
 
 
+def objective(points: Iterable[OperatingPoint]) -> Objective:
+    """Return what to have least of: energy, where it is known of every point, else busy slots."""
+    return Objective.ENERGY if all(each.dynamic_energy.joules is not None for each in points) else Objective.BUSY
+
+
 def on_anyway(fleet: Fleet) -> Fleet:
     """Return devices that draw nothing when idle: those of the machine that serves are on, whatever is planned."""
 
     def mode(each: PowerMode) -> PowerMode:
         idle_w, active_w = each.idle_power_w, each.active_power_w
-        if idle_w is None or active_w is None:
-            return each
-        return replace(each, idle_power_w=0.0, active_power_w=active_w - idle_w)
+        above_w = None if idle_w is None or active_w is None else active_w - idle_w
+        return replace(each, idle_power_w=0.0, active_power_w=above_w)
 
     def device(each: Device) -> Device:
         return replace(each, type=replace(each.type, power_modes=tuple(map(mode, each.type.power_modes))))

@@ -29,7 +29,8 @@ from heterosis.planning.fleet import (
 )
 from heterosis.planning.fleet.allotment import latency_s
 from heterosis.planning.fleet.planner import usable
-from heterosis.terms import Device, Fleet, Node, PipelineGraph, TracedCall, TracedRequest
+from heterosis.terms import UNKNOWN, Device, Fleet, Node, PipelineGraph, PowerMode, TracedCall, TracedRequest
+from heterosis.terms.errors import UsageError
 from heterosis.testing.tasks import make_task
 
 State = tuple[int, str, frozenset[int]]
@@ -331,6 +332,8 @@ def figure(task: Task, objective: Objective, allotment: Allotment) -> float:
         return sum(share.count for share in allotment.shares)
     if objective is Objective.PRICE:
         return price_per_hour(task, allotment) or 0.0
+    if objective is Objective.BUSY:
+        return sum(host.per_s * host.option.slot_s for share in allotment.shares for host in share.hosts)
     if objective is Objective.ACCURACY:
         return 1.0 - (accuracy(task.workloads[0], allotment) or 0.0)
     return power_w(task, allotment) or 0.0
@@ -344,3 +347,32 @@ def test_a_fleet_that_can_run_nothing_has_no_plan_and_no_bound() -> None:
     task = msgspec.structs.replace(task, workloads=(unmeasured,))
     assert lower_bound(task) is None
     assert allot(task) is None
+
+
+def test_devices_of_unknown_power_are_planned_for_by_how_busy_they_are() -> None:
+    """Energy cannot be had least of there, and what is missing is said."""
+    replace = msgspec.structs.replace
+    task = make_task(1)
+    (workload,) = task.workloads
+    points = tuple(replace(each, dynamic_energy=UNKNOWN) for each in workload.profile.points)
+    workload = replace(workload, profile=replace(workload.profile, points=points))
+    unknown = replace(task, workloads=(workload,), fleet=Fleet(nodes=tuple(map(of_unknown_power, task.fleet.nodes))))
+    with pytest.raises(UsageError, match=r"energy of .* is unknown"):
+        allot(unknown)
+    busy = (Objective.BUSY,)
+    answer, known = allot(replace(unknown, objectives=busy)), allot(replace(task, objectives=busy))
+    assert answer is not None
+    assert known is not None
+    check(replace(unknown, objectives=busy), answer)
+    assert answer.cost == pytest.approx(figure(unknown, Objective.BUSY, answer.allotment))
+    assert answer.cost == pytest.approx(known.cost)
+
+
+def of_unknown_power(node: Node) -> Node:
+    """A node like this one, whose devices' power nobody knows."""
+
+    def device(each: Device) -> Device:
+        modes = tuple(PowerMode(name=mode.name) for mode in each.type.power_modes)
+        return msgspec.structs.replace(each, type=msgspec.structs.replace(each.type, power_modes=modes))
+
+    return msgspec.structs.replace(node, devices=tuple(map(device, node.devices)))

@@ -4,7 +4,7 @@
 that a thousand of them are planned for as fast as ten.
 """
 
-from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, power_w, price_per_hour
+from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, busy_slots, power_w, price_per_hour
 from heterosis.planning.fleet.assembly import to_plan
 from heterosis.planning.fleet.bounds import lower_bound
 from heterosis.planning.fleet.options import Option, enumerate_options
@@ -24,6 +24,7 @@ __all__ = [
     "Workload",
     "accuracy",
     "allot",
+    "busy_slots",
     "enumerate_options",
     "holds",
     "lower_bound",

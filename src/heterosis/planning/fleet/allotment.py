@@ -104,6 +104,11 @@ def dynamic_w(allotment: Allotment, stages: Collection[str] | None = None) -> fl
     return total
 
 
+def busy_slots(allotment: Allotment) -> float:
+    """Slots that the calls keep busy, on average."""
+    return sum(host.per_s * host.option.slot_s for host in allotment.hosted())
+
+
 def rest_power_w(task: Task) -> float:
     """Power of the fleet with everything off, or asleep where it is on standby."""
     return sum(len(kind.units) * (kind.type.sleep_power_w or 0.0) for kind in task.kinds) if task.standby else 0.0

@@ -36,7 +36,7 @@ def lower_bound(task: Task, *, whole_devices: bool = False) -> float | None:
     options = list(_options(task))
     if not options:
         return None
-    kept = undominated(_rounded_down(options), by_variant=task.variants_differ)
+    kept = undominated(_rounded_down(options), task)
     program = FleetProgram(task, kept, Limits())
     rest = rest_power_w(task) if task.objectives[0] is Objective.ENERGY else 0.0
     if not program.possible:

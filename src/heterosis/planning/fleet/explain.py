@@ -23,6 +23,7 @@ UNITS = {
     Objective.CARBON: "g CO2/h",
     Objective.DEVICES: "devices",
     Objective.ACCURACY: "of accuracy",
+    Objective.BUSY: "busy slots",
 }
 """Of what a plan costs, by its objective."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from heterosis.planning.curve import Curve, curves
 from heterosis.planning.demand import Demand
-from heterosis.planning.fleet.task import Task, Workload
+from heterosis.planning.fleet.task import Objective, Task, Workload
 from heterosis.planning.fleet.waits import at_once, filled, queue_s
 from heterosis.terms import Configuration, Variant
 
@@ -226,20 +226,22 @@ def rounded(options: Sequence[Option], levels: Mapping[str, Sequence[float]]) ->
     return found
 
 
-def undominated(options: Sequence[Option], *, by_variant: bool) -> list[Option]:
-    """Leave out options that another of the same stage and group is as good as, in every way.
+def undominated(options: Sequence[Option], task: Task) -> list[Option]:
+    """Leave out options that another of the same stage and group is as good as, in every way that counts in a task.
 
-    What counts is the energy of a call, the device time it needs, its servers, latency and memory, and the variant's
-    accuracy; with ``by_variant``, only options of one variant are compared. Of equals, the first stays.
+    That is the energy of a call, the device time it needs, its servers, latency and memory, the variant's accuracy, and
+    how long it keeps a device busy where that is an objective; where variants may differ in more, only options of one
+    variant are compared. Of equals, the first stays.
     """
+    busy = Objective.BUSY in task.objectives
     kinds: dict[tuple[str, Group, str], list[Option]] = defaultdict(list)
     for option in options:
-        kinds[option.stage, option.group, option.variant.name if by_variant else ""].append(option)
-    return [kept for each in kinds.values() for kept in _front(each)]
+        kinds[option.stage, option.group, option.variant.name if task.variants_differ else ""].append(option)
+    return [kept for each in kinds.values() for kept in _front(each, busy=busy)]
 
 
-def _front(options: Sequence[Option]) -> Iterable[Option]:
-    figures = np.array([_figures(each) for each in options])
+def _front(options: Sequence[Option], *, busy: bool) -> Iterable[Option]:
+    figures = np.array([(*_figures(each), each.slot_s if busy else 0.0) for each in options])
     # Whatever is as good as another comes before it in this order: the first of those left is beaten by none of them.
     left = np.lexsort(figures.T[::-1])
     kept = []

@@ -91,12 +91,12 @@ def refined(task: Task, options: Sequence[Option], allotment: Allotment) -> list
 
 
 def _rounded(task: Task, options: Sequence[Option], levels: Mapping[str, Sequence[float]]) -> list[Option]:
-    return undominated(rounded(options, levels), by_variant=task.variants_differ)
+    return undominated(rounded(options, levels), task)
 
 
 def usable(task: Task) -> list[Option]:
     """The options that no other is as good as in every way."""
-    return undominated(enumerate_options(task), by_variant=task.variants_differ)
+    return undominated(enumerate_options(task), task)
 
 
 def verified(task: Task, verify: Verify, *, begin: float | None = None) -> Answer | None:

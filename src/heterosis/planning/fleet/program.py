@@ -265,7 +265,7 @@ class FleetProgram:
     # --- objectives
 
     def cost(self, objective: Objective) -> Row:
-        """What each column costs: watts, price per hour, grams of CO2 per hour, devices, or accuracy lost."""
+        """What each column costs: watts, price or grams of CO2 per hour, devices, accuracy lost, or busy slots."""
         cost = self.program.row()
         if objective is Objective.ACCURACY:
             total = sum(workload.rate_rps for workload in self.task.workloads)
@@ -273,22 +273,29 @@ class FleetProgram:
                 for column, each in zip(self.chosen[number], of.columns, strict=True):
                     cost[column] = -each.accuracy * each.share * self.task.workloads[number].rate_rps / total
             return cost
+        for column, (option, _) in zip(self.flow, self.columns_of, strict=True):
+            cost[column] = self._of_call(objective, option)
         for part, column in self.on.items():
             cost[column] = self._of_device(objective, part[0])
         if objective in {Objective.ENERGY, Objective.CARBON}:
-            factor = (self.task.carbon_g_per_kwh or 0.0) / 1e3 if objective is Objective.CARBON else 1.0
-            for column, (option, _) in zip(self.flow, self.columns_of, strict=True):
-                if option.energy_j is None:
-                    raise _unknown(f"the energy of {option.variant.name} on {option.configuration.device_type}")
-                cost[column] = factor * option.energy_j
+            factor = self._of_joule(objective)
             for part, column in self.started_of():
                 cost[column] = factor * self._start_j(part) / self.task.horizon_s
         return cost
 
+    def _of_call(self, objective: Objective, option: Option) -> float:
+        if objective is Objective.BUSY:
+            return option.slot_s
+        if objective not in {Objective.ENERGY, Objective.CARBON}:
+            return 0.0
+        if option.energy_j is None:
+            raise _unknown(f"the energy of {option.variant.name} on {option.configuration.device_type}")
+        return self._of_joule(objective) * option.energy_j
+
     def _of_device(self, objective: Objective, group: Group) -> float:
         kind = self.task.kinds[group[0]].type
-        if objective is Objective.DEVICES:
-            return 1.0
+        if objective in {Objective.DEVICES, Objective.BUSY}:
+            return 1.0 if objective is Objective.DEVICES else 0.0
         if objective is Objective.PRICE:
             if kind.price_per_hour is None:
                 raise _unknown(f"the price of {kind.name}")
@@ -296,7 +303,11 @@ class FleetProgram:
         watts = on_power_w(self.task, group)
         if watts is None:
             raise _unknown(f"the idle power of {kind.name} in mode {group[1]}")
-        return watts * ((self.task.carbon_g_per_kwh or 0.0) / 1e3 if objective is Objective.CARBON else 1.0)
+        return self._of_joule(objective) * watts
+
+    def _of_joule(self, objective: Objective) -> float:
+        """Of a joule a second: itself, or the grams of CO2 an hour that it makes."""
+        return (self.task.carbon_g_per_kwh or 0.0) / 1e3 if objective is Objective.CARBON else 1.0
 
     def _start_j(self, part: Part) -> float:
         """Energy to wake a device and load on it one option of each stage."""
@@ -377,4 +388,4 @@ class FleetProgram:
 
 
 def _unknown(what: str) -> UsageError:
-    return UsageError(f"{what} is unknown; plan for another objective, such as devices, or add the figure")
+    return UsageError(f"{what} is unknown; plan for another objective, such as busy or devices, or add the figure")

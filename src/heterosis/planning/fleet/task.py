@@ -48,6 +48,8 @@ class Objective(StrEnum):
     CARBON = "carbon"
     DEVICES = "devices"
     ACCURACY = "accuracy"
+    BUSY = "busy"
+    """Slots that are busy, on average: for devices whose power is unknown. What is on and idle costs nothing."""
 
 
 class Floor(NamedTuple):
