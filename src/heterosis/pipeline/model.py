@@ -174,7 +174,8 @@ def fitting_length(session: Session) -> int:
     raise UsageError(f"cannot find lengths for the open axes of the model with which it runs: {error}") from error
 
 
-def synthetic(specs: Specs, rows: int, length: int, random: np.random.Generator) -> dict[str, Array]:
+# Quoted, for whoever looks at `np.random` has it loaded, with OpenSSL: 6 MB of every worker.
+def synthetic(specs: Specs, rows: int, length: int, random: "np.random.Generator") -> dict[str, Array]:
     """Draw a tensor for each input: so many rows where the first axis is open, ``length`` for other open axes.
 
     Floats are normal, integers 0 or 1, which most models take for a token or a class, text is such a number.
