@@ -10,7 +10,7 @@ import pytest
 from tritonclient import grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from heterosis.scheduling import RunBatch
+from heterosis.scheduling import RequestArrived, RunBatch
 from heterosis.serving.protocol import InferRequest
 from heterosis.serving.protocol.grpc.codec import decode_infer_response, encode_infer_request
 from heterosis.serving.protocol.grpc.stubs import health_pb2 as health
@@ -153,6 +153,17 @@ async def test_the_deadline_of_a_call_is_that_of_the_request(serving: Serve) -> 
         await asyncio.sleep(0.1)
         outcomes = server.model.statistics.outcomes
         assert outcomes["failed"] + outcomes["cancelled"] == 2
+
+
+@pytest.mark.parametrize("timeout_s", [3.0, 60.0, 300.0])
+async def test_calls_with_one_timeout_do_not_overtake_each_other(serving: Serve, timeout_s: float) -> None:
+    """Though gRPC sends a minute now as 60.0 s and now as 60.1."""
+    async with serving(grpc_port=0) as server, grpc.aio.insecure_channel(server.grpc) as channel:
+        await asyncio.gather(*(ask(channel, message(), timeout=timeout_s) for _ in range(40)))
+        requests = [each.event.request for each in server.records if isinstance(each.event, RequestArrived)]
+    left_s = {round(each.deadline - each.arrival, 3) for each in requests}
+    assert len(requests) == 40
+    assert left_s == {timeout_s}
 
 
 async def test_a_cancelled_call_frees_its_request(serving: Serve) -> None:

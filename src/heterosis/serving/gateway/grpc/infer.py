@@ -1,6 +1,7 @@
 """Inference over gRPC: one request and its answer, or a stream of them."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -176,5 +177,18 @@ class _Passed(Passed):
 def _timeout_ms(asked: Asked, left_s: float | None) -> float | None:
     """How long there is: what the parameters say, or what is left of the call's deadline, whichever is less."""
     said = relative_timeout_ms(asked.parameters)
-    left_ms = None if left_s is None else left_s * 1e3
+    left_ms = None if left_s is None else _evened(left_s) * 1e3
     return min((each for each in (said, left_ms) if each is not None), default=None)
+
+
+def _evened(left_s: float) -> float:
+    """Round what is left of a deadline to two digits, mostly down, so that calls with the same timeout have the same.
+
+    On the wire gRPC rounds timeouts up to three digits, and the same minute, microseconds having passed, now to 60.0 s
+    and now to 60.1: taken as they are, calls would overtake each other by that. What has passed since they came is
+    forgiven, up to three tenths of the last digit.
+    """
+    if left_s < 1:  # by a millisecond, at most
+        return left_s
+    step_s = 10.0 ** (math.floor(math.log10(left_s)) - 1)
+    return (left_s + 0.3 * step_s) // step_s * step_s
