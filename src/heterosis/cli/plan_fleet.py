@@ -13,7 +13,7 @@ from heterosis.planning.fleet.explain import UNITS, Explanation, explain
 from heterosis.simulation import Interval
 from heterosis.terms import NO_OVERHEAD, Fleet, Overhead, Plan
 from heterosis.terms.errors import UsageError
-from heterosis.workflow.fleets import OURS, Row, cost, expected, plan_fleet, rows
+from heterosis.workflow.fleets import OURS, Row, expected, plan_fleet, rows
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -149,7 +149,7 @@ def _objective(name: str) -> Objective:
 
 
 def _planned(options: FleetOptions, what_if: str, task: Task, step: Callable[..., object]) -> Planned:
-    from heterosis.planning.fleet import accuracy, holds, lower_bound, power_w, price_per_hour, to_plan
+    from heterosis.planning.fleet import accuracy, by_objective, holds, lower_bound, power_w, price_per_hour, to_plan
 
     answer: Answer = plan_fleet(task, options.planner, step)
     allotment, first = answer.allotment, task.objectives[0]
@@ -159,7 +159,7 @@ def _planned(options: FleetOptions, what_if: str, task: Task, step: Callable[...
     return Planned(
         what_if=what_if,
         planner=options.planner,
-        cost=cost(task, allotment),
+        cost=by_objective(task, allotment),
         unit=UNITS[first],
         bound=None if first is Objective.ACCURACY else lower_bound(task),
         power_w=power_w(task, allotment),

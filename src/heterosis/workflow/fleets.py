@@ -7,17 +7,7 @@ import numpy as np
 
 from heterosis.arrivals import poisson
 from heterosis.planning import Verdict
-from heterosis.planning.fleet import (
-    Allotment,
-    Objective,
-    Task,
-    accuracy,
-    allot,
-    busy_slots,
-    power_w,
-    price_per_hour,
-    to_plan,
-)
+from heterosis.planning.fleet import Allotment, Task, allot, by_objective, to_plan
 from heterosis.planning.fleet import verified as verified_answer
 from heterosis.planning.fleet.allotment import on_power_w
 from heterosis.planning.fleet.infeasible import infeasible
@@ -127,24 +117,9 @@ def plan_fleet(task: Task, planner: str = OURS, tell: Tell = lambda _: None, *, 
     allotment = make_planner(planner)(task)
     if allotment is None:
         raise UsageError(f"{planner} finds no plan for this fleet; --planner {OURS} says what is possible")
-    return Answer(allotment=allotment, cost=cost(task, allotment) or 0.0, verdict=simulated(task, tell)(allotment))
-
-
-def cost(task: Task, allotment: Allotment) -> float | None:
-    """What an allotment costs by the task's first objective; None where that is unknown."""
-    objective = task.objectives[0]
-    if objective is Objective.DEVICES:
-        return sum(allotment.devices().values())
-    if objective is Objective.PRICE:
-        return price_per_hour(task, allotment)
-    if objective is Objective.BUSY:
-        return busy_slots(allotment)
-    if objective is Objective.ACCURACY:
-        return accuracy(task.workloads[0], allotment)
-    watts = power_w(task, allotment)
-    if objective is Objective.CARBON and watts is not None:
-        return watts * (task.carbon_g_per_kwh or 0.0) / 1e3
-    return watts
+    return Answer(
+        allotment=allotment, cost=by_objective(task, allotment) or 0.0, verdict=simulated(task, tell)(allotment)
+    )
 
 
 def simulated(task: Task, tell: Tell = lambda _: None) -> Callable[[Allotment], Verdict]:

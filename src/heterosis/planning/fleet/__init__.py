@@ -4,9 +4,10 @@
 that a thousand of them are planned for as fast as ten.
 """
 
-from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, busy_slots, power_w, price_per_hour
+from heterosis.planning.fleet.allotment import Allotment, Hosted, Share, accuracy, power_w, price_per_hour
 from heterosis.planning.fleet.assembly import to_plan
 from heterosis.planning.fleet.bounds import lower_bound
+from heterosis.planning.fleet.costs import by_objective
 from heterosis.planning.fleet.options import Option, enumerate_options
 from heterosis.planning.fleet.planner import Answer, allot, holds, maximum_rate, verified
 from heterosis.planning.fleet.program import Limits
@@ -24,7 +25,7 @@ __all__ = [
     "Workload",
     "accuracy",
     "allot",
-    "busy_slots",
+    "by_objective",
     "enumerate_options",
     "holds",
     "lower_bound",

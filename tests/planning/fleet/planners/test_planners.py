@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heterosis.planning.fleet import Allotment, Objective, Task
+from heterosis.planning.fleet.costs import cost
 from heterosis.planning.fleet.planners import PLANNERS, make_planner
-from heterosis.planning.fleet.planners.costs import cost
 from heterosis.terms.errors import UsageError
 from heterosis.testing.tasks import make_task
 

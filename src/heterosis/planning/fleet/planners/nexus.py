@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from heterosis.planning.fleet.allotment import Allotment, Share
-from heterosis.planning.fleet.planners.costs import cost
+from heterosis.planning.fleet.costs import cost
 from heterosis.planning.fleet.planners.servers import ROUNDING, Server, allotment, fits, host, of_best_variants, share
 from heterosis.planning.fleet.task import Task, Workload
 

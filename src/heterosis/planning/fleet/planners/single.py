@@ -5,9 +5,9 @@ the mix is worth. "Fastest device" and "homogeneous" are the baselines of KAIROS
 """
 
 from heterosis.planning.fleet.allotment import Allotment
+from heterosis.planning.fleet.costs import cost
 from heterosis.planning.fleet.options import Group, Option
 from heterosis.planning.fleet.planner import allot, usable
-from heterosis.planning.fleet.planners.costs import cost
 from heterosis.planning.fleet.task import Task
 
 
