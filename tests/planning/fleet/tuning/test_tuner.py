@@ -7,7 +7,7 @@ from itertools import pairwise
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from heterosis.planning.fleet import (
@@ -133,6 +133,7 @@ def test_one_stage_gets_inferlines_number_of_replicas_or_fewer_that_pool(factor:
 
 
 @given(st.floats(0.02, 0.95), st.integers(1, 50), st.floats(1.0, 20.0))
+@example(0.5, 46, math.nextafter(1.0, 2.0))
 def test_devices_that_pool_keep_in_hand_what_waits_ask_for(utilisation: float, count: int, factor: float) -> None:
     """More devices are busier, never beyond what any may be, and their spare grows with the root of their number."""
     share = pooled(utilisation, count, factor)

@@ -170,7 +170,7 @@ def pooled(utilisation: float, count: int, factor: float) -> float:
     spare = (1 - utilisation) * math.sqrt(count)
     load = factor * utilisation * count
     devices = ((spare + math.sqrt(spare**2 + 4 * load)) / 2) ** 2
-    return max(devices / (factor * count), utilisation / HIGHEST)
+    return min(1.0, max(devices / (factor * count), utilisation / HIGHEST))  # above 1 only by rounding
 
 
 def _servers(option: Option, rate: float, factor: float) -> int:
