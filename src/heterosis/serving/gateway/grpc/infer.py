@@ -32,6 +32,9 @@ MAX_WAITING = 256
 WANTS_FINAL, FINAL = "triton_enable_empty_final_response", "triton_final_response"
 """Triton's parameters: a client asks to be told which answer is its last, and is told."""
 
+EVENED_FROM_S = 10.0
+"""Shorter deadlines the wire shifts by 10 ms at most, less than may pass before a call is looked at."""
+
 
 class Infer:
     """Runs models."""
@@ -188,7 +191,7 @@ def _evened(left_s: float) -> float:
     and now to 60.1: taken as they are, calls would overtake each other by that. What has passed since they came is
     forgiven, up to three tenths of the last digit.
     """
-    if left_s < 1:  # by a millisecond, at most
+    if left_s < EVENED_FROM_S:
         return left_s
     step_s = 10.0 ** (math.floor(math.log10(left_s)) - 1)
     return (left_s + 0.3 * step_s) // step_s * step_s
