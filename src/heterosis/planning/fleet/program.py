@@ -294,8 +294,10 @@ class FleetProgram:
 
     def _of_device(self, objective: Objective, group: Group) -> float:
         kind = self.task.kinds[group[0]].type
-        if objective in {Objective.DEVICES, Objective.BUSY}:
-            return 1.0 if objective is Objective.DEVICES else 0.0
+        if objective is Objective.DEVICES:
+            return 1.0
+        if objective is Objective.BUSY:
+            return 0.0
         if objective is Objective.PRICE:
             if kind.price_per_hour is None:
                 raise _unknown(f"the price of {kind.name}")
